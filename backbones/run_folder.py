@@ -1,0 +1,123 @@
+"""One run, one folder: what was asked, what happened, what came out.
+
+``run.json``       what was asked, versions, data fingerprint; written first
+``metrics.jsonl``  one JSON record per line, while the run goes on
+``last.pt``        where to resume
+``result.json``    written last and atomically: its presence means the run is done
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from backbones.errors import UserError
+from backbones.files import atomic_path, read_json, write_json
+
+FORMAT = 1
+# What may differ between a run and its resumption.
+CONTEXT_KEYS = ("format", "command", "versions", "hardware", "started", "data.root")
+
+
+class RunFolder:
+    """The files of a run. Make one with ``RunFolder.open``."""
+
+    def __init__(self, path: Path, run: dict[str, Any]) -> None:
+        self.path = path
+        self.run = run
+        self.checkpoint = path / "last.pt"
+        self.bundle = path / "backbone.safetensors"
+        self.result = path / "result.json"
+        self.metrics = path / "metrics.jsonl"
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], asked: Mapping[str, Any], resume: bool) -> RunFolder:
+        """Start a run in an empty or new folder, or continue the same run in its own.
+
+        Args:
+            path: The folder.
+            asked: Everything that defines the run, and its context (``CONTEXT_KEYS``), which may change on resumption.
+            resume: Continue what the folder holds; a folder that holds nothing yet starts the run.
+
+        Raises:
+            UserError: The folder holds another run, a run while ``resume`` is off, or files that are not a run.
+        """
+        folder = cls(Path(path), {"format": FORMAT, **asked, "command": command_line(), "started": _now()})
+        record = folder.path / "run.json"
+        if folder.path.exists() and not folder.path.is_dir():
+            raise UserError(f"{path} is a file; --out wants a folder")
+        if record.exists():
+            _check_same_run(record, read_json(record), folder.run)
+            if not resume:
+                state = "a finished" if folder.finished else "an unfinished"
+                raise UserError(f"{path} holds {state} run; add --resume to continue it, or choose another --out")
+        elif folder.path.exists() and any(folder.path.iterdir()):
+            raise UserError(f"{path} is not empty and holds no run.json; choose a new folder for --out")
+        else:
+            write_json(record, folder.run)
+        return folder
+
+    @property
+    def finished(self) -> bool:
+        """Whether ``result.json`` is there."""
+        return self.result.exists()
+
+    def log(self, record: Mapping[str, Any]) -> None:
+        """Append one record to ``metrics.jsonl`` in a single write."""
+        with open(self.metrics, "a", encoding="utf-8") as stream:
+            stream.write(json.dumps(record, allow_nan=False) + "\n")
+
+    def forget_after(self, step: int) -> None:
+        """Drop the records of steps that a resumed run is about to do again; a line cut short by a kill goes too."""
+        if not self.metrics.exists():
+            return
+        kept = []
+        for line in self.metrics.read_text(encoding="utf-8").splitlines():
+            try:
+                record = json.loads(line)
+            except json.JSONDecodeError:
+                break
+            if record["step"] <= step:
+                kept.append(line + "\n")
+        with atomic_path(self.metrics) as temporary:
+            temporary.write_text("".join(kept), encoding="utf-8")
+
+    def finish(self, result: Mapping[str, Any]) -> dict[str, Any]:
+        """Write ``result.json`` on top of what was asked, and return it."""
+        whole = {**self.run, **result}
+        write_json(self.result, whole)
+        return whole
+
+
+def command_line() -> str:
+    """The command that started this process, ready to paste into a shell."""
+    return shlex.join(["python", *sys.argv])
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def _flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in data.items():
+        if isinstance(value, Mapping):
+            flat.update(_flatten(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = list(value) if isinstance(value, tuple) else value
+    return flat
+
+
+def _check_same_run(record: Path, there: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    old, new = _flatten(there), _flatten(asked)
+    context = {key for key in old.keys() | new.keys() if key in CONTEXT_KEYS or key.split(".")[0] in CONTEXT_KEYS}
+    different = sorted(key for key in (old.keys() | new.keys()) - context if old.get(key) != new.get(key))
+    if different:
+        changes = "; ".join(f"{key}: {old.get(key)!r} there, {new.get(key)!r} asked" for key in different[:5])
+        raise UserError(f"{record.parent} holds another run ({changes}); choose another --out")

@@ -1,0 +1,74 @@
+"""One run, one folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pytest import mark, raises
+
+from backbones.errors import UserError
+from backbones.run_folder import RunFolder
+
+ASKED = {"task": "classification", "seed": 0, "data": {"root": "/here", "fingerprint": "f"}, "versions": {"torch": "1"}}
+
+
+def test_a_run_from_start_to_finish(tmp_path: Path) -> None:
+    folder = RunFolder.open(tmp_path / "run", ASKED, resume=False)
+    assert json.loads((folder.path / "run.json").read_text())["seed"] == 0
+    assert not folder.finished
+    folder.log({"step": 1, "loss": 2.0})
+    folder.finish({"metrics": {"top1": 50.0}})
+    result = json.loads(folder.result.read_text())
+    assert result["metrics"] == {"top1": 50.0}
+    assert result["task"] == "classification"
+    assert RunFolder.open(folder.path, ASKED, resume=True).finished
+
+
+def test_resumption_may_move_data_and_upgrade(tmp_path: Path) -> None:
+    RunFolder.open(tmp_path, ASKED, resume=False)
+    moved = {**ASKED, "data": {"root": "/there", "fingerprint": "f"}, "versions": {"torch": "2"}}
+    assert RunFolder.open(tmp_path, moved, resume=True).run["data"]["root"] == "/there"
+
+
+@mark.parametrize(
+    ("change", "named"),
+    [
+        ({"seed": 1}, "seed: 0 there, 1 asked"),
+        ({"data": {"root": "/here", "fingerprint": "g"}}, "data.fingerprint: 'f' there"),
+        ({"extra": True}, "extra: None there, True asked"),
+    ],
+)
+def test_another_run_is_refused_and_left_alone(tmp_path: Path, change: dict, named: str) -> None:
+    RunFolder.open(tmp_path, ASKED, resume=False)
+    before = (tmp_path / "run.json").read_bytes()
+    with raises(UserError, match=named):
+        RunFolder.open(tmp_path, {**ASKED, **change}, resume=True)
+    assert (tmp_path / "run.json").read_bytes() == before
+
+
+def test_the_same_run_again_needs_resume(tmp_path: Path) -> None:
+    folder = RunFolder.open(tmp_path, ASKED, resume=False)
+    with raises(UserError, match="unfinished run; add --resume"):
+        RunFolder.open(tmp_path, ASKED, resume=False)
+    folder.finish({})
+    with raises(UserError, match="a finished run"):
+        RunFolder.open(tmp_path, ASKED, resume=False)
+
+
+def test_a_folder_of_other_things_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "holiday.jpg").touch()
+    with raises(UserError, match="is not empty"):
+        RunFolder.open(tmp_path, ASKED, resume=False)
+    with raises(UserError, match="is a file"):
+        RunFolder.open(tmp_path / "holiday.jpg", ASKED, resume=False)
+
+
+def test_records_after_the_checkpoint_are_forgotten(tmp_path: Path) -> None:
+    folder = RunFolder.open(tmp_path, ASKED, resume=False)
+    for step in (10, 20, 30):
+        folder.log({"step": step})
+    with open(folder.metrics, "a") as stream:
+        stream.write('{"step": 4')  # a line that a kill cut short
+    folder.forget_after(20)
+    assert [json.loads(line)["step"] for line in folder.metrics.read_text().splitlines()] == [10, 20]

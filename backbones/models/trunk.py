@@ -1,0 +1,141 @@
+"""What every trunk offers, whichever network it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from backbones.errors import UserError
+
+
+@dataclass(frozen=True)
+class FeatureInfo:
+    """One stage of a trunk: its name, its number of channels, and its stride relative to the input in pixels."""
+
+    name: str
+    channels: int
+    stride: int
+
+
+class Trunk(nn.Module):
+    """A convolutional network without pooling and classifier.
+
+    The same object, with the same parameter names, runs inside the classifier, the detector and the segmentor.
+    Subclasses set ``feature_info`` (all stages, in order), ``stem_modules`` and ``stage_modules`` (names of
+    attributes), and compute the stages in ``stages``.
+
+    Args:
+        out_indices: Stages that ``forward`` returns, counted from 0.
+
+    Raises:
+        UserError: ``out_indices`` names a stage that does not exist.
+    """
+
+    feature_info: list[FeatureInfo]
+    stem_modules: tuple[str, ...]
+    stage_modules: tuple[str, ...]
+
+    def __init__(self, out_indices: Sequence[int]) -> None:
+        super().__init__()
+        wrong = [index for index in out_indices if index not in range(len(self.stage_modules))]
+        if wrong or not out_indices:
+            raise UserError(f"out_indices={tuple(out_indices)}: stages run from 0 to {len(self.stage_modules) - 1}")
+        self.out_indices = tuple(out_indices)
+        self.frozen_stages = -1
+        self.norm_eval = False
+
+    def stages(self, x: Tensor) -> list[Tensor]:
+        """Feature maps of stages 0 .. max(out_indices), each (N, channels, H / stride, W / stride)."""
+        for name in self.stem_modules:
+            x = getattr(self, name)(x)
+        maps = []
+        for name in self.stage_modules[: max(self.out_indices) + 1]:
+            x = getattr(self, name)(x)
+            maps.append(x)
+        return maps
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Feature maps of the stages in ``out_indices`` for images (N, 3, H, W) in the trunk's own normalisation."""
+        maps = self.stages(x)
+        return [maps[index] for index in self.out_indices]
+
+    def freeze(self, frozen_stages: int = -1, norm_eval: bool = False) -> Trunk:
+        """Hold parts of the trunk fixed while a detector or segmentor trains, with OpenMMLab's meaning of both words.
+
+        Args:
+            frozen_stages: -1 freezes nothing, 0 the stem, k the stem and the first k stages: no gradients, and
+                BatchNorm uses and keeps its running statistics.
+            norm_eval: Every BatchNorm uses and keeps its running statistics; its gamma and beta still train.
+
+        Raises:
+            UserError: ``frozen_stages`` is outside -1 .. number of stages.
+        """
+        if frozen_stages not in range(-1, len(self.stage_modules) + 1):
+            raise UserError(f"frozen_stages={frozen_stages}: allowed are -1 to {len(self.stage_modules)}")
+        self.frozen_stages = frozen_stages
+        self.norm_eval = norm_eval
+        for module in self._frozen_modules():
+            module.requires_grad_(False)
+        return self.train(self.training)
+
+    def _frozen_modules(self) -> list[nn.Module]:
+        if self.frozen_stages < 0:
+            return []
+        names = (*self.stem_modules, *self.stage_modules[: self.frozen_stages])
+        return [getattr(self, name) for name in names]
+
+    def train(self, mode: bool = True) -> Trunk:
+        """As in ``nn.Module``, except that frozen parts stay in evaluation mode."""
+        super().train(mode)
+        for module in self._frozen_modules():
+            module.eval()
+        if self.norm_eval:
+            for module in self.modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
+        return self
+
+    @property
+    def output_stride(self) -> int:
+        """Stride of the last stage in pixels."""
+        return self.feature_info[-1].stride
+
+
+def xavier_initialise(model: nn.Module) -> None:
+    """Initialise as the paper's baseline does (Section 2.1): Xavier for weights, 0 for biases, BatchNorm 1 and 0.
+
+    Xavier is uniform on [-a, a] with a = sqrt(6 / (fan_in + fan_out)). The paper describes both fans as channel counts;
+    here, as in Glorot and Bengio and in MXNet's ``Xavier``, they include the kernel area. Every weight convolution is
+    followed by BatchNorm, so the difference is a scale that the next layer divides out.
+    """
+    for module in model.modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            nn.init.xavier_uniform_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, _BatchNorm):
+            nn.init.ones_(module.weight)
+            nn.init.zeros_(module.bias)
+
+
+class ConvNorm(nn.Sequential):
+    """Convolution without bias, BatchNorm and, if asked for, ReLU; "same" padding for odd kernels at stride 1."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        dilation: int = 1,
+        activation: bool = True,
+    ) -> None:
+        super().__init__()
+        padding = dilation * (kernel_size - 1) // 2
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, dilation=dilation, bias=False)
+        self.norm = nn.BatchNorm2d(out_channels)
+        if activation:
+            self.activation = nn.ReLU(inplace=True)

@@ -1,0 +1,1 @@
+"""The refinements of the paper: one module each."""

@@ -1,0 +1,292 @@
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import mmcv
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from backbones.errors import UserError
+from transfer.data import index_png
+from transfer.data.index_png import IndexPngSummary, check_index_png
+from transfer.data.voc import read_classes
+
+WIDTH, HEIGHT = 12, 8
+CLASSES = ("sky", "road", "tree")
+
+
+@pytest.fixture(autouse=True)
+def private_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CARRYOVER_CACHE", str(tmp_path / "cache"))
+
+
+class Folder:
+    """Images and label maps under construction."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.images, self.labels = root / "images", root / "annotations"
+        self.images.mkdir(parents=True)
+        self.labels.mkdir()
+
+    def add(self, name: str, values: Sequence[int], mode: str = "L") -> None:
+        """Add an image whose label map holds ``values``, repeated."""
+        Image.new("RGB", (WIDTH, HEIGHT), (90, 120, 30)).save(self.images / f"{name}.jpg")
+        label = Image.fromarray(np.resize(np.array(values, np.uint8), (HEIGHT, WIDTH)))
+        if mode == "P":
+            label = label.copy()
+            label.putpalette(list(range(256)) * 3)
+        label.save(self.labels / f"{name}.png")
+
+    def check(self, **options: Any) -> IndexPngSummary:
+        return check_index_png(self.root, "images", "annotations", options.pop("classes", CLASSES), **options)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path / "data")
+
+
+def refuses(folder: Folder, message: str, named: Path, **options: Any) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        folder.check(**options)
+    assert str(named) in str(caught.value)
+
+
+@pytest.mark.parametrize("mode", ["L", "P"])
+def test_counts_with_zero_unlabelled(folder: Folder, mode: str) -> None:
+    folder.add("a", [0, 1, 2, 3], mode)
+    folder.add("b", [1], mode)
+    summary = folder.check()
+    assert summary.images == 2
+    assert summary.pixels == {"sky": 24 + 96, "road": 24, "tree": 24}
+    assert summary.unlabelled_share == pytest.approx(24 / 192)
+
+
+def test_counts_with_labels_from_zero(folder: Folder) -> None:
+    folder.add("a", [0, 1, 2, 255])
+    folder.add("other", [9])
+    (folder.root / "train.txt").write_text("a\n")
+    summary = folder.check(split_file="train.txt", reduce_zero_label=False)
+    assert summary.images == 1
+    assert summary.pixels == {"sky": 24, "road": 24, "tree": 24}
+    assert summary.unlabelled_share == pytest.approx(0.25)
+
+
+def test_folders_and_split_file_must_exist(folder: Folder, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="does not exist; expected images and index PNG"):
+        check_index_png(folder.root, "images/training", "annotations", CLASSES)
+    with pytest.raises(UserError, match="does not exist; expected images and index PNG"):
+        check_index_png(folder.root, "images", "labels", CLASSES)
+    refuses(folder, "does not exist; write one image name per line", folder.root / "val.txt", split_file="val.txt")
+    refuses(folder, "has no file ending in .jpg", folder.images)
+
+
+def test_image_without_annotation_and_the_reverse(folder: Folder) -> None:
+    for name in "abc":
+        folder.add(name, [1, 2, 3])
+    (folder.root / "train.txt").write_text("a\nb\nc\n")
+    (folder.labels / "b.png").unlink()
+    refuses(folder, "image without annotation", folder.labels / "b.png")
+    refuses(folder, "image without annotation", folder.labels / "b.png", split_file="train.txt")
+    folder.add("b", [1])
+    (folder.images / "c.jpg").rename(folder.images / "c.JPG")
+    refuses(folder, "annotation without image.*case-sensitive", folder.images / "c.jpg")
+    refuses(folder, "names an image, but", folder.images / "c.jpg", split_file="train.txt")
+
+
+def test_subfolders_and_hidden_files_are_listed_as_in_training(folder: Folder) -> None:
+    folder.add("a", [1, 3])
+    (folder.images / "._a.jpg").write_bytes(b"desktop litter")
+    for parent in (folder.images, folder.labels):
+        (parent / "town").mkdir()
+    folder.add("town/b", [2])
+    assert folder.check().images == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "names no images"),
+        ("a\n\n", "line 2 is ''"),
+        ("a.jpg\n", "line 1 is 'a.jpg': expected an image name without suffix"),
+        ("a\nb\na\n", "line 3: 'a' is already on line 1"),
+    ],
+)
+def test_bad_split_file(folder: Folder, text: str, message: str) -> None:
+    folder.add("a", [1])
+    (folder.root / "train.txt").write_text(text)
+    refuses(folder, message, folder.root / "train.txt", split_file="train.txt")
+
+
+def test_label_of_another_size(folder: Folder) -> None:
+    folder.add("a", [1])
+    Image.new("L", (HEIGHT, WIDTH), 1).save(folder.labels / "a.png")
+    refuses(folder, "is 8 x 12, but .* is 12 x 8", folder.labels / "a.png")
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "I;16", "1"])
+def test_label_of_another_pixel_type(folder: Folder, mode: str) -> None:
+    folder.add("a", [1])
+    Image.new(mode, (WIDTH, HEIGHT)).save(folder.labels / "a.png")
+    refuses(folder, f"has pixel type {mode}", folder.labels / "a.png")
+
+
+def small_png(bit_depth: int, color_type: int) -> bytes:
+    """A 4-bit PNG of 2 x 1 pixels, values 1 and 2."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 1, bit_depth, color_type, 0, 0, 0))
+    palette = chunk(b"PLTE", bytes(48)) if color_type == 3 else b""
+    return b"\x89PNG\r\n\x1a\n" + header + palette + chunk(b"IDAT", zlib.compress(b"\0\x12")) + chunk(b"IEND", b"")
+
+
+def test_stretched_gray_is_refused_and_small_palette_accepted(folder: Folder) -> None:
+    folder.add("a", [1])
+    Image.new("RGB", (2, 1)).save(folder.images / "a.jpg")
+    (folder.labels / "a.png").write_bytes(small_png(4, 0))
+    refuses(folder, "4-bit gray", folder.labels / "a.png")
+    stretched = mmcv.imfrombytes(small_png(4, 0), flag="unchanged", backend="pillow")
+    assert stretched.max() == 2 * 17  # why: training would read these values
+    (folder.labels / "a.png").write_bytes(small_png(4, 3))
+    assert folder.check().pixels == {"sky": 1, "road": 1, "tree": 0}
+
+
+def test_label_that_is_damaged_or_no_png(folder: Folder) -> None:
+    folder.add("a", [1, 2, 3])
+    path = folder.labels / "a.png"
+    whole = path.read_bytes()
+    for content in (b"", b"text", whole[:40], whole[: len(whole) // 2 + 10]):
+        path.write_bytes(content)
+        refuses(folder, "not a readable PNG", path)
+    stream = io.BytesIO()
+    Image.new("L", (WIDTH, HEIGHT), 1).save(stream, "JPEG")
+    path.write_bytes(stream.getvalue())
+    refuses(folder, "is a JPEG file", path)
+
+
+def test_damaged_image(folder: Folder) -> None:
+    folder.add("a", [1])
+    (folder.images / "a.jpg").write_bytes(b"")
+    refuses(folder, "empty", folder.images / "a.jpg")
+
+
+def test_value_out_of_range_names_the_other_setting(folder: Folder) -> None:
+    folder.add("a", [1, 2, 3])
+    path = folder.labels / "a.png"
+    message = "value 3 .32 pixels.; allowed are 0 to 2 .*255.*reduce_zero_label=True would mean 1 to 3.*which admits 3"
+    refuses(folder, message, path, reduce_zero_label=False)
+    folder.add("a", [1, 7])
+    refuses(folder, "value 7 .*allowed are 1 to 3.*does not admit 7 either", path)
+
+
+def test_labels_from_zero_under_reduce_zero_label(folder: Folder) -> None:
+    """All values are legal, and each pixel would train as the class before its own."""
+    folder.add("a", [0, 1, 2, 255])
+    refuses(folder, "count classes from 0, so set reduce_zero_label=False", folder.labels)
+    folder.add("b", [3])
+    assert folder.check().images == 2
+
+
+@pytest.mark.parametrize(("reduce_zero_label", "values"), [(True, [0]), (True, [255]), (False, [255])])
+def test_no_labelled_pixel(folder: Folder, reduce_zero_label: bool, values: list[int]) -> None:
+    folder.add("a", values)
+    refuses(folder, "has a labelled pixel", folder.labels, reduce_zero_label=reduce_zero_label)
+
+
+@pytest.mark.parametrize(
+    ("classes", "options", "message"),
+    [
+        (0, {}, "0 classes do not fit"),
+        (255, {}, "255 classes do not fit"),
+        (256, {"reduce_zero_label": False}, "256 classes do not fit"),
+        (3, {"reduce_zero_label": False, "ignore_index": 2}, "3 classes do not fit"),
+        (3, {"ignore_index": 254}, "ignore_index must be 255, not 254"),
+    ],
+)
+def test_impossible_coding(folder: Folder, classes: int, options: dict[str, Any], message: str) -> None:
+    folder.add("a", [1])
+    with pytest.raises(UserError, match=message):
+        folder.check(classes=[f"class {index}" for index in range(classes)], **options)
+
+
+def as_mmseg_reads(path: Path, reduce_zero_label: bool) -> np.ndarray:
+    """Slow reference: the label map as LoadAnnotations of mmseg makes it, pixel by pixel."""
+    raw = mmcv.imfrombytes(path.read_bytes(), flag="unchanged", backend="pillow")
+    read = raw.copy()
+    for index, value in np.ndenumerate(raw):
+        if reduce_zero_label:
+            read[index] = 255 if value in (0, 255) else value - 1
+    return read
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    count=st.integers(1, 40),
+    reduce_zero_label=st.booleans(),
+    mode=st.sampled_from(["L", "P"]),
+    data=st.data(),
+)
+def test_counts_agree_with_what_mmseg_reads(
+    tmp_path_factory: pytest.TempPathFactory, count: int, reduce_zero_label: bool, mode: str, data: st.DataObject
+) -> None:
+    first = int(reduce_zero_label)
+    legal = st.one_of(st.integers(0, first + count - 1), st.just(255))
+    values = [*data.draw(st.lists(legal, min_size=1, max_size=90)), first + count - 1]
+    folder = Folder(tmp_path_factory.mktemp("labels"))
+    folder.add("a", values, mode)
+    names = [f"class {index}" for index in range(count)]
+    summary = folder.check(classes=names, reduce_zero_label=reduce_zero_label)
+    read = as_mmseg_reads(folder.labels / "a.png", reduce_zero_label)
+    assert summary.pixels == {name: int((read == index).sum()) for index, name in enumerate(names)}
+    assert summary.unlabelled_share == pytest.approx((read == 255).mean())
+    wrong = data.draw(st.integers(first + count, 254))
+    folder.add("a", [*values, wrong], mode)
+    refuses(folder, f"value {wrong} ", folder.labels / "a.png", classes=names, reduce_zero_label=reduce_zero_label)
+
+
+def test_second_check_reads_no_file_until_one_changes(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.add("a", [1, 3])
+    first = folder.check()
+    original = index_png._check_pair
+    monkeypatch.setattr(index_png, "_check_pair", None)  # calling it would raise
+    assert folder.check() == first
+    monkeypatch.setattr(index_png, "_check_pair", original)
+    folder.add("a", [1, 4])
+    refuses(folder, "value 4", folder.labels / "a.png")
+
+
+@pytest.mark.realdata
+def test_stanford_background(stanford_background: Path) -> None:
+    classes = read_classes(stanford_background / "classes.txt")
+    images = {}
+    for split in ("train", "val"):
+        summary = check_index_png(stanford_background, "images", "annotations", classes, f"{split}.txt", False)
+        images[split] = summary.images
+        assert min(summary.pixels.values()) > 0
+    assert images == {"train": 572, "val": 143}
+    with pytest.raises(UserError, match="set reduce_zero_label=False"):
+        check_index_png(stanford_background, "images", "annotations", classes, "train.txt")
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize(("name", "images"), [("ade20k_samples", 19), ("ade20k_gray", 200)])
+def test_ade20k(request: pytest.FixtureRequest, name: str, images: int) -> None:
+    root = request.getfixturevalue(name) / "ADEChallengeData2016"
+    classes = [f"class {index}" for index in range(150)]
+    summaries = [
+        check_index_png(root, f"images/{split}", f"annotations/{split}", classes)
+        for split in ("training", "validation")
+    ]
+    assert sum(summary.images for summary in summaries) == images
+    assert all(0 < summary.unlabelled_share < 0.5 for summary in summaries)

@@ -1,0 +1,116 @@
+"""Is an image whole, and will the training code see the same pixels as the person who annotated it?
+
+mmdet and mmseg decode with ``cv2.imdecode(..., IMREAD_COLOR)``. Compared with Pillow's ``convert("RGB")``:
+
+* gray, palette, 1-bit, 16-bit RGB and CMYK JPEG (Adobe or not, YCCK too) agree to within rounding: accepted;
+* an EXIF orientation of 2 to 8 is applied by OpenCV to JPEG and PNG but not to WebP, and never to a label map or to a
+  box: annotations would silently stop fitting, so such files are refused;
+* 16-bit gray keeps its high byte in OpenCV and is clipped by Pillow, and 12-bit data comes out black: refused;
+* transparency is dropped by both, which uncovers colours nobody was meant to see: refused unless fully opaque;
+* other containers (TIFF, GIF, ...) have colour spaces and orientations that the two treat differently: refused.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+
+from PIL import Image
+
+from backbones.errors import UserError
+
+_CONTAINERS = (
+    "JPEG",
+    "MPO",
+    "PNG",
+    "BMP",
+    "WEBP",
+)  # MPO: a JPEG followed by more JPEGs, as some cameras write
+_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK")
+_ORIENTATION_TAG = 0x0112
+_END_OF_JPEG = b"\xff\xd9"
+_START_OF_SCAN = b"\xff\xda"
+_END_OF_PNG = b"\x00\x00\x00\x00IEND\xaeB\x60\x82"
+
+
+def verify_image(path: Path) -> tuple[int, int]:
+    """Return (width, height) of a file that decodes entirely and to the right pixels.
+
+    The size is that of the stored raster, which is the frame the annotation is in, because files with an orientation
+    tag are refused. Files that end as their format demands are not decoded, only their header is parsed.
+    Raises ``UserError`` naming the file for anything missing, empty, truncated, undecodable or ambiguous.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # odd metadata and very large images are no concern of training
+            with Image.open(path) as image:
+                _refuse_ambiguous(image, path)
+                if not _ends_properly(path, str(image.format)):
+                    image.load()
+                    _refuse_zero_filled(path, str(image.format))
+                return image.size
+    except UserError:
+        raise
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist") from None
+    except Exception as error:  # Pillow's decoders raise a dozen types on damaged bytes
+        raise UserError(f"{path} {_what_is_wrong(path, error)}; restore it or remove it from the data set") from None
+
+
+def _what_is_wrong(path: Path, error: Exception) -> str:
+    if path.is_dir():
+        return "is a folder, not an image"
+    if path.is_file() and path.stat().st_size == 0:
+        return "is empty (zero bytes)"
+    if isinstance(error, PermissionError):
+        return "cannot be read (permission denied)"
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "is not an image (no known image format)"
+    return f"is truncated or damaged ({error})"
+
+
+def _refuse_ambiguous(image: Image.Image, path: Path) -> None:
+    if image.format not in _CONTAINERS:
+        raise UserError(
+            f"{path} is a {image.format} file, which may decode differently in training; save it as JPEG or PNG"
+        )
+    if image.mode not in _MODES:
+        raise UserError(
+            f"{path} has pixel type {image.mode} (16 bits or more per pixel in one channel), whose brightness scale is "
+            "not known; scale it to 8 bits and save it again"
+        )
+    orientation = image.getexif().get(_ORIENTATION_TAG, 1)
+    if orientation in range(2, 9):
+        raise UserError(
+            f"{path} has EXIF orientation {orientation}: viewers turn the picture, annotations may be made for "
+            "either way up. If yours fit the upright picture, rewrite the pixels ('mogrify -auto-orient FILE'); if "
+            "they fit the pixels as stored, remove the tag ('exiftool -Orientation= FILE')"
+        )
+    if image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema()[0] < 255:
+        raise UserError(
+            f"{path} has transparent pixels, and training would see the colours hidden beneath them; flatten it onto "
+            "a background and save it without an alpha channel"
+        )
+
+
+def _ends_properly(path: Path, image_format: str) -> bool:
+    endings = {"JPEG": _END_OF_JPEG, "MPO": _END_OF_JPEG, "PNG": _END_OF_PNG}
+    ending = endings.get(image_format)
+    if ending is None:
+        return False
+    with path.open("rb") as stream:
+        stream.seek(-len(ending), os.SEEK_END)
+        return stream.read() == ending
+
+
+def _refuse_zero_filled(path: Path, image_format: str) -> None:
+    """Zeros are valid JPEG scan data (a gray area), so the tail of a half-written file decodes without complaint."""
+    if image_format not in ("JPEG", "MPO"):
+        return
+    content = path.read_bytes()
+    scan = content.rfind(_START_OF_SCAN)
+    if content.endswith(b"\0\0") and content.find(_END_OF_JPEG, scan) < 0:
+        raise UserError(
+            f"{path} is truncated: it ends in zeros before the end of the image; restore it, or remove it from the data"
+        )

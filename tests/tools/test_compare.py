@@ -1,0 +1,112 @@
+"""``tools/compare.py`` from outside: what it prints, what it writes, how it exits."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TOOL = Path(__file__).resolve().parents[2] / "tools" / "compare.py"
+FILES = {"comparison.md", "comparison.csv", "comparison.json"}
+
+
+def call(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(TOOL), *map(str, arguments)]
+    variables = {**os.environ, "PYTHONIOENCODING": "utf-8", **environment}
+    return subprocess.run(command, cwd=cwd, env=variables, capture_output=True, encoding="utf-8", timeout=60)
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    """Two rows with all three tasks, and one unfinished run."""
+    root = tmp_path / "runs"
+    for recipe, gain in (("b-standard", 0.0), ("d-smooth", 2.0)):
+        for task, metrics in (
+            ("classification", {"top1": 60 + gain, "top5": 85}),
+            ("detection", {"voc07_map": 40 + gain, "voc_map": 41 + gain}),
+            ("segmentation", {"pixel_accuracy": 70 - gain, "miou": 30 - gain}),
+        ):
+            asked = {"task": task, "recipe": recipe, "network": "resnet18_d", "seed": 0, "config_hash": f"{task:.4}"}
+            folder = root / f"{recipe}-{task}"
+            folder.mkdir(parents=True)
+            (folder / "run.json").write_text(json.dumps(asked))
+            (folder / "result.json").write_text(json.dumps({**asked, "metrics": metrics}))
+    waiting = root / "waiting"
+    waiting.mkdir()
+    asked = {"task": "detection", "recipe": "d-smooth", "network": "resnet18_d", "seed": 1}
+    (waiting / "run.json").write_text(json.dumps(asked))
+    return root
+
+
+def test_prints_a_table_and_writes_the_report(runs: Path, tmp_path: Path) -> None:
+    done = call("runs", "--baseline", "b-standard", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    smooth = next(line for line in lines if line.startswith("d-smooth")).split()
+    assert " ".join(smooth) == "d-smooth 62.00 +2.00 42.00 +2.00 43.00 +2.00 28.00 -2.00 68.00 -2.00"
+    assert any(line.startswith("unfinished: waiting") for line in lines)
+    assert lines[-1] == "runs/report/comparison.md"
+    assert {path.name for path in (runs / "report").iterdir()} == FILES
+    assert json.loads((runs / "report" / "comparison.json").read_text())["baseline"] == "b-standard"
+    with open(runs / "report" / "comparison.csv", newline="") as stream:
+        assert len(list(csv.DictReader(stream))) == 10
+    assert "| **d-smooth**" in (tmp_path / lines[-1]).read_text(encoding="utf-8")
+
+
+def test_out_and_default_baseline(runs: Path, tmp_path: Path) -> None:
+    done = call(runs, "--out", tmp_path / "elsewhere", cwd=tmp_path)
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1] == str(tmp_path / "elsewhere" / "comparison.md")
+    assert {path.name for path in (tmp_path / "elsewhere").iterdir()} == FILES
+    assert not (runs / "report").exists()
+
+
+def test_a_second_call_replaces_the_report(runs: Path, tmp_path: Path) -> None:
+    call(runs, cwd=tmp_path)
+    done = call(runs, "--baseline", "d-smooth", cwd=tmp_path)
+    assert done.returncode == 0
+    assert json.loads((runs / "report" / "comparison.json").read_text())["baseline"] == "d-smooth"
+    assert {path.name for path in (runs / "report").iterdir()} == FILES
+
+
+def test_a_terminal_without_the_symbols(runs: Path, tmp_path: Path) -> None:
+    done = call(runs, cwd=tmp_path, PYTHONIOENCODING="ascii")
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1].endswith("comparison.md")
+    assert "Δ" in (runs / "report" / "comparison.md").read_text(encoding="utf-8")
+
+
+def test_user_errors_exit_with_2_and_write_nothing(runs: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for arguments, fragment in (
+        ((tmp_path / "empty",), "no finished run"),
+        ((tmp_path / "nowhere",), "is not a folder"),
+        ((runs, "--baseline", "d-mixup"), 'the rows are "b-standard", "d-smooth"'),
+    ):
+        done = call(*arguments, cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith("error: ")
+        assert fragment in done.stderr
+        assert done.stderr.count("\n") == 1
+    assert not (runs / "report").exists()
+    assert list((tmp_path / "empty").iterdir()) == []
+
+
+def test_a_corrupt_result_is_named(runs: Path, tmp_path: Path) -> None:
+    broken = runs / "d-smooth-detection" / "result.json"
+    broken.write_text(broken.read_text()[:-5])
+    done = call(runs, cwd=tmp_path)
+    assert done.returncode == 2
+    assert str(broken) in done.stderr
+
+
+def test_unknown_option_and_help(tmp_path: Path) -> None:
+    assert call("runs", "--frobnicate", cwd=tmp_path).returncode == 2
+    done = call("--help", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "--baseline ROW" in done.stdout

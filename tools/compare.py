@@ -1,0 +1,37 @@
+"""Compare finished runs: every recipe against a baseline row, with the paper's numbers beside it."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import sys
+from collections.abc import Sequence
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from backbones.command import run_command
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Options of this tool."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("runs", metavar="RUNS_DIR", help="folder that holds run folders, at any depth")
+    parser.add_argument("--baseline", metavar="ROW", help='recipe, or "recipe (network)" (default: b-standard)')
+    parser.add_argument("--out", metavar="DIR", help="folder for comparison.{md,csv,json} (default: RUNS_DIR/report)")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the table, write the report, print its path."""
+    options = build_parser().parse_args(arguments)
+    from transfer.compare import compare_runs
+    from transfer.tables import as_text, write_report
+
+    sys.stdout.reconfigure(errors="replace")  # a terminal without Δ shows ? and not a traceback
+    comparison = compare_runs(options.runs, options.baseline)
+    print(as_text(comparison))
+    print(write_report(comparison, options.out))
+
+
+if __name__ == "__main__":
+    run_command(main)

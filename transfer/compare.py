@@ -1,0 +1,240 @@
+"""The comparison: means per recipe and metric, differences from the baseline row, the paper's numbers beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+
+from scipy.special import stdtrit
+
+from backbones.errors import UserError
+from transfer.paper import PaperRow, find_row, recipe_order, setting
+from transfer.results import Run, RunTree, read_tree
+
+CONFIDENCE = 0.95
+DEFAULT_BASELINE = "b-standard"
+RANDOM_RECIPE = "random"
+METRIC_NAMES = {
+    "top1": "top-1",
+    "voc07_map": "mAP 07",
+    "voc_map": "mAP area",
+    "miou": "mIoU",
+    "pixel_accuracy": "pixAcc",
+}
+
+Interval = tuple[float, float]
+Seeds = Mapping[int | None, float]  # seed -> percent; None: a backbone from outside, whose seed nobody noted
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Row minus baseline, in points. Without a seed in common (``pairs`` 0) it is the difference of the two means."""
+
+    value: float
+    pairs: int
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
+class PaperNumber:
+    """The paper's number, and its difference from the paper's own row of the baseline's name."""
+
+    value: float
+    difference: float | None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One row, one metric, over seeds; ``mean`` is None when nothing was measured, ``interval`` below two seeds."""
+
+    seeds: tuple[int | None, ...]
+    values: tuple[float, ...]
+    mean: float | None
+    interval: Interval | None
+    difference: Difference | None
+    paper: PaperNumber | None
+
+    @property
+    def n(self) -> int:
+        """Number of seeds."""
+        return len(self.values)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One recipe on one network; ``runs`` are paths of result files below the compared folder."""
+
+    name: str
+    recipe: str
+    network: str
+    paper_network: str | None
+    cells: dict[str, Cell]
+    runs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything the report shows; ``notes`` say how to read it."""
+
+    root: Path
+    baseline: str
+    rows: tuple[Row, ...]
+    unfinished: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def compare_runs(root: str | Path, baseline: str | None = None) -> Comparison:
+    """Compare all finished runs below a folder with one of their rows.
+
+    Args:
+        root: Folder that holds run folders, at any depth.
+        baseline: Recipe or "recipe (network)"; None takes b-standard.
+
+    Raises:
+        UserError: The runs cannot be compared (see ``transfer.results.read_tree``), or there is no such row.
+    """
+    tree = read_tree(Path(root))
+    grouped = tree.rows()
+    order = sorted(grouped, key=_position)
+    several = len({network for _, network in order}) > 1
+    names = {key: f"{key[0]} ({key[1]})" if several else key[0] for key in order}
+    chosen = _choose_baseline(names, baseline)
+    rows = tuple(_row(names[key], grouped[key], grouped[chosen], tree.root) for key in order)
+    unfinished = tuple(
+        f"{run.path.parent.relative_to(tree.root)}: {run.task} of {run.recipe} ({run.network}), seed {run.seed}"
+        for run in tree.unfinished
+    )
+    return Comparison(tree.root, names[chosen], rows, unfinished, _notes(tree, rows, names[chosen]))
+
+
+def student_interval(values: Sequence[float]) -> Interval | None:
+    """Student's t interval of the mean at ``CONFIDENCE``: mean ± t(n - 1) · s / √n; None below two values."""
+    n = len(values)
+    if n < 2:
+        return None
+    quantile = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2))  # the inverse of the t distribution function
+    half = quantile * stdev(values) / n**0.5
+    return fmean(values) - half, fmean(values) + half
+
+
+def subtract(row: Seeds, baseline: Seeds) -> Difference | None:
+    """Mean difference over the seeds that both have; that of the means when they share none; None when one is empty."""
+    if not row or not baseline:
+        return None
+    paired = [value - baseline[seed] for seed, value in row.items() if seed in baseline]
+    if not paired:
+        return Difference(fmean(row.values()) - fmean(baseline.values()), 0, None)
+    return Difference(fmean(paired), len(paired), student_interval(paired))
+
+
+def values_by_seed(runs: Sequence[Run], metric: str) -> dict[int | None, float]:
+    """A row's values of one metric.
+
+    Top-1 comes from classification runs. Without any it is what the transferred bundles say, once per backbone: three
+    transfers of one backbone are still one measurement of its accuracy.
+    """
+    values: dict[int | None, float] = {run.seed: run.metrics[metric] for run in runs if metric in run.metrics}
+    if metric == "top1" and not values:
+        known = (run.backbone for run in runs if run.backbone.get("top1") is not None)
+        values = {backbone.get("seed"): backbone["top1"] for backbone in known}
+    return values
+
+
+def _position(key: tuple[str, str]) -> tuple[int, str, str]:
+    """Random first, then the paper's order, then the alphabet."""
+    recipe, network = key
+    known = (RANDOM_RECIPE, *recipe_order())
+    return (known.index(recipe) if recipe in known else len(known)), recipe, network
+
+
+def _choose_baseline(names: Mapping[tuple[str, str], str], asked: str | None) -> tuple[str, str]:
+    there = ", ".join(f'"{name}"' for name in names.values())
+    wanted = asked or DEFAULT_BASELINE
+    found = [key for key, name in names.items() if wanted in (name, key[0], f"{key[0]} ({key[1]})")]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UserError(f"--baseline {wanted} fits {len(found)} rows; choose one of {there}")
+    if asked is None:
+        raise UserError(f"there is no row {DEFAULT_BASELINE} to compare with; give --baseline one of {there}")
+    raise UserError(f"--baseline {asked}: no such row; the rows are {there}")
+
+
+def _row(name: str, runs: Sequence[Run], baseline: Sequence[Run], root: Path) -> Row:
+    recipe, network = runs[0].row
+    paper, paper_baseline = find_row(recipe, network), find_row(*baseline[0].row)
+    is_baseline = baseline[0].row == (recipe, network)
+    cells = {}
+    for metric in METRIC_NAMES:
+        mine = values_by_seed(runs, metric)
+        cells[metric] = Cell(
+            seeds=tuple(mine),
+            values=tuple(mine.values()),
+            mean=fmean(mine.values()) if mine else None,
+            interval=student_interval(list(mine.values())),
+            difference=None if is_baseline else subtract(mine, values_by_seed(baseline, metric)),
+            paper=_paper_number(metric, paper, paper_baseline),
+        )
+    paths = tuple(run.path.relative_to(root).as_posix() for run in runs)
+    return Row(name, recipe, network, paper and paper.network, cells, paths)
+
+
+def _paper_number(metric: str, row: PaperRow | None, baseline: PaperRow | None) -> PaperNumber | None:
+    if row is None or metric not in row.values:
+        return None
+    different = baseline is not None and baseline.recipe != row.recipe
+    return PaperNumber(row.values[metric], row.values[metric] - baseline.values[metric] if different else None)
+
+
+def _notes(tree: RunTree, rows: Sequence[Row], baseline: str) -> tuple[str, ...]:
+    cells = [cell for row in rows for cell in row.cells.values()]
+    notes = [f'Δ: difference from the row "{baseline}" in points, paired by seed.']
+    if any(cell.n > 1 for cell in cells):
+        notes.append(
+            f"±: half the width of the {CONFIDENCE * 100:.0f} % Student-t interval of the mean over seeds; n: seeds, "
+            "and under Δ those that both rows have (0: none, so Δ is the difference of the means). n=1, no interval."
+        )
+    else:
+        notes.append("n=1, no interval: one seed per row does not tell a difference from noise.")
+    notes.append(
+        "mAP 07: average precision at 11 points, as VOC2007 has it; mAP area: under the whole curve, as VOC has had it "
+        "since 2010. The paper does not say which one it means; its mAP stands beside the first."
+    )
+    notes += _paper_note(rows, baseline) + _backbone_note(tree, rows) + _protocol_notes(tree)
+    return tuple(notes)
+
+
+def _paper_note(rows: Sequence[Row], baseline: str) -> list[str]:
+    here = [row for row in rows if row.paper_network]
+    if not here:
+        return [f"paper: {setting()}; Tables 8 and 9 have none of these rows."]
+    if baseline in (row.name for row in here):
+        note = f"paper: {setting()}; Tables 8 and 9, Δ against the paper's own row of the baseline's name."
+    else:
+        note = f'paper: {setting()}; Tables 8 and 9, without Δ because the paper has no row "{baseline}".'
+    networks = sorted({row.network for row in here if row.network != row.paper_network})
+    if networks:
+        return [f"{note} The runs of {', '.join(networks)} say nothing about {setting()}, nor the paper about them."]
+    return [f"{note} Comparable with these runs only where data and downstream protocol are the paper's."]
+
+
+def _backbone_note(tree: RunTree, rows: Sequence[Row]) -> list[str]:
+    """A row of many transfers of one backbone does not sample the backbone's own training noise."""
+    single = []
+    for row, runs in zip(rows, (tree.rows()[row.recipe, row.network] for row in rows), strict=True):
+        backbones = {run.backbone["sha256"] for run in runs if run.backbone.get("sha256")}
+        if len(backbones) == 1 and any(row.cells[metric].n > 1 for metric in METRIC_NAMES if metric != "top1"):
+            single.append(row.name)
+    if not single:
+        return []
+    return [f"One trained backbone each: {', '.join(single)}. Their ± covers the transfer's noise, not the training's."]
+
+
+def _protocol_notes(tree: RunTree) -> list[str]:
+    protocols: dict[str, dict[str, None]] = {}
+    for run in tree.finished:
+        hashed = f" (config {run.config_hash})" if run.config_hash else ""
+        protocols.setdefault(run.task, {})[f"{run.protocol or 'unnamed'}{hashed}"] = None
+    return [f"{task}: {', '.join(names)}." for task, names in sorted(protocols.items())]

@@ -1,0 +1,79 @@
+"""The paper's own numbers, read from ``paper.json``.
+
+``paper.json`` is the only place where they are typed: Tables 1 to 9 of arXiv 1812.01187 in both versions, and a list of
+the places where the paper contradicts itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+_FILE = Path(__file__).with_name("paper.json")
+
+# Our metric -> table and column of the paper. The paper does not say which average precision its mAP is; it stands
+# beside the 11-point one, the convention of VOC2007, and nothing stands beside the area under the curve.
+SOURCES: Mapping[str, tuple[int, str]] = {
+    "top1": (8, "top1"),
+    "voc07_map": (8, "map"),
+    "miou": (9, "miou"),
+    "pixel_accuracy": (9, "pixel_accuracy"),
+}
+
+
+@dataclass(frozen=True)
+class PaperRow:
+    """One row of Tables 8 and 9.
+
+    Attributes:
+        recipe: This project's name for the row.
+        network: The paper's network in it.
+        same_network: Whether that is the network that was asked for.
+        values: Metric to percent, for the metrics of ``SOURCES``.
+    """
+
+    recipe: str
+    network: str
+    same_network: bool
+    values: Mapping[str, float]
+
+
+@lru_cache(maxsize=1)
+def load_paper() -> dict[str, Any]:
+    """The whole of ``paper.json``."""
+    return json.loads(_FILE.read_text(encoding="utf-8"))
+
+
+def setting() -> str:
+    """Network and data of Tables 8 and 9, in words."""
+    return load_paper()["paper"]["setting"]
+
+
+def recipe_order() -> tuple[str, ...]:
+    """Recipes of Tables 8 and 9, from top to bottom."""
+    return tuple(row["recipe"] for row in _table(8))
+
+
+def find_row(recipe: str, network: str) -> PaperRow | None:
+    """The row of Tables 8 and 9 for a recipe; None when the paper has none.
+
+    The paper transfers ResNet-50 only, so another network finds the same row, with ``same_network`` off.
+    """
+    found = {number: _find(number, recipe) for number in {number for number, _ in SOURCES.values()}}
+    if any(row is None for row in found.values()):
+        return None
+    values = {metric: found[number][column] for metric, (number, column) in SOURCES.items()}
+    theirs = found[8]["network"]
+    return PaperRow(recipe, theirs, theirs == network, values)
+
+
+def _table(number: int) -> list[dict[str, Any]]:
+    return load_paper()["tables"][str(number)]["rows"]
+
+
+def _find(number: int, recipe: str) -> dict[str, Any] | None:
+    return next((row for row in _table(number) if row["recipe"] == recipe), None)

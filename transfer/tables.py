@@ -1,0 +1,190 @@
+"""A comparison as text, Markdown, CSV and JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import textwrap
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from backbones.errors import UserError
+from backbones.files import write_bytes, write_json
+from transfer.compare import CONFIDENCE, METRIC_NAMES, Cell, Comparison, Difference, Interval, Row
+from transfer.paper import SOURCES, setting
+
+FORMAT = 1
+WIDTH = 120
+INDENT = "  "  # of the lines that belong to the row above
+MISSING = "–"  # noqa: RUF001 - an en dash, so that nobody takes it for a minus sign
+CSV_FIELDS = (
+    *("row", "recipe", "network", "metric", "n", "seeds", "mean", "interval_low", "interval_high"),
+    *("baseline", "difference", "pairs", "difference_low", "difference_high"),
+    *("paper", "paper_difference", "paper_network", "paper_table"),
+)
+
+
+def as_text(comparison: Comparison) -> str:
+    """For a terminal: aligned columns, then the notes, wrapped at ``WIDTH``."""
+    lines = _grid(comparison)
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    table = []
+    for line in lines:
+        cells = (cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))
+        table.append("  ".join([line[0].ljust(widths[0]), *cells]).rstrip())
+    rule = "-" * max(map(len, table))
+    parts = [*_wrapped(comparison.notes), *_wrapped(_unfinished(comparison))]
+    return "\n".join([table[0], rule, *table[1:], rule, *parts])
+
+
+def as_markdown(comparison: Comparison) -> str:
+    """The same table and notes as ``as_text``, in Markdown."""
+    header, *lines = [[cell.replace("|", "\\|") for cell in line] for line in _grid(comparison)]
+    for line in lines:
+        line[0] = f"*{line[0].strip()}*" if line[0].startswith(INDENT) else f"**{line[0]}**"
+    rule = ["---", *["---:"] * (len(header) - 1)]
+    widths = [max(len(line[column]) for line in (header, rule, *lines)) for column in range(len(header))]
+    rule = ["-" * widths[0], *["-" * (width - 1) + ":" for width in widths[1:]]]
+    table = []
+    for line in (header, rule, *lines):
+        cells = (cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))
+        table.append(f"| {' | '.join([line[0].ljust(widths[0]), *cells])} |")
+    notes = [f"- {note}" for note in comparison.notes]
+    unfinished = ["", "## Unfinished runs", "", *[f"- {run}" for run in comparison.unfinished]]
+    parts = ["# Comparison", "", *table, "", *notes, *(unfinished if comparison.unfinished else [])]
+    return "\n".join(parts) + "\n"
+
+
+def as_csv(comparison: Comparison) -> str:
+    """One line per row and metric, with ``CSV_FIELDS``; what is not known is empty."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, CSV_FIELDS, lineterminator="\n")
+    writer.writeheader()
+    for row in comparison.rows:
+        for metric, cell in row.cells.items():
+            writer.writerow(_record(comparison.baseline, row, metric, cell))
+    return stream.getvalue()
+
+
+def as_json(comparison: Comparison) -> dict[str, Any]:
+    """The full structure, every seed's value included."""
+    return {
+        "format": FORMAT,
+        "confidence": CONFIDENCE,
+        "paper": setting(),
+        "metrics": METRIC_NAMES,
+        **{key: value for key, value in asdict(comparison).items() if key != "root"},
+    }
+
+
+def write_report(comparison: Comparison, out: str | Path | None = None) -> Path:
+    """Write comparison.json, comparison.csv and comparison.md; returns the path of the last, which is written last.
+
+    Args:
+        comparison: What to write.
+        out: Folder; None takes ``report`` in the compared folder.
+
+    Raises:
+        UserError: The folder cannot be written to.
+    """
+    folder = comparison.root / "report" if out is None else Path(out)
+    try:
+        write_json(folder / "comparison.json", as_json(comparison))
+        write_bytes(folder / "comparison.csv", as_csv(comparison).encode())
+        write_bytes(folder / "comparison.md", as_markdown(comparison).encode())
+    except OSError as error:
+        raise UserError(f"cannot write the report to {folder}: {error.strerror}; choose another --out") from error
+    return folder / "comparison.md"
+
+
+def _grid(comparison: Comparison) -> list[list[str]]:
+    """Header, then per row a line of values, and where there is something to say lines of ±, n and the paper."""
+    header = ["row"]
+    for name in METRIC_NAMES.values():
+        header += [name, "Δ"]
+    seeds = any(cell.n > 1 for row in comparison.rows for cell in row.cells.values())
+    lines = [header]
+    for row in comparison.rows:
+        cells = list(row.cells.values())
+        lines.append(_line(row.name, [_values(cell, row.name == comparison.baseline) for cell in cells]))
+        if any(_has_interval(cell) for cell in cells):
+            lines.append(_line(f"{INDENT}± {CONFIDENCE * 100:.0f} %", [_intervals(cell) for cell in cells]))
+        if seeds:
+            lines.append(_line(f"{INDENT}n", [_counts(cell) for cell in cells]))
+        if row.paper_network:
+            lines.append(_line(f"{INDENT}paper", [_paper(cell) for cell in cells]))
+    return lines
+
+
+def _line(name: str, pairs: Sequence[tuple[str, str]]) -> list[str]:
+    return [name, *[text for pair in pairs for text in pair]]
+
+
+def _values(cell: Cell, is_baseline: bool) -> tuple[str, str]:
+    value = MISSING if cell.mean is None else f"{cell.mean:.2f}"
+    if cell.difference is not None:
+        return value, _signed(cell.difference.value)
+    return value, "base" if is_baseline and cell.mean is not None else MISSING
+
+
+def _has_interval(cell: Cell) -> bool:
+    return cell.interval is not None or (cell.difference is not None and cell.difference.interval is not None)
+
+
+def _intervals(cell: Cell) -> tuple[str, str]:
+    return _half_width(cell.interval), _half_width(cell.difference.interval if cell.difference else None)
+
+
+def _counts(cell: Cell) -> tuple[str, str]:
+    return str(cell.n) if cell.n else MISSING, str(cell.difference.pairs) if cell.difference else MISSING
+
+
+def _paper(cell: Cell) -> tuple[str, str]:
+    if cell.paper is None:
+        return MISSING, MISSING
+    difference = cell.paper.difference
+    return f"{cell.paper.value:.2f}", MISSING if difference is None else _signed(difference)
+
+
+def _half_width(interval: Interval | None) -> str:
+    return MISSING if interval is None else f"{(interval[1] - interval[0]) / 2:.2f}"
+
+
+def _signed(value: float) -> str:
+    return f"{round(value, 2) + 0.0:+.2f}"  # + 0.0 makes a plus of the minus of -0.0
+
+
+def _unfinished(comparison: Comparison) -> list[str]:
+    return [f"unfinished: {run}" for run in comparison.unfinished]
+
+
+def _wrapped(paragraphs: Sequence[str]) -> list[str]:
+    return [textwrap.fill(text, WIDTH, subsequent_indent="  ", break_long_words=False) for text in paragraphs]
+
+
+def _record(baseline: str, row: Row, metric: str, cell: Cell) -> dict[str, Any]:
+    low, high = cell.interval or (None, None)
+    difference = cell.difference or Difference(0.0, 0, None)
+    difference_low, difference_high = difference.interval or (None, None)
+    return {
+        "row": row.name,
+        "recipe": row.recipe,
+        "network": row.network,
+        "metric": metric,
+        "n": cell.n,
+        "seeds": " ".join(map(str, cell.seeds)),
+        "mean": cell.mean,
+        "interval_low": low,
+        "interval_high": high,
+        "baseline": baseline,
+        "difference": difference.value if cell.difference else None,
+        "pairs": difference.pairs if cell.difference else None,
+        "difference_low": difference_low,
+        "difference_high": difference_high,
+        "paper": cell.paper and cell.paper.value,
+        "paper_difference": cell.paper and cell.paper.difference,
+        "paper_network": row.paper_network if cell.paper else None,
+        "paper_table": SOURCES[metric][0] if cell.paper else None,
+    }

@@ -1,0 +1,49 @@
+"""Write the shapes data set: made-up pictures as ImageFolder, VOCdevkit and ADEChallengeData2016."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import sys
+from collections.abc import Sequence
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from backbones.command import run_command
+
+EXAMPLE = "example:\n  python tools/make_shapes.py --images 2000 --size 64 --out DIR --workers 2\n"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Options of this tool."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("--images", type=int, required=True, help="training images per layout; a quarter more to test")
+    parser.add_argument("--size", type=int, required=True, help="image side in pixels, 32 or more")
+    parser.add_argument("--out", type=pathlib.Path, required=True, help="folder to make; must not hold anything")
+    parser.add_argument("--seed", type=int, default=0, help="equal seeds give equal bytes (%(default)s)")
+    parser.add_argument(
+        "--layouts",
+        nargs="+",
+        metavar="LAYOUT",
+        default=["classification", "detection", "segmentation"],
+        help="which to write, of: %(default)s",
+    )
+    parser.add_argument("--workers", type=int, default=1, help="processes; they do not change the result (%(default)s)")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write the folder, print its path."""
+    options = vars(build_parser().parse_args(arguments))
+    from tqdm import tqdm
+
+    from backbones.data.shapes import image_count, make_shapes
+
+    with tqdm(total=image_count(options["images"], options["layouts"]), unit="image", delay=0.5) as bar:
+        print(make_shapes(**options, progress=bar.update))
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -7,7 +7,7 @@ Lengths are shares of the image side, colour differences are on the 0-255 scale,
 from __future__ import annotations
 
 # How large an object is: the square root of its area. Smaller is harder.
-CLASSIFICATION_SCALE = (0.28, 0.55)
+CLASSIFICATION_SCALE = (0.45, 0.75)
 SCENE_SCALE = (0.11, 0.36)
 
 # Where the object of a classification image may be off the centre, at most, along each axis.
@@ -18,16 +18,16 @@ SCENE_OBJECTS = (2, 5)
 
 # Changes of an outline besides its rotation: stretch along a random axis (ratio of the two axes, at most) and
 # perspective (0 = none; from about 0.4 on, classes begin to look alike).
-ASPECT = 1.4
-PERSPECTIVE = 0.2
+ASPECT = 1.25
+PERSPECTIVE = 0.15
 
 # Strokes and blobs that belong to no class: how many behind the objects, how many in front, and how large.
-CLUTTER_BEHIND = (2, 6)
-CLUTTER_IN_FRONT = (0, 2)
+CLUTTER_BEHIND = (0, 4)
+CLUTTER_IN_FRONT = (0, 1)
 CLUTTER_SCALE = (0.06, 0.25)
 
 # Least share of an object that must be visible for it to be in the picture at all. Smaller is harder.
-CLASSIFICATION_VISIBLE = 0.65
+CLASSIFICATION_VISIBLE = 0.75
 SCENE_VISIBLE = 0.25
 
 # An object is marked difficult when less than this share of it is visible, or when what is visible has an area below
@@ -37,18 +37,19 @@ DIFFICULT_SIDE = 0.1
 
 # Least difference, in the strongest channel, between an object's colour and those of the background, where eight draws
 # allow it. Smaller is harder.
-OBJECT_CONTRAST = 70
+OBJECT_CONTRAST = 120
 # How far an object's second colour goes towards any other colour, the background's included: 1 = all the way.
-OBJECT_TEXTURE = 0.7
+OBJECT_TEXTURE = 0.35
 
-# Kinds of stuff per image, and the least difference between the two colours of one stuff region's texture.
+# Kinds of stuff per image, and the difference between the two colours of one region's texture. More is harder for
+# objects, and easier for stuff.
 STUFF_REGIONS = (1, 3)
-STUFF_CONTRAST = 50
+STUFF_CONTRAST = (20, 60)
 
 # Light falls off across the picture by this share, at most; blur radius and noise amplitude are in pixels and levels.
-LIGHT = 0.5
+LIGHT = 0.3
 BLUR = 0.8
-NOISE = 40
+NOISE = 16
 
 
 def settings() -> dict[str, float | tuple[float, float]]:

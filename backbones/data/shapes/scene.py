@@ -190,10 +190,17 @@ def _background(random: np.random.Generator, size: int) -> tuple[np.ndarray, np.
     colors: list[np.ndarray] = []
     for number, kind in enumerate(kinds.tolist()):
         first = pick_color(random, [], 0)
-        pair = (first, pick_color(random, [first], difficulty.STUFF_CONTRAST))
+        pair = (first, _shade(random, first))
         np.copyto(surface, paint(random, kind, pair, size, size), where=(owner == number)[..., None])
         colors += pair
     return stuff, surface, colors
+
+
+def _shade(random: np.random.Generator, color: np.ndarray) -> np.ndarray:
+    """Another colour that differs by ``difficulty.STUFF_CONTRAST`` in its strongest channel, or less at the limits."""
+    direction = random.uniform(-1, 1, 3)
+    step = direction / np.abs(direction).max() * random.uniform(*difficulty.STUFF_CONTRAST)
+    return np.clip(color + step, 0, 255)
 
 
 def _regions(random: np.random.Generator, size: int, count: int) -> np.ndarray:

@@ -1,0 +1,66 @@
+"""From an image file to upright 8-bit RGB."""
+
+from __future__ import annotations
+
+import os
+import warnings
+
+import numpy as np
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from backbones.errors import UserError
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def decode_image(path: str | os.PathLike[str]) -> Image.Image:
+    """Read an image file as RGB, turned upright by its EXIF orientation.
+
+    Gray, palette and CMYK images are converted; an alpha channel is dropped; 16-bit gray keeps its 8 high bits.
+
+    Raises:
+        UserError: The file cannot be read as an image: missing, truncated, not an image, or of a kind without a
+            defined conversion (floating point). The message names it.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*EXIF")  # pixels are fine; ImageNet has such files
+            with Image.open(path) as image:
+                image.load()
+                return _to_rgb(_turn_upright(image))
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's decoders raise many types: OSError, ValueError, SyntaxError, struct.error
+        name = os.fsdecode(path)
+        raise UserError(f"{name} cannot be read as an image ({_reason(error)}); replace or remove it") from None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "no image format that Pillow knows"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _turn_upright(image: Image.Image) -> Image.Image:
+    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # Pillow's own conversion would clip 16-bit values at 255
+        values = np.asarray(image)
+        if values.min() < 0 or values.max() > 65535:
+            raise ValueError("more than 16 bits per pixel")
+        image = Image.fromarray((values >> 8).astype(np.uint8))
+    elif image.mode == "F":
+        raise ValueError("floating-point pixels have no defined range")
+    # A copy also when nothing changes: the caller closes the file.
+    return image.convert("RGB")

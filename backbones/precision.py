@@ -1,0 +1,68 @@
+"""Which number format this machine trains in.
+
+The format belongs to the machine and not to the recipe: two rows of a comparison that ran on the same machine differ in
+their tricks only. ``auto`` takes 16 bits only where the hardware computes in them; emulation is slower than float32.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from backbones.errors import UserError
+
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+
+
+def resolve_device(requested: str) -> torch.device:
+    """The device named ("cpu", "cuda", "cuda:1"), or for "auto" the GPU if there is one.
+
+    Raises:
+        UserError: No such device here.
+    """
+    if requested == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(requested)
+    except RuntimeError:
+        raise UserError(f"--device {requested}: not a device; use auto, cpu, cuda or cuda:N") from None
+    if device.type not in ("cpu", "cuda"):
+        raise UserError(f"--device {requested}: use auto, cpu, cuda or cuda:N")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        count = torch.cuda.device_count()
+        raise UserError(f"--device {requested}: PyTorch sees {count} CUDA devices here; use --device auto")
+    return device
+
+
+def resolve_precision(requested: str, device: torch.device) -> str:
+    """The precision asked for, or for "auto" the fastest that the device has hardware for.
+
+    CPU: bf16 with AVX512-BF16 or AMX, else fp32. CUDA: bf16 from Ampere on, fp16 on older tensor cores, else fp32.
+
+    Raises:
+        UserError: The device cannot compute in the precision asked for.
+    """
+    fast = _fast_precisions(device)
+    if requested == "auto":
+        return fast[0]
+    if requested == "fp16" and device.type == "cpu":
+        raise UserError(f"--precision fp16 needs a CUDA device; on a CPU use {' or '.join(fast)}")
+    if requested == "bf16" and not _can_compute_bf16(device):
+        raise UserError(f"--precision bf16: {device} cannot compute in bf16; use {' or '.join(fast)}")
+    return requested
+
+
+def _fast_precisions(device: torch.device) -> tuple[str, ...]:
+    if device.type == "cpu":
+        features = torch.cpu.get_capabilities()
+        native = features.get("avx512_bf16", False) or features.get("amx_bf16", False)
+        return ("bf16", "fp32") if native and _can_compute_bf16(device) else ("fp32",)
+    capability = torch.cuda.get_device_capability(device)
+    if capability >= (8, 0):
+        return ("bf16", "fp16", "fp32")
+    return ("fp16", "fp32") if capability >= (7, 0) else ("fp32",)
+
+
+def _can_compute_bf16(device: torch.device) -> bool:
+    if device.type == "cpu":
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return torch.cuda.get_device_capability(device) >= (8, 0)

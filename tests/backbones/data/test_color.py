@@ -1,0 +1,124 @@
+"""The one affine map per image, against the paper's steps carried out one after the other, pixel by pixel."""
+
+from __future__ import annotations
+
+import colorsys
+import math
+
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pytest import approx, mark
+
+from backbones.bundle import IMAGENET_MEAN, IMAGENET_STD
+from backbones.data.color import ColorChange, apply_color, color_map, identity_color, random_color
+
+EIGENVALUES = (55.46, 4.794, 1.148)
+EIGENVECTORS = ((-0.5675, 0.7192, 0.4009), (-0.5808, -0.0045, -0.8140), (-0.5836, -0.6948, 0.4203))
+
+
+def reference_pixel(
+    rgb: list[float], brightness: float, saturation: float, hue: float, alphas: list[float]
+) -> list[float]:
+    """Steps 4, 5 and 6 of Section 2.1 for one pixel, in double precision."""
+    r, g, b = (brightness * value for value in rgb)
+    gray = 0.299 * r + 0.587 * g + 0.114 * b
+    r, g, b = (gray + saturation * (value - gray) for value in (r, g, b))
+    y = 0.299 * r + 0.587 * g + 0.114 * b
+    i = 0.5959 * r - 0.2746 * g - 0.3213 * b
+    q = 0.2115 * r - 0.5227 * g + 0.3112 * b
+    angle = (hue - 1) * math.pi
+    i, q = i * math.cos(angle) - q * math.sin(angle), i * math.sin(angle) + q * math.cos(angle)
+    matrix = [[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]]
+    values = np.linalg.solve(np.array(matrix), np.array([y, i, q]))
+    for channel in range(3):
+        for component in range(3):
+            values[channel] += EIGENVECTORS[channel][component] * EIGENVALUES[component] * alphas[component]
+    return [
+        (value - mean) / std
+        for value, mean, std in zip(values, (123.68, 116.779, 103.939), (58.393, 57.12, 57.375), strict=True)
+    ]
+
+
+def mapped(images: np.ndarray, change: ColorChange) -> np.ndarray:
+    maps = color_map(change, IMAGENET_MEAN, IMAGENET_STD)
+    return apply_color(torch.from_numpy(images), maps).permute(0, 2, 3, 1).numpy()
+
+
+@mark.parametrize("seed", range(3))
+def test_equals_the_steps_one_by_one(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    images = random.integers(0, 256, (4, 5, 6, 3), dtype=np.uint8)
+    change = random_color(4, random)
+    result = mapped(images, change)
+    for n, row, column in np.ndindex(4, 5, 6):
+        expected = reference_pixel(
+            [float(value) for value in images[n, row, column]],
+            change.brightness[n],
+            change.saturation[n],
+            change.hue[n],
+            list(change.pca[n]),
+        )
+        np.testing.assert_allclose(result[n, row, column], expected, atol=1e-4)
+
+
+COEFFICIENT = st.floats(0.6, 1.4)
+
+
+@given(st.lists(st.integers(0, 255), min_size=3, max_size=3), COEFFICIENT, COEFFICIENT, COEFFICIENT)
+@settings(deadline=None)
+def test_equals_the_steps_at_the_corners_too(rgb: list[int], b: float, s: float, h: float) -> None:
+    change = ColorChange(np.array([b]), np.array([s]), np.array([h]), np.zeros((1, 3)))
+    result = mapped(np.array(rgb, dtype=np.uint8).reshape(1, 1, 1, 3), change).ravel()
+    np.testing.assert_allclose(result, reference_pixel([float(v) for v in rgb], b, s, h, [0.0] * 3), atol=1e-4)
+
+
+def test_identity_is_plain_normalisation() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (3, 4, 4, 3), dtype=np.uint8)
+    expected = (images - np.array(IMAGENET_MEAN)) / np.array(IMAGENET_STD)
+    np.testing.assert_allclose(mapped(images, identity_color(3)), expected, atol=1e-5)
+
+
+def test_gray_stays_gray_under_hue_and_saturation() -> None:
+    gray = np.full((1, 1, 1, 3), 200, dtype=np.uint8)
+    change = ColorChange(np.ones(1), np.array([1.4]), np.array([0.6]), np.zeros((1, 3)))
+    denormalised = mapped(gray, change).ravel() * IMAGENET_STD + IMAGENET_MEAN
+    np.testing.assert_allclose(denormalised, 200.0, atol=1e-3)
+
+
+def test_hue_turns_in_the_direction_of_the_colour_circle() -> None:
+    """An independent notion of hue: the HSV angle moves monotonically with the coefficient, by about as much."""
+    hues = []
+    for coefficient in (0.9, 1.0, 1.1):
+        change = ColorChange(np.ones(1), np.ones(1), np.array([coefficient]), np.zeros((1, 3)))
+        pixel = mapped(np.array([90, 140, 110], dtype=np.uint8).reshape(1, 1, 1, 3), change).ravel()
+        hues.append(colorsys.rgb_to_hsv(*((pixel * IMAGENET_STD + IMAGENET_MEAN) / 255))[0] * 360)
+    steps = np.diff(hues)
+    assert np.sign(steps[0]) == np.sign(steps[1])
+    assert abs(steps).mean() == approx(18, abs=8)
+
+
+def test_nothing_is_clamped() -> None:
+    white = np.full((1, 1, 1, 3), 255, dtype=np.uint8)
+    change = ColorChange(np.array([1.4]), np.ones(1), np.ones(1), np.zeros((1, 3)))
+    assert (mapped(white, change).ravel() * IMAGENET_STD + IMAGENET_MEAN) == approx([357.0] * 3, abs=1e-3)
+
+
+def test_coefficients_have_the_papers_ranges() -> None:
+    change = random_color(20000, np.random.default_rng(0))
+    for coefficient in (change.brightness, change.saturation, change.hue):
+        assert 0.6 <= coefficient.min() < 0.602
+        assert 1.398 < coefficient.max() <= 1.4
+        assert coefficient.mean() == approx(1.0, abs=0.01)
+    assert change.pca.std() == approx(0.1, rel=0.02)
+    assert change.pca.mean() == approx(0.0, abs=0.002)
+    assert abs(np.corrcoef(change.brightness, change.hue)[0, 1]) < 0.03
+
+
+def test_output_is_channels_last_float32() -> None:
+    maps = color_map(identity_color(2), IMAGENET_MEAN, IMAGENET_STD)
+    output = apply_color(torch.zeros(2, 8, 9, 3, dtype=torch.uint8), maps)
+    assert output.shape == (2, 3, 8, 9)
+    assert output.dtype == torch.float32
+    assert output.is_contiguous(memory_format=torch.channels_last)

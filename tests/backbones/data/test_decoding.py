@@ -1,0 +1,113 @@
+"""Image files of every kind, and files that are none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from pytest import approx, mark, raises
+
+from backbones.data.decoding import decode_image
+from backbones.errors import UserError
+
+RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
+
+
+def corners(width: int = 24, height: int = 16) -> Image.Image:
+    """Four flat quarters: red, green / blue, white."""
+    pixels = np.zeros((height, width, 3), dtype=np.uint8)
+    pixels[: height // 2, : width // 2], pixels[: height // 2, width // 2 :] = RED, GREEN
+    pixels[height // 2 :, : width // 2], pixels[height // 2 :, width // 2 :] = BLUE, WHITE
+    return Image.fromarray(pixels)
+
+
+@mark.parametrize(
+    ("mode", "suffix"),
+    [("RGB", "png"), ("RGB", "jpg"), ("RGB", "webp"), ("P", "png"), ("P", "gif"), ("CMYK", "jpg"), ("RGBA", "png")],
+)
+def test_colours_survive_every_mode(tmp_path: Path, mode: str, suffix: str) -> None:
+    path = tmp_path / f"image.{suffix}"
+    corners().convert(mode).save(path)
+    image = decode_image(path)
+    assert image.mode == "RGB"
+    for place, colour in {(3, 3): RED, (20, 3): GREEN, (3, 13): BLUE, (20, 13): WHITE}.items():
+        assert image.getpixel(place) == approx(colour, abs=45)  # chroma subsampling and the CMYK round trip
+
+
+@mark.parametrize("mode", ["L", "LA", "1"])
+def test_gray_becomes_three_equal_channels(tmp_path: Path, mode: str) -> None:
+    path = tmp_path / "gray.png"
+    Image.fromarray(np.tile(np.arange(0, 256, 8, dtype=np.uint8), (8, 1))).convert(mode).save(path)
+    pixels = np.asarray(decode_image(path))
+    assert pixels.shape == (8, 32, 3)
+    assert (pixels == pixels[..., :1]).all()
+    assert pixels[..., 0].min() == 0
+    assert pixels[..., 0].max() >= 248
+
+
+def test_sixteen_bits_keep_their_range(tmp_path: Path) -> None:
+    path = tmp_path / "deep.png"
+    values = np.linspace(0, 65535, 64).astype(np.uint16)[None].repeat(4, axis=0)
+    Image.fromarray(values).save(path)
+    pixels = np.asarray(decode_image(path))
+    assert (pixels[..., 0] == values >> 8).all()
+    clipped = np.asarray(Image.open(path).convert("RGB"))  # negative control: what plain conversion does
+    assert (pixels != clipped).any()
+
+
+# Where the red corner of the stored image belongs, by the EXIF standard: row 0 is at the ..., column 0 is at the ...
+UPRIGHT = {
+    1: ("top", "left"),
+    2: ("top", "right"),
+    3: ("bottom", "right"),
+    4: ("bottom", "left"),
+    5: ("left", "top"),
+    6: ("right", "top"),
+    7: ("right", "bottom"),
+    8: ("left", "bottom"),
+}
+
+
+@mark.parametrize("orientation", UPRIGHT)
+@mark.parametrize("suffix", ["png", "jpg", "tif"])
+def test_exif_orientation_is_applied_once(tmp_path: Path, orientation: int, suffix: str) -> None:
+    path = tmp_path / f"turned.{suffix}"
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    corners().save(path, exif=exif)
+    image = decode_image(path)
+    rows, columns = UPRIGHT[orientation]
+    assert image.size == ((24, 16) if rows in ("top", "bottom") else (16, 24))
+    x = 3 if "left" in (rows, columns) else image.width - 4
+    y = 3 if "top" in (rows, columns) else image.height - 4
+    assert image.getpixel((x, y)) == approx(RED, abs=45)
+
+
+def test_damaged_exif_does_not_cost_the_image(tmp_path: Path) -> None:
+    path = tmp_path / "damaged.jpg"
+    corners().save(path, exif=b"Exif\x00\x00MM\x00*\x00\x00\x00\x08\x00\x05\x01\x12")
+    assert decode_image(path).getpixel((3, 3)) == approx(RED, abs=45)
+
+
+def broken(folder: Path, kind: str) -> Path:
+    path = folder / f"{kind}.{'png' if kind == 'png cut short' else 'jpg'}"
+    if kind == "text":
+        path.write_text("not an image")
+    elif kind == "empty":
+        path.touch()
+    elif kind == "floating point":
+        Image.fromarray(np.zeros((4, 4), dtype=np.float32)).save(path, format="TIFF")
+    elif kind != "missing":
+        Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(path)
+        path.write_bytes(path.read_bytes()[:2000])
+    return path
+
+
+@mark.parametrize("kind", ["text", "empty", "floating point", "jpg cut short", "png cut short", "missing"])
+def test_what_is_not_an_image_is_refused_by_name(tmp_path: Path, kind: str) -> None:
+    path = broken(tmp_path, kind)
+    with raises(UserError) as caught:
+        decode_image(path)
+    assert str(caught.value).count(str(path)) == 1
+    assert "\n" not in str(caught.value)

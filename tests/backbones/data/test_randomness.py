@@ -1,0 +1,25 @@
+"""Random streams: repeatable at their place, different everywhere else."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+from backbones.data.randomness import Purpose, keyed_generator, step_seed
+
+
+def test_same_key_same_numbers() -> None:
+    draws = [keyed_generator(Purpose.CROP, 1, 2, 3).random(5).tolist() for _ in range(2)]
+    assert draws[0] == draws[1]
+
+
+def test_every_part_of_the_key_matters() -> None:
+    keys = [(purpose, seed, epoch, 0) for purpose in Purpose for seed in (0, 1) for epoch in (0, 1)]
+    keys += [(Purpose.CROP, 0, 0, 1), (Purpose.COLOR, 0, 0, 1)]
+    draws = [keyed_generator(*key).random(3).tolist() for key in keys]
+    assert all(one != other for one, other in combinations(draws, 2))
+
+
+def test_step_seeds_differ_and_fit_torch() -> None:
+    seeds = {step_seed(seed, step) for seed in range(3) for step in range(100)}
+    assert len(seeds) == 300
+    assert all(0 <= seed < 2**63 for seed in seeds)

@@ -75,13 +75,9 @@ def _unit(*polygons: Sequence[tuple[float, float]]) -> Outline:
 
 OUTLINES: dict[str, Outline] = {
     "arrow": _unit([(1.0, 0.0), (0.1, 0.75), (0.1, 0.27), (-1.0, 0.27), (-1.0, -0.27), (0.1, -0.27), (0.1, -0.75)]),
-    "crescent": _unit(_crescent()),
     "cross": _unit(_cross()),
     "disc": _unit(_circle(1.0)),
-    "heart": _unit(_heart()),
-    "l_shape": _unit([(0.0, 0.0), (1.0, 0.0), (1.0, 0.38), (0.38, 0.38), (0.38, 1.2), (0.0, 1.2)]),
     "ring": _unit(_circle(1.0), _circle(0.55)),
-    "square": _unit(_regular(4)),
     "star": _unit(_star()),
     "triangle": _unit(_regular(3)),
 }

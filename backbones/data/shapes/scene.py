@@ -22,19 +22,22 @@ class Style:
     """What distinguishes the pictures of one layout; ranges include both ends, lengths are shares of the image side."""
 
     objects: tuple[int, int]
+    one_class: bool
     scale: tuple[float, float]
     center: tuple[float, float]
     visible: float
 
 
 CENTERED = Style(
-    objects=(1, 1),
+    objects=difficulty.CLASSIFICATION_OBJECTS,
+    one_class=True,
     scale=difficulty.CLASSIFICATION_SCALE,
     center=(0.5 - difficulty.CLASSIFICATION_OFFSET, 0.5 + difficulty.CLASSIFICATION_OFFSET),
     visible=difficulty.CLASSIFICATION_VISIBLE,
 )
 SCATTERED = Style(
     objects=difficulty.SCENE_OBJECTS,
+    one_class=False,
     scale=difficulty.SCENE_SCALE,
     center=(0.04, 0.96),
     visible=difficulty.SCENE_VISIBLE,
@@ -128,18 +131,18 @@ class _Stack:
 
 
 def compose_scene(random: np.random.Generator, size: int, style: Style, main_label: int) -> Scene:
-    """A picture of ``size`` x ``size`` pixels whose foremost object has class ``main_label``, the others any class."""
+    """A picture of ``size`` x ``size`` pixels whose foremost object has class ``main_label``."""
     stack = _Stack.empty(size)
     objects = [_place_main(random, stack, style, main_label)]
     for _ in range(_count(random, style.objects) - 1):
-        label = int(random.integers(len(OBJECT_CLASSES)))
+        label = main_label if style.one_class else int(random.integers(len(OBJECT_CLASSES)))
         objects += _place(random, stack, style, label)
     for _ in range(_count(random, difficulty.CLUTTER_BEHIND)):
         stack.add_clutter(_clutter_stamp(random, size))
-    stuff, surface, colors = _background(random, size)
+    stuff, surface = _background(random, size)
     image = Image.fromarray(surface)
     for stamp in reversed(stack.stamps):
-        _paint_stamp(random, image, stamp, colors)
+        _paint_stamp(random, image, stamp)
     return Scene(_photograph(random, image), objects, stuff, stack.clutter)
 
 
@@ -181,19 +184,17 @@ def _place(random: np.random.Generator, stack: _Stack, style: Style, label: int)
     return []
 
 
-def _background(random: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
-    """Stuff numbers (size, size), the painted surface (size, size, 3), and the colours used."""
+def _background(random: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Stuff numbers (size, size) and the painted surface (size, size, 3)."""
     kinds = random.permutation(len(STUFF_CLASSES))[: _count(random, difficulty.STUFF_REGIONS)]
     owner = _regions(random, size, len(kinds))
     stuff = kinds.astype(np.uint8)[owner]
     surface = np.empty((size, size, 3), dtype=np.uint8)
-    colors: list[np.ndarray] = []
     for number, kind in enumerate(kinds.tolist()):
-        first = pick_color(random, [], 0)
+        first = pick_color(random, difficulty.STUFF_BRIGHTNESS)
         pair = (first, _shade(random, first))
         np.copyto(surface, paint(random, kind, pair, size, size), where=(owner == number)[..., None])
-        colors += pair
-    return stuff, surface, colors
+    return stuff, surface
 
 
 def _shade(random: np.random.Generator, color: np.ndarray) -> np.ndarray:
@@ -217,9 +218,9 @@ def _regions(random: np.random.Generator, size: int, count: int) -> np.ndarray:
     return np.stack(distances).argmin(axis=0)
 
 
-def _paint_stamp(random: np.random.Generator, image: Image.Image, stamp: Stamp, colors: list[np.ndarray]) -> None:
+def _paint_stamp(random: np.random.Generator, image: Image.Image, stamp: Stamp) -> None:
     width, height = stamp.mask.size
-    first = pick_color(random, colors, difficulty.OBJECT_CONTRAST)
+    first = pick_color(random, difficulty.OBJECT_BRIGHTNESS)
     second = first + (random.integers(0, 256, 3) - first) * (difficulty.OBJECT_TEXTURE * random.random())
     texture = int(random.integers(len(STUFF_CLASSES)))
     surface = paint(random, texture, (first, second), height, width)

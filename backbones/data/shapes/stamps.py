@@ -58,14 +58,15 @@ def extent(mask: np.ndarray, left: int = 0, top: int = 0) -> Box | None:
 
 def object_stamp(random: np.random.Generator, outline: Outline, center: tuple[float, float], scale: float) -> Stamp:
     """An outline rotated, reflected, stretched and tilted at random; ``center`` and ``scale`` are in pixels."""
-    turn, axis = random.uniform(0, 2 * math.pi, 2)
+    turn = math.radians(random.uniform(-difficulty.ROTATION, difficulty.ROTATION))
+    axis = random.uniform(0, 2 * math.pi)
     stretch = math.sqrt(math.exp(random.uniform(0, math.log(difficulty.ASPECT))))
     tilt_x, tilt_y = random.uniform(-difficulty.PERSPECTIVE, difficulty.PERSPECTIVE, 2)
     mirror = 1 if random.random() < 0.5 else -1
     moved = []
     for points in outline:
         x, y = _rotate(points[:, 0], mirror * points[:, 1], axis)
-        x, y = _rotate(x * stretch, y / stretch, turn)
+        x, y = _rotate(x * stretch, y / stretch, turn - axis)
         depth = 1 + tilt_x * x + tilt_y * y
         moved.append(np.stack((center[0] + scale * x / depth, center[1] + scale * y / depth), axis=1))
     return _polygon_stamp(moved)

@@ -87,14 +87,12 @@ def paint(
     return (first + (second - first) * share).astype(np.uint8)
 
 
-def pick_color(random: np.random.Generator, avoid: list[np.ndarray], contrast: float) -> np.ndarray:
-    """A random colour whose strongest channel is ``contrast`` away from every colour to avoid.
+# Brightness of red, green and blue, ITU-R BT.601.
+_LUMA = np.array([0.299, 0.587, 0.114])
 
-    When none of eight draws is, the one that comes closest to it.
-    """
+
+def pick_color(random: np.random.Generator, brightness: tuple[float, float]) -> np.ndarray:
+    """A random colour with a brightness in a range on the 0-255 scale; of eight draws outside it, the nearest."""
     draws = random.integers(0, 256, (8, 3))
-    if not avoid:
-        return draws[0]
-    distance = np.abs(draws[:, None] - np.stack(avoid)).max(axis=2).min(axis=1)
-    good = np.flatnonzero(distance >= contrast)
-    return draws[good[0] if len(good) else distance.argmax()]
+    outside = np.abs(draws @ _LUMA - np.clip(draws @ _LUMA, *brightness))
+    return draws[outside.argmin()]

@@ -1,0 +1,44 @@
+# `make demo` and `make test` do all their set-up: Python 3.10-3.12, pip and make are enough.
+# Another interpreter: make PYTHON=/path/to/python3.12 test
+
+SUPPORTED := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))
+PYTHON ?= $(shell for name in python3 python3.12 python3.11 python3.10; do \
+	$$name -c '$(SUPPORTED)' 2>/dev/null && echo $$name && break; done)
+READY := .venv/.ready
+RUN := .venv/bin/python
+
+.PHONY: demo test lint format requirements clean
+
+demo: $(READY)
+	$(RUN) tools/run_demo.py
+
+test: $(READY)
+	$(RUN) -m pytest
+
+lint: $(READY)
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+
+format: $(READY)
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+# requirements.txt is complete, so pip has nothing to resolve (and must not: mmcv-lite asks for opencv-python, which needs
+# libGL; the headless build in requirements.txt is the same module). Where venv lacks pip, the outer pip fills in.
+$(READY): requirements.txt
+	@test -n "$(PYTHON)" || { echo "no Python 3.10, 3.11 or 3.12 found; give one: make PYTHON=/path/to/python"; exit 1; }
+	rm -rf .venv
+	$(PYTHON) -m venv .venv || $(PYTHON) -m venv --without-pip .venv
+	if [ -x .venv/bin/pip ]; then .venv/bin/pip install --no-deps -r requirements.txt; \
+		else $(PYTHON) -m pip --python .venv/bin/python install --no-deps -r requirements.txt; fi
+	touch $@
+
+# Resolve the short list of pyproject.toml into exact pins for all supported Pythons at once.
+requirements: $(READY)
+	.venv/bin/pip install --quiet uv
+	.venv/bin/uv pip compile --quiet --upgrade --universal --fork-strategy fewest --python-version 3.10 --extra test \
+		--no-annotate --custom-compile-command "make requirements  (install with: pip install --no-deps -r requirements.txt)" \
+		pyproject.toml -o requirements.txt
+
+clean:
+	rm -rf .venv runs .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,105 @@
+# FCN at output stride 8 with auxiliary head on ADE20K, any trunk.
+#
+#   python tools/transfer_seg.py seg_configs/fcn_os8_ade20k.py --backbone BUNDLE --data ADEChallengeData2016 --out RUN
+#
+# The settings are GluonCV's, the authors' own toolkit (the paper names none beyond "as in EncNet"): crop 480, shorter
+# side 520 x [0.5, 2], batch 16, learning rate 0.01 with polynomial decay, heads ten times faster, weight decay 1e-4,
+# 120 epochs, auxiliary loss 0.5. Left open here, because they come from elsewhere: num_classes (the list of classes),
+# mean/std/channel order and the heads' in_channels and channels = in_channels / 4 (the bundle).
+default_scope = "mmseg"
+# Names of the 150 classes, when the data brings no classes.txt.
+classes = "ade20k"
+
+crop_size = (480, 480)
+train_images = 20210
+batch_size = 16
+max_iters = 120 * train_images // batch_size  # 120 epochs
+
+norm_cfg = dict(type="BN", requires_grad=True)
+model = dict(
+    type="EncoderDecoder",
+    data_preprocessor=dict(type="SegDataPreProcessor", size=crop_size, pad_val=0, seg_pad_val=255),
+    # Stages 3 and 4 (counted from 1) are dilated.
+    backbone=dict(type="BundleTrunk", bundle="", output_stride=8),
+    # 3x3 convolution to a quarter of the channels, BatchNorm, ReLU, dropout 0.1, 1x1 convolution.
+    decode_head=dict(
+        type="FCNHead",
+        in_index=3,
+        num_convs=1,
+        concat_input=False,
+        dropout_ratio=0.1,
+        norm_cfg=norm_cfg,
+        align_corners=False,
+        loss_decode=dict(type="CrossEntropyLoss", use_sigmoid=False, loss_weight=1.0),
+    ),
+    auxiliary_head=dict(
+        type="FCNHead",
+        in_index=2,
+        num_convs=1,
+        concat_input=False,
+        dropout_ratio=0.1,
+        norm_cfg=norm_cfg,
+        align_corners=False,
+        loss_decode=dict(type="CrossEntropyLoss", use_sigmoid=False, loss_weight=0.5),
+    ),
+    train_cfg=dict(),
+    test_cfg=dict(mode="whole"),
+)
+
+train_pipeline = [
+    dict(type="LoadImageFromFile"),
+    dict(type="LoadAnnotations"),
+    # mmcv fits an image into (long, short) edges: a long edge out of reach leaves the shorter side at 520 x ratio.
+    dict(type="RandomResize", scale=(520 * 8, 520), ratio_range=(0.5, 2.0), keep_ratio=True),
+    dict(type="RandomCrop", crop_size=crop_size, cat_max_ratio=1.0),
+    dict(type="RandomFlip", prob=0.5),
+    dict(type="PackSegInputs"),
+]
+test_pipeline = [
+    dict(type="LoadImageFromFile"),
+    dict(type="Resize", scale=(520 * 8, 520), keep_ratio=True),
+    dict(type="LoadAnnotations"),
+    dict(type="PackSegInputs"),
+]
+train_dataloader = dict(
+    batch_size=batch_size,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type="InfiniteSampler", shuffle=True),
+    dataset=dict(
+        type="BaseSegDataset",
+        data_root="data/ADEChallengeData2016",
+        data_prefix=dict(img_path="images/training", seg_map_path="annotations/training"),
+        reduce_zero_label=True,  # 0 is "unlabelled", classes start at 1
+        pipeline=train_pipeline,
+    ),
+)
+test_dataloader = dict(
+    batch_size=1,
+    num_workers=4,
+    sampler=dict(type="DefaultSampler", shuffle=False),
+    dataset=dict(
+        type="BaseSegDataset",
+        data_root="data/ADEChallengeData2016",
+        data_prefix=dict(img_path="images/validation", seg_map_path="annotations/validation"),
+        reduce_zero_label=True,
+        test_mode=True,
+        pipeline=test_pipeline,
+    ),
+)
+test_evaluator = dict(type="IoUMetric", iou_metrics=["mIoU"])
+
+train_cfg = dict(type="IterBasedTrainLoop", max_iters=max_iters)
+test_cfg = dict(type="TestLoop")
+optim_wrapper = dict(
+    type="OptimWrapper",
+    optimizer=dict(type="SGD", lr=0.01, momentum=0.9, weight_decay=0.0001),
+    paramwise_cfg=dict(custom_keys=dict(decode_head=dict(lr_mult=10.0), auxiliary_head=dict(lr_mult=10.0))),
+)
+base_batch_size = batch_size
+param_scheduler = [dict(type="PolyLR", eta_min=0.0, power=0.9, begin=0, end=max_iters, by_epoch=False)]
+default_hooks = dict(
+    checkpoint=dict(type="CheckpointHook", by_epoch=False, interval=1000, max_keep_ckpts=1),
+    logger=dict(type="LoggerHook", interval=50, log_metric_by_epoch=False),
+)
+log_processor = dict(by_epoch=False)

@@ -1,0 +1,49 @@
+# FCN at output stride 8 on your own index PNGs at 320x240, on a CPU.
+#
+#   python tools/transfer_seg.py seg_configs/fcn_os8_index_png.py --backbone BUNDLE --data DIR --out RUN
+#
+# DIR/{images,annotations,train.txt,val.txt,classes.txt}: JPEG images, PNG label maps of the same stem with classes from
+# 0 and 255 for "ignore", the stems of both splits, and the names of the classes, one per line.
+_base_ = "./fcn_os8_ade20k.py"
+
+crop_size = (224, 224)
+batch_size = 8
+max_iters = 600
+model = dict(data_preprocessor=dict(size=crop_size))
+train_pipeline = [
+    dict(type="LoadImageFromFile"),
+    dict(type="LoadAnnotations"),
+    dict(type="RandomResize", scale=(240 * 8, 240), ratio_range=(0.75, 1.5), keep_ratio=True),
+    dict(type="RandomCrop", crop_size=crop_size, cat_max_ratio=1.0),
+    dict(type="RandomFlip", prob=0.5),
+    dict(type="PackSegInputs"),
+]
+test_pipeline = [
+    dict(type="LoadImageFromFile"),
+    dict(type="Resize", scale=(240 * 8, 240), keep_ratio=True),
+    dict(type="LoadAnnotations"),
+    dict(type="PackSegInputs"),
+]
+train_dataloader = dict(
+    batch_size=batch_size,
+    num_workers=1,
+    dataset=dict(
+        ann_file="train.txt",
+        data_prefix=dict(img_path="images", seg_map_path="annotations"),
+        reduce_zero_label=False,
+        pipeline=train_pipeline,
+    ),
+)
+test_dataloader = dict(
+    num_workers=1,
+    dataset=dict(
+        ann_file="val.txt",
+        data_prefix=dict(img_path="images", seg_map_path="annotations"),
+        reduce_zero_label=False,
+        pipeline=test_pipeline,
+    ),
+)
+train_cfg = dict(max_iters=max_iters)
+base_batch_size = batch_size
+param_scheduler = [dict(type="PolyLR", eta_min=0.0, power=0.9, begin=0, end=max_iters, by_epoch=False)]
+default_hooks = dict(checkpoint=dict(interval=100))

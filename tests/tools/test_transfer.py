@@ -1,0 +1,197 @@
+"""tools/transfer_det.py and tools/transfer_seg.py as a user meets them, on tiny rendered data, up to the comparison."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+from pytest import TempPathFactory, fixture, mark
+
+from backbones.bundle import imagenet_contract, write_bundle
+from backbones.data.shapes import make_shapes
+from backbones.models import create_classifier
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGS = {"det": "det_configs/faster_rcnn_fpn_demo.py", "seg": "seg_configs/fcn_os8_demo.py"}
+DATA = {"det": "VOCdevkit", "seg": "ADEChallengeData2016"}
+SHORT = {
+    "det": ["train_cfg.max_epochs=1"],
+    "seg": ["train_cfg.max_iters=6", "default_hooks.checkpoint.interval=2"],
+}
+
+
+@fixture(scope="module")
+def shapes(tmp_path_factory: TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("shapes") / "data"
+    return make_shapes(out, images=16, size=96, seed=0, layouts=("detection", "segmentation"))
+
+
+@fixture(scope="module")
+def bundle(tmp_path_factory: TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("bundle") / "backbone.safetensors"
+    training = {"recipe": "d-smooth", "network": "resnet18_d", "seed": 0, "epochs": 1, "top1": 12.5, "top5": 50.0}
+    write_bundle(path, create_classifier("resnet18_d", 10), "resnet18_d", imagenet_contract(64), training)
+    return path
+
+
+def command(kind: str, backbone: Path | str, data: Path, out: Path, *more: str) -> list[str]:
+    tool, config = ROOT / f"tools/transfer_{kind}.py", ROOT / CONFIGS[kind]
+    fixed = [str(config), "--backbone", str(backbone), "--data", str(data / DATA[kind]), "--out", str(out)]
+    return [sys.executable, str(tool), *fixed, "--workers", "0", *more, "--cfg-options", *SHORT[kind]]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def run(words: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(words, capture_output=True, text=True, timeout=300, env=environment(), check=False)
+
+
+@fixture(scope="module")
+def runs(shapes: Path, bundle: Path, tmp_path_factory: TempPathFactory) -> Path:
+    """A finished detection and a finished segmentation run of the same bundle, with what they printed."""
+    root = tmp_path_factory.mktemp("runs")
+    for kind in CONFIGS:
+        done = run(command(kind, bundle, shapes, root / kind))
+        assert done.returncode == 0, done.stderr
+        (root / f"{kind}.txt").write_text(done.stdout)
+    return root
+
+
+@mark.parametrize(
+    ("kind", "task", "metrics"),
+    [("det", "detection", {"voc07_map", "voc_map"}), ("seg", "segmentation", {"pixel_accuracy", "miou"})],
+)
+def test_a_transfer_ends_with_a_proven_result(runs: Path, kind: str, task: str, metrics: set[str]) -> None:
+    result = json.loads((runs / kind / "result.json").read_text())
+    assert result["task"] == task
+    assert result["metrics"].keys() == metrics
+    assert all(0 <= value <= 100 for value in result["metrics"].values())
+    assert (result["network"], result["recipe"], result["seed"]) == ("resnet18_d", "d-smooth", 0)
+    assert result["backbone"]["top1"] == 12.5
+    assert result["proof"]["features"]["equal"] is True
+    assert result["proof"]["ledger"]["mapped"] == len(json.loads((runs / kind / "ledger.json").read_text())) - 2
+    assert len(result["config_hash"]) == 12
+    assert result["timings"]["total_seconds"] > 0
+    assert {"torch", "mmengine"} <= result["versions"].keys()
+    assert result["ops"] in ("torchvision", "mmcv")
+    assert "features equal bit for bit" in (runs / f"{kind}.txt").read_text()
+    losses = [json.loads(line)["loss"] for line in (runs / kind / "metrics.jsonl").read_text().splitlines()]
+    assert losses
+
+
+def test_checkpoints_load_with_weights_only(runs: Path) -> None:
+    for kind in CONFIGS:
+        path = Path((runs / kind / "openmmlab/last_checkpoint").read_text())
+        assert "state_dict" in torch.load(path, weights_only=True)
+
+
+def test_a_finished_run_is_not_done_again(runs: Path, shapes: Path, bundle: Path) -> None:
+    before = (runs / "seg" / "result.json").read_bytes()
+    refused = run(command("seg", bundle, shapes, runs / "seg"))
+    assert refused.returncode == 2
+    assert "a finished run" in refused.stderr
+    again = run(command("seg", bundle, shapes, runs / "seg", "--resume"))
+    assert again.returncode == 0
+    assert "is finished" in again.stdout
+    assert (runs / "seg" / "result.json").read_bytes() == before
+
+
+def test_a_run_can_be_stopped_and_continued(shapes: Path, bundle: Path, tmp_path: Path) -> None:
+    words = command("seg", bundle, shapes, tmp_path / "run")
+    words[-2] = "train_cfg.max_iters=400"
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
+    marker = tmp_path / "run/openmmlab/last_checkpoint"
+    deadline = time.monotonic() + 120
+    while not marker.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "continue with --resume" in errors
+    assert "Traceback" not in errors
+    assert not (tmp_path / "run/result.json").exists()
+    stopped_at = torch.load(marker.read_text(), weights_only=True)["meta"]["iter"]
+    words[-2] = f"train_cfg.max_iters={stopped_at + 4}"
+    assert "holds another run" in run([*words, "--resume"]).stderr  # the schedule is part of the protocol
+    words[-2] = "train_cfg.max_iters=400"
+    process = subprocess.Popen([*words, "--resume"], env=environment(), stdout=subprocess.PIPE, text=True)
+    metrics = tmp_path / "run/metrics.jsonl"
+    while time.monotonic() < deadline + 120:
+        lines = metrics.read_text().splitlines() if metrics.exists() else []
+        steps = [json.loads(line)["step"] for line in lines if line.endswith("}")]
+        if steps and max(steps) > stopped_at + 20:
+            break
+        time.sleep(0.2)
+    process.kill()
+    process.communicate()
+    assert max(steps) > stopped_at
+    assert len(steps) == len(set(steps))
+
+
+def test_both_tasks_end_in_one_comparison(runs: Path) -> None:
+    done = run([sys.executable, str(ROOT / "tools/compare.py"), str(runs), "--baseline", "d-smooth"])
+    assert done.returncode == 0, done.stderr
+    report = Path(done.stdout.strip().splitlines()[-1])
+    assert "d-smooth" in report.read_text()
+    row = json.loads((report.parent / "comparison.json").read_text())
+    assert "80.71" in json.dumps(row)  # the paper's mAP of this row stands beside ours
+
+
+def break_xml(data: Path) -> None:
+    path = next((data / "VOCdevkit/VOC2007/Annotations").glob("*.xml"))
+    path.write_text(path.read_text().replace("<xmin>", "<xmin>9", 1))
+
+
+def break_image(data: Path) -> None:
+    path = next((data / "ADEChallengeData2016/images/training").glob("*.jpg"))
+    path.write_bytes(path.read_bytes()[:200])
+
+
+def remove_data(data: Path) -> None:
+    shutil.rmtree(data / "VOCdevkit/VOC2007/ImageSets")
+
+
+@mark.parametrize(
+    ("kind", "breakage", "named"),
+    [("det", break_xml, ".xml"), ("seg", break_image, ".jpg"), ("det", remove_data, "trainval.txt")],
+)
+def test_broken_data_is_named_and_nothing_is_begun(
+    kind: str, breakage, named: str, shapes: Path, bundle: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(shapes, tmp_path / "data")
+    breakage(tmp_path / "data")
+    done = run(command(kind, bundle, tmp_path / "data", tmp_path / "run"))
+    assert done.returncode == 2, done.stderr
+    assert named in done.stderr
+    assert done.stderr.startswith("error: ")
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_bundle_cut_short_is_named(shapes: Path, bundle: Path, tmp_path: Path) -> None:
+    short = tmp_path / "short.safetensors"
+    short.write_bytes(bundle.read_bytes()[:5000])
+    done = run(command("det", short, shapes, tmp_path / "run"))
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {short} is not a whole safetensors file")
+
+
+def test_unknown_networks_and_help() -> None:
+    done = run([sys.executable, str(ROOT / "tools/transfer_seg.py"), str(ROOT / CONFIGS["seg"]), "--backbone"])
+    assert done.returncode == 2
+    done = run(command("seg", "random:resnet18d", ROOT, ROOT / "none"))
+    assert done.returncode == 2
+    assert "did you mean resnet18_d" in done.stderr
+    started = time.monotonic()
+    assert "backbone.safetensors" in run([sys.executable, str(ROOT / "tools/transfer_det.py"), "--help"]).stdout
+    assert time.monotonic() - started < 5

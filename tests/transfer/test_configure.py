@@ -1,0 +1,155 @@
+"""From protocol files to configurations: every file builds for every family, options are checked, hashes hold."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from pytest import fixture, mark, raises
+
+from backbones.bundle import Bundle, imagenet_contract
+from backbones.errors import UserError
+from transfer import ops_bridge
+from transfer.configure import (
+    config_hash,
+    data_root,
+    find_classes,
+    load_config,
+    scale_learning_rate,
+    set_input_contract,
+)
+from transfer.task import innermost_datasets, set_data_root
+from transfer.trunk import open_bundle
+
+ROOT = Path(__file__).resolve().parents[2]
+PROTOCOLS = sorted([*ROOT.glob("det_configs/*.py"), *ROOT.glob("seg_configs/*.py")])
+
+
+@fixture(autouse=True, scope="module")
+def bridge() -> None:
+    ops_bridge.install()
+
+
+def task_of(protocol: Path):
+    if protocol.parent.name == "det_configs":
+        from transfer.detection import DETECTION
+
+        return DETECTION
+    from transfer.segmentation import SEGMENTATION
+
+    return SEGMENTATION
+
+
+def configured(protocol: Path, network: str, *options: str) -> tuple[Config, Bundle]:
+    task, bundle = task_of(protocol), open_bundle(f"random:{network}", 0)
+    config = load_config(str(protocol), options)
+    task.set_classes(config, ("a", "b", "c"))
+    task.set_channels(config, bundle)
+    set_input_contract(config, bundle.input_contract)
+    config.model.backbone.bundle = f"random:{network}"
+    return config, bundle
+
+
+@mark.parametrize("protocol", PROTOCOLS, ids=lambda path: path.stem)
+@mark.parametrize("network", ["resnet18_d", "resnet50_b"])
+def test_every_protocol_builds_with_every_family(protocol: Path, network: str) -> None:
+    from mmengine.registry import MODELS, DefaultScope
+
+    task = task_of(protocol)
+    importlib.import_module(f"{task.framework}.utils").register_all_modules(init_default_scope=False)
+    config, bundle = configured(protocol, network)
+    with DefaultScope.overwrite_default_scope(task.framework):
+        model = MODELS.build(config.model)
+    assert isinstance(model.backbone, torch.nn.Module)
+    assert model.backbone.feature_info[-1].channels == bundle.feature_info[-1].channels
+    mean = model.data_preprocessor.mean.flatten()
+    torch.testing.assert_close(mean, torch.tensor(bundle.input_contract.mean))
+
+
+@mark.parametrize("protocol", PROTOCOLS, ids=lambda path: path.stem)
+def test_no_protocol_fixes_what_the_bundle_brings(protocol: Path) -> None:
+    config = load_config(str(protocol), ())
+    assert not {"mean", "std", "bgr_to_rgb"} & set(config.model.data_preprocessor)
+    assert config.model.backbone.type == "BundleTrunk"
+    assert config.base_batch_size > 0
+
+
+def test_the_hash_covers_the_protocol_and_nothing_of_the_arm(tmp_path: Path) -> None:
+    protocol = ROOT / "det_configs/faster_rcnn_fpn_voc07.py"
+
+    def hashed(*options: str, precision: str = "bf16") -> str:
+        return config_hash(load_config(str(protocol), options), precision)
+
+    base = hashed()
+    moved = load_config(str(protocol), ("model.backbone.bundle=x", "train_dataloader.num_workers=7"))
+    set_data_root(moved, tmp_path)
+    assert config_hash(moved, "bf16") == base
+    assert hashed("optim_wrapper.optimizer.lr=0.5") != base
+    assert hashed("model.backbone.frozen_stages=1") != base
+    assert hashed(precision="fp32") != base
+    assert config_hash(load_config(str(ROOT / "det_configs/faster_rcnn_fpn_demo.py"), ()), "bf16") != base
+
+
+def test_learning_rate_follows_the_total_batch() -> None:
+    config = load_config(str(ROOT / "det_configs/faster_rcnn_fpn_voc0712.py"), ())
+    assert scale_learning_rate(config, processes=4) == "0.01 / 16 x 8 = 0.005"
+    assert config.optim_wrapper.optimizer.lr == 0.005
+
+
+@mark.parametrize("key", ["mean", "std"])
+def test_a_configuration_cannot_overrule_the_input_contract(key: str) -> None:
+    config = load_config(str(ROOT / "seg_configs/fcn_os8_demo.py"), (f"model.data_preprocessor.{key}=[1.0, 2.0, 3.0]",))
+    with raises(UserError, match=f"data_preprocessor.{key}=.* contradicts the bundle's input contract"):
+        set_input_contract(config, imagenet_contract(224))
+
+
+def test_a_wrong_channel_order_is_refused() -> None:
+    config = load_config(
+        str(ROOT / "det_configs/faster_rcnn_fpn_demo.py"), ("model.data_preprocessor.bgr_to_rgb=False",)
+    )
+    with raises(UserError, match="bgr_to_rgb=False contradicts"):
+        set_input_contract(config, imagenet_contract(224))
+
+
+@mark.parametrize(
+    ("option", "message"),
+    [
+        ("optim_wrapper.optimzer.lr=1", "has no 'optimzer' there"),
+        ("nothing.at.all=1", "has no 'nothing' there"),
+        ("train_cfg.max_epochs", "write key=value"),
+    ],
+)
+def test_options_that_name_nothing_are_refused(option: str, message: str) -> None:
+    with raises(UserError, match=message):
+        load_config(str(ROOT / "det_configs/faster_rcnn_fpn_demo.py"), (option,))
+
+
+def test_files_that_are_no_protocol_are_refused(tmp_path: Path) -> None:
+    with raises(UserError, match="no such configuration"):
+        load_config(str(tmp_path / "none.py"), ())
+    (tmp_path / "broken.py").write_text("model = dict(")
+    with raises(UserError, match="not a readable configuration"):
+        load_config(str(tmp_path / "broken.py"), ())
+    (tmp_path / "empty.py").write_text("x = 1\n")
+    with raises(UserError, match="defines no model"):
+        load_config(str(tmp_path / "empty.py"), ())
+
+
+def test_classes_come_from_the_option_then_the_data_then_the_benchmark(tmp_path: Path) -> None:
+    task = task_of(ROOT / "det_configs/x.py")
+    assert len(find_classes(tmp_path, None, task)) == 20
+    (tmp_path / "classes.txt").write_text("cat\ndog\n")
+    assert find_classes(tmp_path, None, task) == ("cat", "dog")
+    (tmp_path / "mine.txt").write_text("bird\n")
+    assert find_classes(tmp_path, str(tmp_path / "mine.txt"), task) == ("bird",)
+    assert len(task_of(ROOT / "seg_configs/x.py").default_classes()) == 150
+
+
+def test_every_dataset_of_a_joined_protocol_is_pointed_at_the_data(tmp_path: Path) -> None:
+    config = load_config(str(ROOT / "det_configs/faster_rcnn_fpn_voc0712.py"), ())
+    set_data_root(config, tmp_path)
+    assert [split for split, _ in innermost_datasets(config)] == ["train", "train", "val", "test"]
+    assert {dataset.data_root for _, dataset in innermost_datasets(config)} == {str(tmp_path)}
+    assert data_root(config) == tmp_path

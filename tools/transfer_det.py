@@ -1,0 +1,32 @@
+"""Transfer a trunk to detection: prove that it arrived, train, evaluate, write result.json."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import sys
+from collections.abc import Sequence
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from backbones.command import run_command
+from transfer.options import add_transfer_options, print_result
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog="example: python tools/transfer_det.py det_configs/faster_rcnn_fpn_voc0712.py "
+        "--backbone RUN/backbone.safetensors --out RUN_DET",
+    )
+    add_transfer_options(parser)
+    options = parser.parse_args(arguments)
+
+    from transfer.detection import DETECTION
+    from transfer.run import TransferOptions, run_transfer
+
+    print_result(run_transfer(DETECTION, TransferOptions(**vars(options))))
+
+
+if __name__ == "__main__":
+    run_command(main)

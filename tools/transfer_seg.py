@@ -1,0 +1,32 @@
+"""Transfer a trunk to segmentation: prove that it arrived, train, evaluate, write result.json."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import sys
+from collections.abc import Sequence
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from backbones.command import run_command
+from transfer.options import add_transfer_options, print_result
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog="example: python tools/transfer_seg.py seg_configs/fcn_os8_ade20k.py "
+        "--backbone RUN/backbone.safetensors --out RUN_SEG",
+    )
+    add_transfer_options(parser)
+    options = parser.parse_args(arguments)
+
+    from transfer.run import TransferOptions, run_transfer
+    from transfer.segmentation import SEGMENTATION
+
+    print_result(run_transfer(SEGMENTATION, TransferOptions(**vars(options))))
+
+
+if __name__ == "__main__":
+    run_command(main)

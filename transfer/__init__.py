@@ -1,0 +1,1 @@
+"""From a trained trunk to detection, segmentation and a comparison."""

@@ -1,0 +1,124 @@
+"""From a protocol file to the configuration of one run."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config, ConfigDict
+
+from backbones.bundle import InputContract
+from backbones.errors import UserError
+from transfer.data.voc import read_classes
+from transfer.task import Task, innermost_datasets
+
+# What a protocol's hash leaves out: the arm of the comparison, and where things lie or how they are fed.
+UNHASHED_KEYS = ("bundle", "seed", "data_root", "num_workers", "persistent_workers", "work_dir")
+
+
+def load_config(path: str, options: Sequence[str]) -> Config:
+    """Read a protocol file and apply ``key=value`` options, as OpenMMLab's tools do.
+
+    Raises:
+        UserError: No such file, a file that is no configuration, or an option that names nothing in it.
+    """
+    if not Path(path).is_file():
+        raise UserError(f"{path}: no such configuration file; the protocols are in det_configs/ and seg_configs/")
+    try:
+        config = Config.fromfile(path)
+    except Exception as error:  # anything the file's own Python raises
+        raise UserError(f"{path} is not a readable configuration: {error}") from error
+    if "model" not in config:
+        raise UserError(f"{path} defines no model; choose a file of det_configs/ or seg_configs/")
+    for option in options:
+        config.merge_from_dict(_parse_option(config, option))
+    return config
+
+
+def _parse_option(config: Config, option: str) -> dict[str, Any]:
+    key, separator, text = option.partition("=")
+    if not separator:
+        raise UserError(f"--cfg-options {option}: write key=value")
+    *parents, _ = key.split(".")
+    node: Any = config
+    for parent in parents:
+        if isinstance(node, list):
+            inside = node[int(parent)] if parent.isdigit() and int(parent) < len(node) else None
+        else:
+            inside = node.get(parent) if hasattr(node, "get") else None
+        if inside is None:
+            raise UserError(f"--cfg-options {key}: the configuration has no {parent!r} there")
+        node = inside
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        value = text  # a plain word is a string
+    return {key: value}
+
+
+def find_classes(root: Path, names_file: str | None, task: Task) -> tuple[str, ...]:
+    """Classes from ``--classes``, else from ``classes.txt`` in the data, else the benchmark's own.
+
+    Raises:
+        UserError: A file of names that cannot be used.
+    """
+    if names_file:
+        return read_classes(Path(names_file))
+    if (root / "classes.txt").exists():
+        return read_classes(root / "classes.txt")
+    return task.default_classes()
+
+
+def data_root(config: Config) -> Path:
+    """The folder that the configuration's data sets are read from."""
+    return Path(next(dataset.data_root for _, dataset in innermost_datasets(config)))
+
+
+def config_hash(config: Config, precision: str) -> str:
+    """12 hexadecimal digits over the downstream configuration and arithmetic: all but backbone, seed and paths.
+
+    Take it before the bundle's values go in, so that all arms of a comparison share it.
+    """
+    text = json.dumps([precision, _hashable(config.to_dict())], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _hashable(inner) for key, inner in value.items() if key not in UNHASHED_KEYS}
+    if isinstance(value, (list, tuple)):
+        return [_hashable(inner) for inner in value]
+    return value
+
+
+def set_input_contract(config: Config, contract: InputContract) -> None:
+    """Normalisation and channel order of the model, from the bundle.
+
+    Raises:
+        UserError: The configuration brings values of its own that differ.
+    """
+    preprocessor: ConfigDict = config.model.data_preprocessor
+    wanted = {
+        "mean": list(contract.mean),
+        "std": list(contract.std),
+        "bgr_to_rgb": contract.channel_order == "RGB",  # OpenMMLab reads files as BGR
+    }
+    for key, value in wanted.items():
+        present = preprocessor.get(key)
+        if present is not None and (list(present) if isinstance(value, list) else present) != value:
+            raise UserError(
+                f"model.data_preprocessor.{key}={present} contradicts the bundle's input contract ({value}); remove it"
+            )
+    preprocessor.update(wanted)
+
+
+def scale_learning_rate(config: Config, processes: int) -> str:
+    """Scale the protocol's learning rate, stated for ``base_batch_size``, to the total batch, and say how."""
+    base = config.optim_wrapper.optimizer.lr
+    total = config.train_dataloader.batch_size * processes
+    config.optim_wrapper.optimizer.lr = base * total / config.base_batch_size
+    return f"{base:g} / {config.base_batch_size} x {total} = {config.optim_wrapper.optimizer.lr:g}"

@@ -1,0 +1,85 @@
+"""FCN on index PNGs, ADE20K's layout or one's own, with mmsegmentation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from backbones.bundle import Bundle
+from transfer.data.index_png import check_index_png
+from transfer.task import Task, innermost_datasets
+
+# The authors' head: a 3x3 convolution to a quarter of the channels it is given.
+HEAD_REDUCTION = 4
+
+
+def ade20k_classes() -> tuple[str, ...]:
+    """The 150 classes of ADE20K's scene parsing benchmark, label 1 first."""
+    from mmseg.datasets import ADE20KDataset
+
+    return tuple(ADE20KDataset.METAINFO["classes"])
+
+
+def _heads(config: Config) -> list[Any]:
+    return [config.model.decode_head, config.model.auxiliary_head]
+
+
+def set_classes(config: Config, classes: tuple[str, ...]) -> None:
+    """Class names for the data sets, their number for both heads."""
+    for head in _heads(config):
+        head.num_classes = len(classes)
+    for _, dataset in innermost_datasets(config):
+        dataset.metainfo = dict(classes=classes)
+
+
+def set_channels(config: Config, bundle: Bundle) -> None:
+    """Each head reads one stage of the trunk and works on a quarter of its channels."""
+    for head in _heads(config):
+        head.in_channels = bundle.feature_info[head.in_index].channels
+        head.channels = head.in_channels // HEAD_REDUCTION
+
+
+def check_data(config: Config, classes: tuple[str, ...]) -> dict[str, Any]:
+    """Verify images and label maps of the training and test splits.
+
+    Raises:
+        UserError: See ``transfer.data.index_png.check_index_png``.
+    """
+    found = {}
+    root = Path()
+    for split, dataset in innermost_datasets(config):
+        root = Path(dataset.data_root)
+        found[split] = check_index_png(
+            root,
+            dataset.data_prefix.img_path,
+            dataset.data_prefix.seg_map_path,
+            classes,
+            split_file=dataset.get("ann_file") or None,
+            reduce_zero_label=dataset.reduce_zero_label,
+        )
+    return {
+        "root": str(root.resolve()),
+        "train_images": found["train"].images,
+        "test_images": found["test"].images,
+        "fingerprint": f"{found['train'].fingerprint[:16]}-{found['test'].fingerprint[:16]}",
+    }
+
+
+def metrics(measured: Mapping[str, float]) -> dict[str, float]:
+    """Share of labelled pixels that are right, and mean intersection over union of the classes, both in percent."""
+    return {"pixel_accuracy": float(measured["aAcc"]), "miou": float(measured["mIoU"])}
+
+
+SEGMENTATION = Task(
+    name="segmentation",
+    framework="mmseg",
+    default_classes=ade20k_classes,
+    set_classes=set_classes,
+    set_channels=set_channels,
+    check_data=check_data,
+    metrics=metrics,
+    bfloat16_modules=("backbone", "decode_head.convs", "auxiliary_head.convs"),
+)

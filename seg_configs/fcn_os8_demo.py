@@ -3,7 +3,7 @@ _base_ = "./fcn_os8_ade20k.py"
 
 crop_size = (96, 96)
 batch_size = 8
-max_iters = 240
+max_iters = 160
 model = dict(data_preprocessor=dict(size=crop_size))
 train_pipeline = [
     dict(type="LoadImageFromFile"),

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import tarfile
 from pathlib import Path
 
 import pytest
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and every program they start with them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _ARCHIVES = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 

@@ -46,7 +46,7 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def compose() -> Callable[[int, int, Style], Scene]:
-    """A scene by its number, whose foremost object has class number % 10."""
+    """A scene by its number, whose foremost object has class number modulo their count."""
 
     def make(number: int, size: int, style: Style) -> Scene:
         random = np.random.Generator(np.random.Philox(np.random.SeedSequence([7, number])))
@@ -278,8 +278,10 @@ def test_colors_do_not_separate_the_classes(compose: Callable[[int, int, Style],
     for number in range(1200):
         picture = compose(number, 32, CENTERED)
         pixels = np.asarray(picture.image).astype(float)
-        inside = pixels[picture.objects[0].mask]
-        features.append([*pixels.mean(axis=(0, 1)), *inside.mean(axis=0)])
+        inside = picture.objects[0].mask
+        outside = ~np.any([item.mask for item in picture.objects], axis=0) & ~picture.clutter
+        # Medians: what blur mixes along an outline depends on its length, which is shape and not colour.
+        features.append([*np.median(pixels[outside], axis=0), *np.median(pixels[inside], axis=0)])
         labels.append(picture.objects[0].label)
     table, classes = np.array(features), np.array(labels)
 
@@ -368,7 +370,7 @@ def test_empty_folder_is_filled(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"images": 9}, "images is 9"),
+        ({"images": 5}, "images is 5"),
         ({"size": 31}, "size is 31"),
         ({"seed": -1}, "seed is -1"),
         ({"workers": 0}, "workers is 0"),

@@ -31,8 +31,8 @@ def test_writes_all_layouts_and_prints_the_path(run: Run, tmp_path: Path) -> Non
     done = run("--images", "12", "--size", "32", "--out", "data", "--seed", "3", "--workers", "2")
     assert (done.returncode, done.stdout) == (0, "data\n"), done.stderr
     assert len(list((tmp_path / "data" / "classification" / "train").rglob("*.jpg"))) == 12
-    assert len(list((tmp_path / "data" / "VOCdevkit" / "VOC2007" / "Annotations").iterdir())) == 12 + 10
-    assert len(list((tmp_path / "data" / "ADEChallengeData2016" / "annotations" / "validation").iterdir())) == 10
+    assert len(list((tmp_path / "data" / "VOCdevkit" / "VOC2007" / "Annotations").iterdir())) == 12 + 6
+    assert len(list((tmp_path / "data" / "ADEChallengeData2016" / "annotations" / "validation").iterdir())) == 6
 
 
 def test_writes_only_the_layouts_asked_for(run: Run, tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_writes_only_the_layouts_asked_for(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--images", "9", "--size", "64"), "error: images is 9, less than the 10 classes"),
+        (("--images", "5", "--size", "64"), "error: images is 5, less than the 6 classes"),
         (("--images", "20", "--size", "31"), "error: size is 31; below 32 pixels"),
         (("--images", "20", "--size", "32", "--layouts", "depth"), "error: unknown layout depth"),
         (("--images", "20", "--size", "32", "--workers", "0"), "error: workers is 0"),

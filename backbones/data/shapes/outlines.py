@@ -1,4 +1,4 @@
-"""The vocabulary: ten classes told apart by their outline, whatever its rotation, reflection, stretch or tilt.
+"""The vocabulary: six classes told apart by their outline, whatever its rotation, reflection, stretch or tilt.
 
 Every outline has area 1 and its centre of mass at the origin, so that neither the number of an object's pixels nor
 its place says anything about the class.
@@ -39,25 +39,6 @@ def _cross() -> Points:
     quarter = [(arm, arm), (arm, 1.0), (-arm, 1.0)]
     turns = [(1, 0), (0, 1), (-1, 0), (0, -1)]
     return [(x * cosine - y * sine, x * sine + y * cosine) for cosine, sine in turns for x, y in quarter]
-
-
-def _crescent() -> Points:
-    bite, shift = 0.85, 0.5  # radius and centre of the circle that is taken out of the unit circle
-    x = (1 + shift**2 - bite**2) / (2 * shift)  # where the two circles meet
-    outer, inner = math.acos(x), math.atan2(math.sqrt(1 - x**2), x - shift)
-    outside = _circle(1.0, outer, 2 * math.pi - outer)
-    return outside + _circle(bite, 2 * math.pi - inner, inner, shift)
-
-
-def _heart() -> Points:
-    angles = [2 * math.pi * step / _ROUND for step in range(_ROUND)]
-    return [
-        (
-            16 * math.sin(angle) ** 3,
-            13 * math.cos(angle) - 5 * math.cos(2 * angle) - 2 * math.cos(3 * angle) - math.cos(4 * angle),
-        )
-        for angle in angles
-    ]
 
 
 def _unit(*polygons: Sequence[tuple[float, float]]) -> Outline:

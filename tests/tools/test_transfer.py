@@ -163,7 +163,7 @@ def remove_data(data: Path) -> None:
 
 @mark.parametrize(
     ("kind", "breakage", "named"),
-    [("det", break_xml, ".xml"), ("seg", break_image, ".jpg"), ("det", remove_data, "trainval.txt")],
+    [("det", break_xml, ".xml"), ("seg", break_image, ".jpg"), ("det", remove_data, "ImageSets")],
 )
 def test_broken_data_is_named_and_nothing_is_begun(
     kind: str, breakage, named: str, shapes: Path, bundle: Path, tmp_path: Path

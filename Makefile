@@ -41,4 +41,4 @@ requirements: $(READY)
 		pyproject.toml -o requirements.txt
 
 clean:
-	rm -rf .venv runs .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv runs/demo .pytest_cache .ruff_cache .hypothesis

@@ -135,20 +135,26 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
         raise UserError(f"{path} is not a whole safetensors file ({error}); write or copy it again") from None
     if HEADER_KEY not in metadata:
         raise UserError(f"{path} is a safetensors file but not a bundle of tools/train_cls.py: its header is missing")
-    header = json.loads(metadata[HEADER_KEY])
+    try:
+        bundle = _parse(json.loads(metadata[HEADER_KEY]), tensors, str(path))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path}: its header is damaged ({error!r}); write or copy it again") from None
+    _check_tensors(bundle)
+    return bundle
+
+
+def _parse(header: dict[str, Any], tensors: dict[str, Tensor], source: str) -> Bundle:
     if header["format"] != FORMAT:
-        raise UserError(f"{path} has bundle format {header['format']}, this version reads {FORMAT}; write it again")
-    bundle = Bundle(
+        raise UserError(f"{source} has bundle format {header['format']}, this version reads {FORMAT}; write it again")
+    return Bundle(
         tensors=tensors,
         architecture=header["architecture"],
         feature_info=tuple(FeatureInfo(**info) for info in header["feature_info"]),
         input_contract=_contract(header["input_contract"]),
         training=header["training"],
         checksums=header["checksums"],
-        source=str(path),
+        source=source,
     )
-    _check_tensors(bundle)
-    return bundle
 
 
 def _contract(fields: dict[str, Any]) -> InputContract:

@@ -120,7 +120,7 @@ def _job(plan: _Plan, model: Classifier) -> TrainingJob:
         torch.backends.cudnn.benchmark = True  # one image size, so the search pays off
     return TrainingJob(
         model=model,
-        optimizer=create_optimizer(model, plan.recipe),
+        optimizer=create_optimizer(model, plan.recipe, fused=plan.precision != "fp16"),
         scaler=gradient_scaler(plan.precision, plan.device),
         schedule=plan.schedule,
         label_smoothing=plan.recipe.label_smoothing,
@@ -144,7 +144,7 @@ def _asked(plan: _Plan) -> dict[str, Any]:
         "network": request.network,
         "recipe": request.recipe,
         "seed": request.seed,
-        "protocol": f"{data.root.resolve().name} at {request.image_size} px, one central crop",
+        "protocol": f"{request.image_size} px, one central crop",
         "config_hash": hashlib.sha256(json.dumps(measured, sort_keys=True).encode()).hexdigest()[:12],
         "settings": {
             "epochs": plan.epochs,

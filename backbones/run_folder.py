@@ -22,7 +22,7 @@ from backbones.files import atomic_path, read_json, write_json
 
 FORMAT = 1
 # What may differ between a run and its resumption.
-CONTEXT_KEYS = ("format", "command", "versions", "hardware", "started", "data.root")
+CONTEXT_KEYS = ("format", "command", "versions", "hardware", "started", "data.root", "backbone.path")
 
 
 class RunFolder:

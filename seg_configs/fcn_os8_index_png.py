@@ -6,6 +6,8 @@
 # 0 and 255 for "ignore", the stems of both splits, and the names of the classes, one per line.
 _base_ = "./fcn_os8_ade20k.py"
 
+default_classes = False  # nobody's own labels mean ADE20K's 150 classes
+
 crop_size = (224, 224)
 batch_size = 8
 max_iters = 600

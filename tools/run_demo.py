@@ -18,6 +18,7 @@ sys.path.insert(0, str(ROOT))
 
 from backbones.command import run_command
 from backbones.data.shapes import cached_shapes
+from backbones.options import natural_int
 
 # Recipe and network of each row, as in the paper: the baseline on ResNet-B, the refinements on ResNet-D.
 TRAINED = (("b-standard", "resnet18_b"), ("d-smooth", "resnet18_d"))
@@ -44,19 +45,28 @@ def commands(small: pathlib.Path, large: pathlib.Path, out: pathlib.Path, seed: 
     yield ["tools/compare.py", str(out), "--baseline", "b-standard"]
 
 
+def run(command: list[str]) -> int:
+    """Run one command to its end; after Ctrl-C, which reaches it too, let it save what it has."""
+    process = subprocess.Popen([sys.executable, *command], cwd=ROOT)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.wait()
+        raise
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Make the images, run every command, stop at the first that fails."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/demo"), help="(%(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="further seeds join the same table (%(default)s)")
+    parser.add_argument("--seed", type=natural_int, default=0, help="further seeds join the same table (%(default)s)")
     options = parser.parse_args(arguments)
     started = time.monotonic()
     small = cached_shapes(4800, 48, seed=0, layouts=["classification"], workers=2)
     large = cached_shapes(320, 128, seed=0, layouts=["detection", "segmentation"], workers=2)
     for command in commands(small, large, options.out.resolve(), options.seed):
         print(f"\n[{time.monotonic() - started:4.0f} s] python {' '.join(command)}", flush=True)
-        code = subprocess.run([sys.executable, *command], cwd=ROOT, check=False).returncode
-        if code:
+        if code := run(command):
             sys.exit(code)
 
 

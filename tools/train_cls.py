@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import pathlib
 import sys
@@ -13,6 +12,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from backbones.command import run_command
 from backbones.errors import UserError
+from backbones.options import natural_int, positive_float, positive_int
 from backbones.recipes import recipe_list
 
 EXAMPLE = """example:
@@ -46,31 +46,6 @@ def default_workers() -> int:
     """One per core this process may use, up to 8."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores, 8)
-
-
-def natural_int(text: str) -> int:
-    """0, 1, 2, ..."""
-    if not text.isascii() or not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
-    return int(text)
-
-
-def positive_int(text: str) -> int:
-    """1, 2, 3, ..."""
-    if (value := natural_int(text)) == 0:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return value
-
-
-def positive_float(text: str) -> float:
-    """A finite number above 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-    return value
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

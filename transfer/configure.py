@@ -19,6 +19,25 @@ from transfer.task import Task, innermost_datasets
 # What a protocol's hash leaves out: the arm of the comparison, and where things lie or how they are fed.
 UNHASHED_KEYS = ("bundle", "seed", "data_root", "num_workers", "persistent_workers", "work_dir")
 
+# Settings that are read; other names of a file (``max_epochs``, ``train_pipeline``) are copied into these on reading.
+LIVE_KEYS = (
+    "model",
+    "train_dataloader",
+    "val_dataloader",
+    "test_dataloader",
+    "optim_wrapper",
+    "param_scheduler",
+    "train_cfg",
+    "val_cfg",
+    "test_cfg",
+    "val_evaluator",
+    "test_evaluator",
+    "default_hooks",
+    "env_cfg",
+    "log_processor",
+    "base_batch_size",
+)
+
 
 def load_config(path: str, options: Sequence[str]) -> Config:
     """Read a protocol file and apply ``key=value`` options, as OpenMMLab's tools do.
@@ -44,6 +63,8 @@ def _parse_option(config: Config, option: str) -> dict[str, Any]:
     if not separator:
         raise UserError(f"--cfg-options {option}: write key=value")
     *parents, _ = key.split(".")
+    if key.split(".")[0] not in LIVE_KEYS:
+        raise UserError(f"--cfg-options {key}: not a setting in use; start with one of {', '.join(LIVE_KEYS)}")
     node: Any = config
     for parent in parents:
         if isinstance(node, list):
@@ -60,16 +81,19 @@ def _parse_option(config: Config, option: str) -> dict[str, Any]:
     return {key: value}
 
 
-def find_classes(root: Path, names_file: str | None, task: Task) -> tuple[str, ...]:
+def find_classes(config: Config, names_file: str | None, task: Task) -> tuple[str, ...]:
     """Classes from ``--classes``, else from ``classes.txt`` in the data, else the benchmark's own.
 
     Raises:
-        UserError: A file of names that cannot be used.
+        UserError: A file of names that cannot be used, or none for a protocol without classes of its own.
     """
+    root = data_root(config)
     if names_file:
         return read_classes(Path(names_file))
     if (root / "classes.txt").exists():
         return read_classes(root / "classes.txt")
+    if not config.get("default_classes", True):
+        raise UserError(f"{root / 'classes.txt'} does not exist; write one class name per line, or give --classes FILE")
     return task.default_classes()
 
 

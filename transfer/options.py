@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
+from backbones.options import natural_int
+
 
 def add_transfer_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of a transfer; their names are the fields of ``transfer.run.TransferOptions``."""
@@ -16,14 +18,16 @@ def add_transfer_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--classes", help="file of class names, one per line (default: classes.txt in the data, else the benchmark's)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="seed of heads, data order and random trunk (default: 0)")
+    parser.add_argument(
+        "--seed", type=natural_int, default=0, help="seed of heads, data order and random trunk (default: 0)"
+    )
     parser.add_argument(
         "--precision",
         choices=("auto", "fp32", "bf16"),
         default="auto",
         help="auto: bf16 where the machine is fast at it",
     )
-    parser.add_argument("--workers", type=int, help="processes that load images (default: the configuration's)")
+    parser.add_argument("--workers", type=natural_int, help="processes that load images (default: the configuration's)")
     parser.add_argument("--resume", action="store_true", help="continue the run that --out holds")
     parser.add_argument(
         "--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help="settings to change in the configuration"

@@ -25,7 +25,6 @@ from backbones.versions import hardware, package_versions
 from transfer import ops_bridge
 from transfer.configure import (
     config_hash,
-    data_root,
     find_classes,
     load_config,
     scale_learning_rate,
@@ -113,7 +112,7 @@ def _prepare(task: Task, options: TransferOptions) -> tuple[Config, Bundle, dict
     config = load_config(options.config, options.cfg_options)
     if options.data:
         set_data_root(config, Path(options.data))
-    classes = find_classes(data_root(config), options.classes, task)
+    classes = find_classes(config, options.classes, task)
     task.set_classes(config, classes)
     protocol = Path(options.config).stem
     device = resolve_device("auto")

@@ -59,6 +59,8 @@ def check_data(config: Config, classes: tuple[str, ...]) -> dict[str, Any]:
             classes,
             split_file=dataset.get("ann_file") or None,
             reduce_zero_label=dataset.reduce_zero_label,
+            image_suffix=dataset.get("img_suffix", ".jpg"),
+            label_suffix=dataset.get("seg_map_suffix", ".png"),
         )
     return {
         "root": str(root.resolve()),

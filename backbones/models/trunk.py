@@ -108,8 +108,9 @@ def xavier_initialise(model: nn.Module) -> None:
     """Initialise as the paper's baseline does (Section 2.1): Xavier for weights, 0 for biases, BatchNorm 1 and 0.
 
     Xavier is uniform on [-a, a] with a = sqrt(6 / (fan_in + fan_out)). The paper describes both fans as channel counts;
-    here, as in Glorot and Bengio and in MXNet's ``Xavier``, they include the kernel area. Every weight convolution is
-    followed by BatchNorm, so the difference is a scale that the next layer divides out.
+    here, as in Glorot and Bengio and in MXNet's ``Xavier``, they include the kernel area. BatchNorm
+    divides the scale out of the output but not out of training: a 3x3 weight that starts 3 times smaller than by
+    channel counts starts with an effective learning rate 9 times larger.
     """
     for module in model.modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):

@@ -117,7 +117,8 @@ def test_a_wrong_channel_order_is_refused() -> None:
     ("option", "message"),
     [
         ("optim_wrapper.optimzer.lr=1", "has no 'optimzer' there"),
-        ("nothing.at.all=1", "has no 'nothing' there"),
+        ("nothing.at.all=1", "not a setting in use"),
+        ("max_epochs=1", "not a setting in use"),
         ("train_cfg.max_epochs", "write key=value"),
     ],
 )
@@ -138,13 +139,23 @@ def test_files_that_are_no_protocol_are_refused(tmp_path: Path) -> None:
 
 
 def test_classes_come_from_the_option_then_the_data_then_the_benchmark(tmp_path: Path) -> None:
-    task = task_of(ROOT / "det_configs/x.py")
-    assert len(find_classes(tmp_path, None, task)) == 20
+    detection, segmentation = task_of(ROOT / "det_configs/x.py"), task_of(ROOT / "seg_configs/x.py")
+    files = (
+        "det_configs/faster_rcnn_fpn_voc07.py",
+        "seg_configs/fcn_os8_ade20k.py",
+        "seg_configs/fcn_os8_index_png.py",
+    )
+    voc, ade, own = (load_config(str(ROOT / name), ()) for name in files)
+    for config in (voc, ade, own):
+        set_data_root(config, tmp_path)
+    assert len(find_classes(voc, None, detection)) == 20
+    assert len(find_classes(ade, None, segmentation)) == 150
+    with raises(UserError, match=r"classes\.txt does not exist"):
+        find_classes(own, None, segmentation)
     (tmp_path / "classes.txt").write_text("cat\ndog\n")
-    assert find_classes(tmp_path, None, task) == ("cat", "dog")
+    assert find_classes(voc, None, detection) == ("cat", "dog")
     (tmp_path / "mine.txt").write_text("bird\n")
-    assert find_classes(tmp_path, str(tmp_path / "mine.txt"), task) == ("bird",)
-    assert len(task_of(ROOT / "seg_configs/x.py").default_classes()) == 150
+    assert find_classes(own, str(tmp_path / "mine.txt"), segmentation) == ("bird",)
 
 
 def test_every_dataset_of_a_joined_protocol_is_pointed_at_the_data(tmp_path: Path) -> None:

@@ -1,0 +1,35 @@
+"""Types of command-line options, with messages a user can act on."""
+
+from __future__ import annotations
+
+import argparse
+import math
+
+LARGEST = 2**32 - 1  # NumPy's and PyTorch's seeds agree up to here
+
+
+def natural_int(text: str) -> int:
+    """0, 1, 2, ..."""
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
+    if int(text) > LARGEST:
+        raise argparse.ArgumentTypeError(f"{text} is more than {LARGEST}")
+    return int(text)
+
+
+def positive_int(text: str) -> int:
+    """1, 2, 3, ..."""
+    if (value := natural_int(text)) == 0:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return value
+
+
+def positive_float(text: str) -> float:
+    """A finite number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value

@@ -53,9 +53,23 @@ def load_config(path: str, options: Sequence[str]) -> Config:
         raise UserError(f"{path} is not a readable configuration: {error}") from error
     if "model" not in config:
         raise UserError(f"{path} defines no model; choose a file of det_configs/ or seg_configs/")
+    planned = _training_length(config)
     for option in options:
         config.merge_from_dict(_parse_option(config, option))
+    _move_schedule(config, planned, _training_length(config))
     return config
+
+
+def _training_length(config: Config) -> int:
+    return config.train_cfg.get("max_iters") or config.train_cfg.max_epochs
+
+
+def _move_schedule(config: Config, planned: int, asked: int) -> None:
+    """A schedule that ended with the training still does, when an option makes the training longer or shorter."""
+    for scheduler in config.param_scheduler:
+        for key in ("end", "T_max"):
+            if scheduler.get(key) == planned:
+                scheduler[key] = asked
 
 
 def _parse_option(config: Config, option: str) -> dict[str, Any]:

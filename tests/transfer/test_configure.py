@@ -98,6 +98,20 @@ def test_learning_rate_follows_the_total_batch() -> None:
     assert config.optim_wrapper.optimizer.lr == 0.005
 
 
+@mark.parametrize(
+    ("protocol", "option", "key", "index"),
+    [
+        ("seg_configs/fcn_os8_ade20k.py", "train_cfg.max_iters=77", "end", 0),
+        ("det_configs/faster_rcnn_fpn_voc07.py", "train_cfg.max_epochs=77", "T_max", 1),
+    ],
+)
+def test_the_schedule_ends_with_the_training(protocol: str, option: str, key: str, index: int) -> None:
+    config = load_config(str(ROOT / protocol), (option,))
+    assert config.param_scheduler[index][key] == 77
+    unchanged = load_config(str(ROOT / protocol), ("optim_wrapper.optimizer.lr=0.5",))
+    assert unchanged.param_scheduler[index][key] != 77
+
+
 @mark.parametrize("key", ["mean", "std"])
 def test_a_configuration_cannot_overrule_the_input_contract(key: str) -> None:
     config = load_config(str(ROOT / "seg_configs/fcn_os8_demo.py"), (f"model.data_preprocessor.{key}=[1.0, 2.0, 3.0]",))

@@ -1,19 +1,12 @@
-"""The paper's own numbers, read from ``paper.json``.
-
-``paper.json`` is the only place where they are typed: Tables 1 to 9 of arXiv 1812.01187 in both versions, and a list of
-the places where the paper contradicts itself.
-"""
+"""Tables 8 and 9 of the paper, by recipe."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
-_FILE = Path(__file__).with_name("paper.json")
+from backbones.paper import load_paper, table_rows
 
 # Our metric -> table and column of the paper. The paper does not say which average precision its mAP is; it stands
 # beside the 11-point one, the convention of VOC2007, and nothing stands beside the area under the curve.
@@ -42,12 +35,6 @@ class PaperRow:
     values: Mapping[str, float]
 
 
-@lru_cache(maxsize=1)
-def load_paper() -> dict[str, Any]:
-    """The whole of ``paper.json``."""
-    return json.loads(_FILE.read_text(encoding="utf-8"))
-
-
 def setting() -> str:
     """Network and data of Tables 8 and 9, in words."""
     return load_paper()["paper"]["setting"]
@@ -55,7 +42,7 @@ def setting() -> str:
 
 def recipe_order() -> tuple[str, ...]:
     """Recipes of Tables 8 and 9, from top to bottom."""
-    return tuple(row["recipe"] for row in _table(8))
+    return tuple(row["recipe"] for row in table_rows(8))
 
 
 def find_row(recipe: str, network: str) -> PaperRow | None:
@@ -71,9 +58,5 @@ def find_row(recipe: str, network: str) -> PaperRow | None:
     return PaperRow(recipe, theirs, theirs == network, values)
 
 
-def _table(number: int) -> list[dict[str, Any]]:
-    return load_paper()["tables"][str(number)]["rows"]
-
-
 def _find(number: int, recipe: str) -> dict[str, Any] | None:
-    return next((row for row in _table(number) if row["recipe"] == recipe), None)
+    return next((row for row in table_rows(number) if row["recipe"] == recipe), None)

@@ -3,7 +3,7 @@
 Taken after the framework has done all its own building, initialising and loading, and before the first training step:
 
 inputs    the model's data preprocessor turns a fixed BGR image into what the classifier's normalisation makes of it;
-ledger    every tensor of the bundle arrived in ``model.backbone`` with its value (``transfer.ledger``);
+ledger    every tensor of the bundle arrived in ``model.backbone`` with its value (``backbones.ledger``);
 features  a fixed batch gives, bit for bit, the features of the classifier's own trunk, in classification geometry. A
           dilated backbone is another function of the same tensors, so its tensors are put into a trunk of output
           stride 32 for this comparison.
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from backbones.bundle import Bundle, InputContract, tensor_checksum
 from backbones.models import Trunk, create_backbone
-from transfer.ledger import Ledger, ProofError, load_trunk, take_ledger
+from backbones.ledger import Ledger, ProofError, load_trunk, take_ledger
 
 CLASSIFICATION_STRIDE = 32
 PROOF_IMAGES = 2

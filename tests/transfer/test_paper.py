@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from scipy.stats import spearmanr
 
-from transfer.paper import SOURCES, find_row, load_paper, recipe_order
+from backbones.paper import load_paper
+from transfer.paper import SOURCES, find_row, recipe_order
 
 ROW_COUNTS = {"1": 6, "2": 3, "3": 3, "4": 5, "5": 4, "6": 18, "7": 2, "8": 7, "9": 7}
 ORDER = ("b-standard", "d-efficient", "d-cosine", "d-smooth", "d-distill", "d-mixup", "d-distill-mixup")

@@ -9,7 +9,7 @@ from pytest import fixture, mark, raises
 
 from backbones.bundle import Bundle, imagenet_contract, make_bundle, tensor_checksum
 from backbones.models import Trunk, create_backbone, create_classifier
-from transfer.ledger import MAPPED, ProofError, load_trunk, take_ledger
+from backbones.ledger import MAPPED, ProofError, load_trunk, take_ledger
 
 
 @fixture(scope="module")

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from backbones.bundle import Bundle, InputContract, tensor_checksum
-from backbones.models import Trunk, create_backbone
 from backbones.ledger import Ledger, ProofError, load_trunk, take_ledger
+from backbones.models import Trunk, create_backbone
 
 CLASSIFICATION_STRIDE = 32
 PROOF_IMAGES = 2

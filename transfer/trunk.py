@@ -14,8 +14,8 @@ from mmengine.registry import MODELS
 
 from backbones.bundle import Bundle, imagenet_contract, make_bundle, read_bundle
 from backbones.errors import UserError
-from backbones.models import Trunk, create_backbone, create_classifier
 from backbones.ledger import load_trunk
+from backbones.models import Trunk, create_backbone, create_classifier
 
 RANDOM_PREFIX = "random:"
 RANDOM_RECIPE = "random"

@@ -8,8 +8,8 @@ import torch
 from pytest import fixture, mark, raises
 
 from backbones.bundle import Bundle, imagenet_contract, make_bundle, tensor_checksum
-from backbones.models import Trunk, create_backbone, create_classifier
 from backbones.ledger import MAPPED, ProofError, load_trunk, take_ledger
+from backbones.models import Trunk, create_backbone, create_classifier
 
 
 @fixture(scope="module")

@@ -12,10 +12,10 @@ from pytest import fixture, mark, raises
 from torch import nn
 
 from backbones.bundle import imagenet_contract, write_bundle
+from backbones.ledger import ProofError
 from backbones.models import create_classifier
 from transfer import ops_bridge
 from transfer.configure import load_config, set_input_contract
-from backbones.ledger import ProofError
 from transfer.precision import compute_in_bfloat16
 from transfer.proof import prove
 from transfer.trunk import open_bundle

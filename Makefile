@@ -33,10 +33,11 @@ $(READY): requirements.txt
 		else $(PYTHON) -m pip --python .venv/bin/python install --no-deps -r requirements.txt; fi
 	touch $@
 
-# Resolve the short list of pyproject.toml into exact pins for all supported Pythons at once.
+# Resolve the short list of pyproject.toml into exact pins for all supported Pythons at once. Pins that still fit stay;
+# to move them on: make requirements UPGRADE=--upgrade
 requirements: $(READY)
 	.venv/bin/pip install --quiet uv
-	.venv/bin/uv pip compile --quiet --upgrade --universal --fork-strategy fewest --python-version 3.10 --extra test \
+	.venv/bin/uv pip compile --quiet $(UPGRADE) --universal --fork-strategy fewest --python-version 3.10 --extra test \
 		--no-annotate --custom-compile-command "make requirements  (install with: pip install --no-deps -r requirements.txt)" \
 		pyproject.toml -o requirements.txt
 

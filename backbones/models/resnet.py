@@ -21,22 +21,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from backbones.errors import UserError
-from backbones.models.trunk import ConvNorm, FeatureInfo, Trunk, xavier_initialise
-from backbones.tricks.zero_gamma import zero_last_gamma
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """Stride of a residual block, and dilation of its 3x3 convolutions up to and after the one that strides.
-
-    The two differ where a dilation stands for the block's stride: the convolution that would stride still reads its
-    input as the stage before it left it.
-    """
-
-    stride: int
-    dilation_in: int
-    dilation: int
+from backbones.models.trunk import ConvNorm, FeatureInfo, Geometry, Trunk, stage_geometry, xavier_initialise
 
 
 @dataclass(frozen=True)
@@ -61,10 +46,10 @@ def _shortcut(in_channels: int, out_channels: int, stride: int, tweaks: Tweaks) 
     if stride == 1 and in_channels == out_channels:
         return nn.Identity()
     if not tweaks.pooled_shortcut or stride == 1:
-        return ConvNorm(in_channels, out_channels, 1, stride, activation=False)
+        return ConvNorm(in_channels, out_channels, 1, stride, activation=None)
     # ceil_mode and count_include_pad as in GluonCV: odd sizes keep their border, unpadded.
     pool = nn.AvgPool2d(stride, stride, ceil_mode=True, count_include_pad=False)
-    projection = ConvNorm(in_channels, out_channels, 1, activation=False)
+    projection = ConvNorm(in_channels, out_channels, 1, activation=None)
     # The parameter names are the plain projection's: at output stride 8 the same tensors load into a block that does
     # not pool.
     return nn.Sequential(OrderedDict(pool=pool, conv=projection.conv, norm=projection.norm))
@@ -78,7 +63,7 @@ class BasicBlock(nn.Module):
     def __init__(self, in_channels: int, width: int, geometry: Geometry, tweaks: Tweaks) -> None:
         super().__init__()
         self.conv1 = ConvNorm(in_channels, width, 3, geometry.stride, geometry.dilation_in)
-        self.conv2 = ConvNorm(width, width, 3, dilation=geometry.dilation, activation=False)
+        self.conv2 = ConvNorm(width, width, 3, dilation=geometry.dilation, activation=None)
         self.shortcut = _shortcut(in_channels, width, geometry.stride, tweaks)
         self.activation = nn.ReLU(inplace=True)
 
@@ -105,7 +90,7 @@ class Bottleneck(nn.Module):
         else:
             self.conv1 = ConvNorm(in_channels, width, 1, geometry.stride)
             self.conv2 = ConvNorm(width, width, 3, dilation=geometry.dilation)
-        self.conv3 = ConvNorm(width, self.expansion * width, 1, activation=False)
+        self.conv3 = ConvNorm(width, self.expansion * width, 1, activation=None)
         self.shortcut = _shortcut(in_channels, self.expansion * width, geometry.stride, tweaks)
         self.activation = nn.ReLU(inplace=True)
 
@@ -135,50 +120,28 @@ def _stem(tweaks: Tweaks) -> nn.Module:
     return nn.Sequential(ConvNorm(3, 32, 3, stride=2), ConvNorm(32, 32, 3), ConvNorm(32, 64, 3))
 
 
-def stage_geometry(output_stride: int) -> list[Geometry]:
-    """Geometry of the first block of each of the four stages; the other blocks have stride 1 and its ``dilation``.
-
-    From the output stride on, strides become dilations, so that the dense network computes at every position what the
-    strided one computes at some. (Except for D's shortcut, which loses its average pool with its stride, as in GluonCV
-    and mmsegmentation.)
-
-    Raises:
-        UserError: The output stride is not 8, 16 or 32.
-    """
-    if output_stride not in (8, 16, 32):
-        raise UserError(f"output_stride={output_stride}: a ResNet offers 8, 16 and 32")
-    stages = [Geometry(stride=1, dilation_in=1, dilation=1)]
-    total_stride, dilation = 4, 1
-    for _ in range(3):
-        if total_stride < output_stride:
-            total_stride *= 2
-            stages.append(Geometry(2, dilation, dilation))
-        else:
-            stages.append(Geometry(1, dilation, 2 * dilation))
-            dilation *= 2
-    return stages
-
-
 class ResNet(Trunk):
     """The trunk of a ResNet: stem, max-pool and four stages at strides 4, 8, 16 and 32.
 
     Args:
         depth: 18, 34, 50, 101 or 152.
         variant: "a", "b", "c" or "d".
-        output_stride: 32 for classification; 16 or 8 put dilation in place of the last strides.
-        zero_gamma: Start every residual block as the identity (Section 3.1).
+        output_stride: 32 for classification; 16 or 8 put dilation in place of the last strides. D's shortcut then loses
+            its average pool with its stride, as in GluonCV and mmsegmentation; everything else is computed as before,
+            at more positions.
         out_indices: Stages that ``forward`` returns.
+
+    Raises:
+        UserError: An output stride or stage that does not exist.
     """
 
     stem_modules = ("stem", "pool")
-    stage_modules = ("stage1", "stage2", "stage3", "stage4")
 
     def __init__(
         self,
         depth: int,
         variant: str,
         output_stride: int = 32,
-        zero_gamma: bool = False,
         out_indices: Sequence[int] = (0, 1, 2, 3),
     ) -> None:
         super().__init__(out_indices)
@@ -200,5 +163,3 @@ class ResNet(Trunk):
             total_stride *= first.stride
             self.feature_info.append(FeatureInfo(name, channels, total_stride))
         xavier_initialise(self)
-        if zero_gamma:
-            zero_last_gamma(self)

@@ -20,12 +20,66 @@ class FeatureInfo:
     stride: int
 
 
+@dataclass(frozen=True)
+class Geometry:
+    """Stride of a stage's first block, and dilation of its convolutions up to and after the one that strides.
+
+    The two differ where a dilation stands for the block's stride: the convolution that would stride still reads its
+    input as the stage before it left it. The other blocks of the stage have stride 1 and ``dilation``.
+    """
+
+    stride: int
+    dilation_in: int
+    dilation: int
+
+
+STAGE_STRIDES = (4, 8, 16, 32)
+OUTPUT_STRIDES = (8, 16, 32)
+
+
+def stage_geometry(output_stride: int, stem_stride: int = 4) -> list[Geometry]:
+    """Geometry of the four stages.
+
+    From the output stride on, strides become dilations, so that the dense network computes at every position what the
+    strided one computes at some.
+
+    Args:
+        output_stride: Stride of the last stage: 8, 16 or 32.
+        stem_stride: Stride of what the first stage reads.
+
+    Raises:
+        UserError: The output stride is none of these.
+    """
+    if output_stride not in OUTPUT_STRIDES:
+        raise UserError(f"output_stride={output_stride}: the network offers 8, 16 and 32")
+    stages = []
+    total_stride, dilation = stem_stride, 1
+    for nominal_stride in STAGE_STRIDES:
+        if total_stride * dilation == nominal_stride:
+            stages.append(Geometry(1, dilation, dilation))
+        elif total_stride < output_stride:
+            total_stride *= 2
+            stages.append(Geometry(2, dilation, dilation))
+        else:
+            stages.append(Geometry(1, dilation, 2 * dilation))
+            dilation *= 2
+    return stages
+
+
 class Trunk(nn.Module):
     """A convolutional network without pooling and classifier.
 
     The same object, with the same parameter names, runs inside the classifier, the detector and the segmentor.
     Subclasses set ``feature_info`` (all stages, in order), ``stem_modules`` and ``stage_modules`` (names of
-    attributes), and compute the stages in ``stages``.
+    attributes); where they are not the rule they also set
+
+    - ``padded``: whether maps measure ceil(image / stride) and are aligned at the first pixel. A class that says no can
+      be built either way, with the same tensors, and takes an argument ``padded``;
+    - ``smallest_image``: the shortest image side in pixels that leaves something of every map;
+    - ``default_image_size``: side in pixels of the square images the network is trained on;
+    - ``head_dropout``: probability of dropout before a classifier;
+    - ``auxiliary_head``: class of a second classifier, built from (channels, classes), fed by the last stage but one;
+      it has a ``smallest_image`` of its own.
 
     Args:
         out_indices: Stages that ``forward`` returns, counted from 0.
@@ -36,7 +90,12 @@ class Trunk(nn.Module):
 
     feature_info: list[FeatureInfo]
     stem_modules: tuple[str, ...]
-    stage_modules: tuple[str, ...]
+    stage_modules: tuple[str, ...] = ("stage1", "stage2", "stage3", "stage4")
+    padded: bool = True
+    smallest_image: int = 32
+    default_image_size: int = 224
+    head_dropout: float = 0.0
+    auxiliary_head: type[nn.Module] | None = None
 
     def __init__(self, out_indices: Sequence[int]) -> None:
         super().__init__()
@@ -48,7 +107,10 @@ class Trunk(nn.Module):
         self.norm_eval = False
 
     def stages(self, x: Tensor) -> list[Tensor]:
-        """Feature maps of stages 0 .. max(out_indices), each (N, channels, H / stride, W / stride)."""
+        """Feature maps of stages 0 .. max(out_indices), each (N, channels, ceil(H / stride), ceil(W / stride)).
+
+        A trunk that is not ``padded`` has slightly smaller ones.
+        """
         for name in self.stem_modules:
             x = getattr(self, name)(x)
         maps = []
@@ -110,7 +172,8 @@ def xavier_initialise(model: nn.Module) -> None:
     Xavier is uniform on [-a, a] with a = sqrt(6 / (fan_in + fan_out)). The paper describes both fans as channel counts;
     here, as in Glorot and Bengio and in MXNet's ``Xavier``, they include the kernel area. BatchNorm
     divides the scale out of the output but not out of training: a 3x3 weight that starts 3 times smaller than by
-    channel counts starts with an effective learning rate 9 times larger.
+    channel counts starts with an effective learning rate 9 times larger. The outgoing fan of a depthwise convolution
+    counts all channels, as if it were a full one; so does MXNet's.
     """
     for module in model.modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):
@@ -122,21 +185,42 @@ def xavier_initialise(model: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
+KernelSize = int | tuple[int, int]
+
+
 class ConvNorm(nn.Sequential):
-    """Convolution without bias, BatchNorm and, if asked for, ReLU; "same" padding for odd kernels at stride 1."""
+    """Convolution without bias, BatchNorm and, if asked for, an activation.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel_size: Odd; height and width where they differ.
+        stride: Of the convolution.
+        dilation: Of the convolution.
+        padded: Zeros around the map, so that at stride 1 its size stays.
+        groups: Of the convolution; as many as channels make it depthwise.
+        activation: Class of the activation, or none.
+        eps: What BatchNorm adds to the variance.
+    """
 
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: int,
+        kernel_size: KernelSize,
         stride: int = 1,
         dilation: int = 1,
-        activation: bool = True,
+        padded: bool = True,
+        groups: int = 1,
+        activation: type[nn.Module] | None = nn.ReLU,
+        eps: float = 1e-5,
     ) -> None:
         super().__init__()
-        padding = dilation * (kernel_size - 1) // 2
-        self.conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, dilation=dilation, bias=False)
-        self.norm = nn.BatchNorm2d(out_channels)
-        if activation:
-            self.activation = nn.ReLU(inplace=True)
+        height, width = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
+        padding = (dilation * (height - 1) // 2, dilation * (width - 1) // 2) if padded else 0
+        self.conv = nn.Conv2d(
+            in_channels, out_channels, (height, width), stride, padding, dilation, groups=groups, bias=False
+        )
+        self.norm = nn.BatchNorm2d(out_channels, eps)
+        if activation is not None:
+            self.activation = activation(inplace=True)

@@ -1,209 +1,212 @@
-"""The trunks against torchvision's and timm's, and against the paper's own figures."""
+"""What every trunk and classifier promises, whichever network it is."""
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
-import torchvision
 from pytest import approx, mark, raises
-from timm.models.resnet import BasicBlock as TimmBasicBlock
-from timm.models.resnet import Bottleneck as TimmBottleneck
-from timm.models.resnet import ResNet as TimmResNet
-from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
+from backbones.bundle import imagenet_contract, make_bundle
 from backbones.errors import UserError
-from backbones.models import create_backbone, create_classifier, list_backbones
+from backbones.ledger import load_trunk
+from backbones.models import (
+    create_backbone,
+    create_classifier,
+    default_image_size,
+    list_backbones,
+)
 
-LAYERS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
-
-
-def reference(depth: int, variant: str, output_stride: int = 32) -> nn.Module:
-    """An independent network of the same architecture, with its tensors in the same order."""
-    if variant in "ab":
-        dilate = [False, output_stride < 16, output_stride < 32]
-        options = {} if depth < 50 else {"replace_stride_with_dilation": dilate}
-        model = getattr(torchvision.models, f"resnet{depth}")(**options)
-        if variant == "a" and depth >= 50:
-            for stage in (model.layer2, model.layer3, model.layer4):
-                block = stage[0]
-                block.conv1.stride, block.conv2.stride = block.conv2.stride, (1, 1)
-        return model
-    model = TimmResNet(
-        TimmBasicBlock if depth < 50 else TimmBottleneck,
-        LAYERS[depth],
-        stem_width=32,
-        stem_type="deep",
-        avg_down=variant == "d",
-        output_stride=output_stride,
-    )
-    if variant == "d":
-        # Where a stride became a dilation timm still averages 2x2; GluonCV and mmsegmentation, like us, do not.
-        for stage, stride in zip((model.layer3, model.layer4), (16, 32), strict=True):
-            if output_stride < stride:
-                stage[0].downsample[0] = nn.Identity()
-    return model
+SMALL = ["resnet18_d", "mobilenet_v1_025", "inception_v3"]
+PARTS = ["stem", "stage1", "stage2", "stage3", "stage4"]
 
 
-def copy_in_order(source: nn.Module, target: nn.Module) -> None:
-    """Random, distinct values for everything, BatchNorm statistics included, into both networks."""
-    generator = torch.Generator().manual_seed(0)
-    pairs = list(zip(source.state_dict().items(), target.state_dict().items(), strict=True))
-    for (name, one), (other_name, other) in pairs:
-        assert one.shape == other.shape, (name, other_name)
-        if one.is_floating_point():
-            values = torch.rand(one.shape, generator=generator, dtype=torch.float64) + 0.5
-            values = values if one.ndim == 1 else (values - 1) / one[0].numel() ** 0.5
-            one.copy_(values)
-            other.copy_(values)
+def images(side: int, count: int = 1) -> torch.Tensor:
+    return torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(1))
 
 
 @mark.parametrize(
-    ("depth", "variant"),
-    [*((depth, variant) for depth in (18, 50) for variant in "abcd"), (34, "a"), (34, "d"), (101, "b"), (152, "d")],
+    ("name", "output_strides"),
+    [
+        ("resnet18_a", (8, 16, 32)),
+        ("resnet18_d", (8, 16, 32)),
+        ("resnet50_b", (8, 16, 32)),
+        ("mobilenet_v1", (8, 16, 32)),
+        ("mobilenet_v1_075", (16,)),
+        ("inception_v3", (8, 16, 32)),
+    ],
 )
-def test_classifier_equals_an_independent_implementation(depth: int, variant: str) -> None:
-    ours = create_classifier(f"resnet{depth}_{variant}", 1000).double().eval()
-    theirs = reference(depth, variant).double().eval()
-    with torch.no_grad():
-        copy_in_order(theirs, ours)
-        images = torch.randn(2, 3, 65, 65, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-        torch.testing.assert_close(ours(images), theirs(images), rtol=1e-10, atol=1e-10)
+def test_padded_maps_are_as_feature_info_says(name: str, output_strides: tuple[int, ...]) -> None:
+    for output_stride in output_strides:
+        with torch.device("meta"):
+            trunk = create_backbone(name, output_stride=output_stride, padded=True).eval()
+            maps = trunk(torch.empty(1, 3, 97, 66))
+        assert [tuple(x.shape[1:]) for x in maps] == [
+            (info.channels, -(-97 // info.stride), -(-66 // info.stride)) for info in trunk.feature_info
+        ]
+        assert [info.stride for info in trunk.feature_info] == [min(stride, output_stride) for stride in (4, 8, 16, 32)]
+        assert trunk.output_stride == output_stride
+        assert trunk.padded
 
 
-@mark.parametrize(("depth", "variant"), [(50, "b"), (18, "d"), (50, "d"), (50, "c")])
-@mark.parametrize("output_stride", [8, 16])
-def test_dilated_trunk_equals_an_independent_implementation(depth: int, variant: str, output_stride: int) -> None:
-    theirs = reference(depth, variant, output_stride).double().eval()
-    ours = create_classifier(f"resnet{depth}_{variant}", 1000).double().eval()
-    dense = create_backbone(f"resnet{depth}_{variant}", output_stride=output_stride).double().eval()
-    with torch.no_grad():
-        copy_in_order(theirs, ours)
-        dense.load_state_dict(ours.trunk.state_dict())
-        images = torch.randn(1, 3, 64, 64, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-        expected = (
-            theirs.forward_features(images)
-            if isinstance(theirs, TimmResNet)
-            else nn.Sequential(*list(theirs.children())[:-2])(images)
-        )
-        torch.testing.assert_close(dense(images)[-1], expected, rtol=1e-10, atol=1e-10)
-
-
-@mark.parametrize("name", ["resnet18_a", "resnet18_c", "resnet50_a", "resnet50_b"])
+@mark.parametrize("name", ["resnet18_a", "resnet18_c", "resnet50_a", "resnet50_b", "mobilenet_v1", "inception_v3"])
 @mark.parametrize("output_stride", [8, 16])
 def test_dense_features_contain_the_strided_ones(name: str, output_stride: int) -> None:
     """Dilation for stride is the same function at more positions."""
-    strided = create_backbone(name).double().eval()
-    dense = create_backbone(name, output_stride=output_stride).double().eval()
+    strided = create_backbone(name, padded=True).double()
+    batch = images(65, count=2).double()
+    with torch.no_grad():
+        # Statistics of the batch itself, so that it has not faded from the last maps.
+        for module in strided.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.momentum = 1.0
+        strided(batch)
+    strided.eval()
+    dense = create_backbone(name, output_stride=output_stride, padded=True).double().eval()
     dense.load_state_dict(strided.state_dict())
     step = 32 // output_stride
     with torch.no_grad():
-        images = torch.randn(1, 3, 96, 96, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-        torch.testing.assert_close(dense(images)[-1][..., ::step, ::step], strided(images)[-1])
+        expected = strided(batch)[-1]
+        torch.testing.assert_close(dense(batch)[-1][..., ::step, ::step], expected)
+    assert expected.std() > 0.1
 
 
-@mark.parametrize("name", ["resnet18_a", "resnet18_d", "resnet50_b", "resnet50_d"])
-@mark.parametrize("output_stride", [8, 16, 32])
-def test_feature_info_tells_the_truth(name: str, output_stride: int) -> None:
-    trunk = create_backbone(name, output_stride=output_stride)
-    maps = trunk(torch.zeros(1, 3, 64, 64))
-    assert [tuple(x.shape[1:]) for x in maps] == [
-        (info.channels, 64 // info.stride, 64 // info.stride) for info in trunk.feature_info
-    ]
-    assert trunk.output_stride == output_stride
-
-
-# Table 5: multiply-adds of ResNet-50 at 224 pixels, in billions as printed there.
-@mark.parametrize(("variant", "billions"), [("a", 3.8), ("b", 4.1), ("c", 4.3), ("d", 4.3)])
-def test_flops_and_parameters_are_table_5s(variant: str, billions: float) -> None:
-    with torch.device("meta"):
-        model = create_classifier(f"resnet50_{variant}", 1000)
-        with FlopCounterMode(display=False) as counter:
-            model(torch.empty(1, 3, 224, 224))
-    # The counter counts a multiply-add as two operations.
-    assert counter.get_total_flops() / 2e9 == approx(billions, abs=0.06)
-    assert sum(parameter.numel() for parameter in model.parameters()) / 1e6 == approx(25.6, abs=0.1)
-
-
-def test_basic_blocks_have_no_b_tweak() -> None:
-    a, b = create_backbone("resnet18_a"), create_backbone("resnet18_b")
-    b.load_state_dict(a.state_dict())
-    images = torch.randn(1, 3, 64, 64)
-    assert torch.equal(a.eval()(images)[-1], b.eval()(images)[-1])
-
-
-def test_the_tweaks_are_told_apart() -> None:
-    """Control: with the tensors of a, b computes something else in a bottleneck network."""
-    a, b = create_backbone("resnet50_a").eval(), create_backbone("resnet50_b").eval()
-    b.load_state_dict(a.state_dict())
-    images = torch.randn(1, 3, 64, 64)
-    assert not torch.allclose(a(images)[-1], b(images)[-1])
-
-
-def test_zero_gamma_makes_blocks_the_identity() -> None:
-    trunk = create_backbone("resnet18_d", zero_gamma=True).eval()
-    x = torch.rand(1, 64, 8, 8)
-    assert torch.equal(trunk.stage1(x), x)
-    assert not torch.equal(create_backbone("resnet18_d").eval().stage1(x), x)
-
-
-def test_xavier_initialisation_has_the_stated_bound() -> None:
-    trunk = create_backbone("resnet50_d")
-    weight = trunk.stage2[1].conv2.conv.weight
-    bound = (6 / (9 * 128 + 9 * 128)) ** 0.5
-    assert weight.abs().max().item() == approx(bound, rel=0.01)
-    assert weight.std().item() == approx(bound / 3**0.5, rel=0.02)
-
-
-@mark.parametrize("frozen_stages", [-1, 0, 1, 2, 4])
-def test_frozen_stages_do_not_move_and_the_others_do(frozen_stages: int) -> None:
-    trunk = create_backbone("resnet18_d").freeze(frozen_stages).train()
+@mark.parametrize("name", SMALL)
+@mark.parametrize("frozen_stages", [-1, 0, 2, 4])
+def test_frozen_stages_do_not_move_and_the_others_do(name: str, frozen_stages: int) -> None:
+    trunk = create_backbone(name).freeze(frozen_stages).train()
     before = {name: value.clone() for name, value in trunk.state_dict().items()}
     trainable = [parameter for parameter in trunk.parameters() if parameter.requires_grad]
-    output = trunk(torch.randn(2, 3, 64, 64))[-1].square().mean()
+    output = trunk(images(trunk.smallest_image, count=2))[-1].square().mean()
     if trainable:
         output.backward()
         torch.optim.SGD(trainable, lr=1.0).step()
     moved = {name.split(".")[0] for name, value in trunk.state_dict().items() if not torch.equal(value, before[name])}
-    parts = ["stem", "stage1", "stage2", "stage3", "stage4"]
-    assert moved == set(parts[frozen_stages + 1 :])
+    assert moved == set(PARTS[frozen_stages + 1 :])
 
 
 def test_norm_eval_keeps_statistics_and_trains_gamma() -> None:
     trunk = create_backbone("resnet18_d").freeze(norm_eval=True).train()
     norm = trunk.stage1[0].conv1.norm
-    trunk(torch.randn(2, 3, 64, 64))[-1].sum().backward()
+    trunk(images(64, count=2))[-1].sum().backward()
     assert torch.equal(norm.running_mean, torch.zeros_like(norm.running_mean))
     assert norm.weight.grad is not None
 
 
-def test_out_indices_select_stages() -> None:
-    trunk = create_backbone("resnet18_d", out_indices=(1, 3)).eval()
-    full = create_backbone("resnet18_d").eval()
+@mark.parametrize("name", SMALL)
+def test_out_indices_select_stages(name: str) -> None:
+    trunk = create_backbone(name, out_indices=(1, 3)).eval()
+    full = create_backbone(name).eval()
     full.load_state_dict(trunk.state_dict())
-    images = torch.randn(1, 3, 64, 64)
-    assert all(torch.equal(x, y) for x, y in zip(trunk(images), full(images)[1::2], strict=True))
+    batch = images(trunk.smallest_image)
+    with torch.no_grad():
+        assert all(torch.equal(x, y) for x, y in zip(trunk(batch), full(batch)[1::2], strict=True))
+
+
+@mark.parametrize("name", SMALL)
+def test_the_smallest_image_leaves_something_of_every_map(name: str) -> None:
+    with torch.device("meta"):
+        trunk = create_backbone(name).eval()
+        maps = trunk(torch.empty(1, 3, trunk.smallest_image, trunk.smallest_image))
+        with raises(RuntimeError) if name == "inception_v3" else nullcontext():
+            trunk(torch.empty(1, 3, trunk.smallest_image - 1, trunk.smallest_image - 1))
+    assert maps[-1].shape[-2:] == (1, 1)
 
 
 def test_every_listed_name_can_be_built() -> None:
     with torch.device("meta"):
-        assert len({type(create_backbone(name)) for name in list_backbones()}) == 1
-    assert len(list_backbones()) == 20
+        trunks = {name: create_backbone(name) for name in list_backbones()}
+    assert len(trunks) == 26
+    assert all(len(trunk.feature_info) == 4 for trunk in trunks.values())
+    assert {name: default_image_size(name) for name in trunks if default_image_size(name) != 224} == {
+        "inception_v3": 299
+    }
+
+
+@mark.parametrize(
+    ("name", "auxiliary", "millions"),
+    [
+        ("mobilenet_v1", False, 4.23),
+        ("mobilenet_v1_075", False, 2.59),
+        ("mobilenet_v1_050", False, 1.33),
+        ("mobilenet_v1_025", False, 0.47),
+        ("inception_v3", False, 23.83),
+        ("inception_v3", True, 27.16),
+    ],
+)
+def test_parameter_counts_are_the_published_ones(name: str, auxiliary: bool, millions: float) -> None:
+    """Howard et al., Table 6 (4.2, 2.6, 1.3 and 0.5 million), and torchvision's page of Inception-V3 (27.2)."""
+    with torch.device("meta"):
+        model = create_classifier(name, 1000, auxiliary=auxiliary)
+    assert sum(parameter.numel() for parameter in model.parameters()) / 1e6 == approx(millions, abs=0.006)
+
+
+def test_dropout_belongs_to_inception_and_follows_the_global_seed() -> None:
+    def outputs(name: str, seed: int) -> torch.Tensor:
+        torch.manual_seed(seed)
+        return models[name](images(75, count=2))
+
+    models = {name: create_classifier(name, 5).train() for name in SMALL}
+    with torch.no_grad():
+        assert torch.equal(outputs("inception_v3", 0), outputs("inception_v3", 0))
+        assert not torch.equal(outputs("inception_v3", 0), outputs("inception_v3", 1))
+        for name in ("resnet18_d", "mobilenet_v1_025"):
+            assert torch.equal(outputs(name, 0), outputs(name, 1))
+    assert models["inception_v3"].dropout.p == 0.5
+
+
+def test_an_auxiliary_head_stays_behind() -> None:
+    classifier = create_classifier("inception_v3", 5, auxiliary=True)
+    bundle = make_bundle(classifier, "inception_v3", imagenet_contract(299), {"recipe": "r"}, "memory")
+    ledger = load_trunk(create_backbone("inception_v3", output_stride=16, padded=True), bundle)
+    dropped = ledger.summary()["dropped"]
+    assert len(dropped["dropped: auxiliary head"]) == 14
+    assert len(dropped["dropped: classifier head"]) == 2
+    assert ledger.mapped == len(classifier.trunk.state_dict())
+
+
+@mark.parametrize("name", SMALL)
+def test_xavier_initialisation_everywhere(name: str) -> None:
+    classifier = create_classifier(name, 100)
+    for module in classifier.modules():
+        if isinstance(module, (torch.nn.Conv2d, torch.nn.Linear)):
+            area = module.weight[0, 0].numel()
+            bound = (6 / (area * (module.weight.shape[0] + module.weight.shape[1]))) ** 0.5
+            assert 0.95 * bound < module.weight.abs().max().item() <= bound
+    assert not classifier.head.bias.any()
 
 
 @mark.parametrize(
     ("arguments", "message"),
     [
         ({"name": "resnet18d"}, "did you mean resnet18_d"),
+        ({"name": "mobilenet"}, "did you mean mobilenet_v1"),
         ({"name": "vgg16"}, "known are resnet18_a"),
-        ({"name": "resnet18_d", "output_stride": 4}, "offers 8, 16 and 32"),
+        ({"name": "resnet18_d", "output_stride": 4}, "output_stride=4: the network offers 8, 16 and 32"),
+        ({"name": "mobilenet_v1", "output_stride": 12}, "output_stride=12: the network offers 8, 16 and 32"),
+        ({"name": "inception_v3", "output_stride": 16}, "output_stride=16: .* offers 32, and with padded=True also"),
+        ({"name": "inception_v3", "output_stride": 4, "padded": True}, "output_stride=4: the network offers 8, 16"),
         ({"name": "resnet18_d", "out_indices": (4,)}, "stages run from 0 to 3"),
+        ({"name": "mobilenet_v1", "zero_gamma": True}, "needs residual blocks and MobileNetV1 has none"),
+        ({"name": "inception_v3", "zero_gamma": True}, "needs residual blocks and InceptionV3 has none"),
     ],
 )
 def test_what_does_not_exist_is_refused(arguments: dict, message: str) -> None:
-    with raises(UserError, match=message):
+    with torch.device("meta"), raises(UserError, match=message):
         create_backbone(**arguments)
 
 
-def test_freezing_more_than_there_is_is_refused() -> None:
+def test_only_inception_has_an_auxiliary_head() -> None:
+    with raises(UserError, match="resnet18_d has no auxiliary head, only inception_v3 has one"):
+        create_classifier("resnet18_d", 5, auxiliary=True)
+
+
+def test_an_unknown_network_has_no_image_size() -> None:
+    with raises(UserError, match="unknown network 'inception'"):
+        default_image_size("inception")
+
+
+@mark.parametrize("name", SMALL)
+def test_freezing_more_than_there_is_is_refused(name: str) -> None:
     with raises(UserError, match="allowed are -1 to 4"):
-        create_backbone("resnet18_d").freeze(5)
+        create_backbone(name).freeze(5)

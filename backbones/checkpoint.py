@@ -1,7 +1,7 @@
 """``last.pt``: everything that a run needs to go on exactly where it stopped.
 
 All random numbers are keyed by seed and place (``backbones.data.randomness``), so there is no generator state to save:
-weights, optimizer, loss scale and the number of steps done are the whole state. The file loads with
+weights, their average, optimizer, loss scale and the number of steps done are the whole state. The file loads with
 ``weights_only=True``: it holds tensors and plain values.
 """
 
@@ -16,10 +16,11 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from backbones.averaging import WeightAverage
 from backbones.errors import UserError
 from backbones.files import atomic_path
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass
@@ -27,14 +28,17 @@ class Progression:
     """How far a run is. Changes as it goes on.
 
     ``step`` counts batches done; ``evaluated_step`` is the step of the last evaluation, ``top1`` and ``top5`` its
-    outcome in percent. ``loss_sum`` adds up the losses of the current epoch so far. ``train_seconds`` is time spent on
-    training batches, ``total_seconds`` includes evaluation and saving; both over all sittings.
+    outcome in percent, ``best_step`` and ``best_top1`` the same for the best evaluation. ``loss_sum`` adds up the
+    losses of the current epoch so far. ``train_seconds`` is time spent on training batches, ``total_seconds`` includes
+    evaluation and saving; both over all sittings.
     """
 
     step: int = 0
     evaluated_step: int = 0
     top1: float = 0.0
     top5: float = 0.0
+    best_step: int = 0
+    best_top1: float = 0.0
     loss_sum: float = 0.0
     train_seconds: float = 0.0
     total_seconds: float = 0.0
@@ -43,6 +47,7 @@ class Progression:
 def save_checkpoint(
     path: str | os.PathLike[str],
     model: nn.Module,
+    average: WeightAverage | None,
     optimizer: Optimizer,
     scaler: torch.amp.GradScaler,
     progression: Progression,
@@ -51,6 +56,7 @@ def save_checkpoint(
     state = {
         "format": FORMAT,
         "model": model.state_dict(),
+        "average": average.module.state_dict() if average else None,
         "optimizer": optimizer.state_dict(),
         "scaler": scaler.state_dict(),
         "progression": asdict(progression),
@@ -60,9 +66,13 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    path: str | os.PathLike[str], model: nn.Module, optimizer: Optimizer, scaler: torch.amp.GradScaler
+    path: str | os.PathLike[str],
+    model: nn.Module,
+    average: WeightAverage | None,
+    optimizer: Optimizer,
+    scaler: torch.amp.GradScaler,
 ) -> Progression:
-    """Put model, optimizer and scaler into the saved state, and return how far the run was.
+    """Put model, average, optimizer and scaler into the saved state, and return how far the run was.
 
     Raises:
         UserError: The file is missing, damaged, or of another model or format.
@@ -79,8 +89,10 @@ def load_checkpoint(
         raise UserError(f"{path} is not a checkpoint of format {FORMAT}; delete its folder and start the run again")
     try:
         model.load_state_dict(state["model"])
+        if average:
+            average.module.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
         scaler.load_state_dict(state["scaler"])
         return Progression(**state["progression"])
-    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} belongs to another model: {error}") from None

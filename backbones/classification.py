@@ -2,204 +2,191 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
-from backbones.bundle import imagenet_contract, write_bundle
+from backbones.averaging import WeightAverage
+from backbones.bundle import IMAGENET_MEAN, IMAGENET_STD, InputContract, read_bundle
 from backbones.checkpoint import Progression, load_checkpoint
-from backbones.data.image_folder import ImageFolder, open_image_folder
-from backbones.data.loader import count_steps
+from backbones.distributed import join_world, leave_world
+from backbones.dry_run import dry_run
 from backbones.errors import UserError
-from backbones.files import read_json
+from backbones.files import read_json, sha256_file
 from backbones.models import Classifier, create_classifier
+from backbones.objective import Objective
 from backbones.optimizer import create_optimizer
-from backbones.precision import resolve_device, resolve_precision
-from backbones.recipes import Recipe, find_recipe
+from backbones.plan import Plan, asked, settle
+from backbones.request import ClassificationRequest
 from backbones.run_folder import RunFolder
-from backbones.schedule import Schedule, peak_learning_rate, resolve_schedule
+from backbones.teacher import Teacher, load_teacher
+from backbones.trackers import open_trackers
+from backbones.trained import find_bundle, initialise_from
 from backbones.training import TrainingJob, train
+from backbones.training_log import TrainingLog
 from backbones.tricks.low_precision import gradient_scaler
-from backbones.versions import hardware, package_versions
-
-SMALLEST_IMAGE = 32  # the networks' total stride
-DESCRIPTIVE = ("name", "summary", "paper", "precision")  # of a recipe; a better wording does not make another run
-VERSIONED = ("torch", "torchvision", "numpy", "pillow", "safetensors")
-
-
-@dataclass(frozen=True)
-class ClassificationRequest:
-    """What a user asks for. None means: as the recipe has it. Sizes are in images and pixels."""
-
-    data: Path
-    network: str
-    recipe: str
-    out: Path
-    epochs: int | None = None
-    batch_size: int | None = None
-    learning_rate: float | None = None
-    image_size: int = 224
-    seed: int = 0
-    workers: int = 0
-    device: str = "auto"
-    precision: str = "auto"
-    resume: bool = False
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """A request with every open value settled."""
-
-    request: ClassificationRequest
-    recipe: Recipe
-    data: ImageFolder
-    epochs: int
-    batch_size: int
-    steps_per_epoch: int
-    schedule: Schedule
-    learning_rate_rule: str
-    device: torch.device
-    precision: str
 
 
 def run_classification(request: ClassificationRequest) -> dict[str, Any]:
-    """Train a classifier, or go on training it, and return what ``result.json`` holds.
+    """Train a classifier, or go on training it, and return what ``result.json`` holds; empty after a dry run.
 
     Raises:
         UserError: Something about the request, the images or the run folder is wrong; the message says what.
         KeyboardInterrupt: Stopped; the run folder holds what ``resume`` needs.
     """
-    plan = _settle(request)
-    model = _initial_model(plan)
-    folder = RunFolder.open(request.out, _asked(plan), request.resume)
+    world = join_world(request.device)
+    try:
+        return _run(settle(request, world))
+    finally:
+        leave_world()
+
+
+def _run(plan: Plan) -> dict[str, Any]:
+    request, world = plan.request, plan.world
+    model, contract, origin = _initial_model(plan)
+    teacher = load_teacher(request.teacher, plan.data.classes, plan.device) if request.teacher else None
+    lines = _describe(plan, model, origin, teacher)
+    if request.dry_run:
+        dry_run(_job(plan, model, contract, teacher, {}), lines)
+        return {}
+    folder = world.lead(lambda: RunFolder.open(request.out, _asked(plan, teacher), request.resume))
     if folder.finished:
-        print(f"{request.out} is finished; there is nothing to resume")
+        if world.leads:
+            print(f"{request.out} is finished; there is nothing to resume")
         return read_json(folder.result)
-    for line in _describe(plan, model):
-        print(line, flush=True)
-    job = _job(plan, model)
+    job = _job(plan, model, contract, teacher, folder.run["versions"])
     progression = Progression()
     if folder.checkpoint.exists():
-        progression = load_checkpoint(folder.checkpoint, job.model, job.optimizer, job.scaler)
-        print(f"resumed   after batch {progression.step} of {plan.schedule.total_steps}")
-    folder.forget_after(progression.step)
-    train(job, folder, progression)
-    _finish(plan, job, folder, progression)
-    return read_json(folder.result)
+        progression = load_checkpoint(folder.checkpoint, job.model, job.average, job.optimizer, job.scaler)
+        lines.append(f"resumed   after batch {progression.step} of {plan.schedule.total_steps}")
+    if world.leads:
+        print("\n".join(lines), flush=True)
+        folder.forget_after(progression.step, progression.evaluated_step)
+    train(job, folder, progression, _log(plan, folder, progression))
+    return world.lead(lambda: _finish(job, folder, progression))
 
 
-def _settle(request: ClassificationRequest) -> _Plan:
-    recipe = find_recipe(request.recipe)
-    device = resolve_device(request.device)
-    precision = resolve_precision(request.precision, device)
-    epochs = recipe.epochs if request.epochs is None else request.epochs
-    batch_size = recipe.batch_size if request.batch_size is None else request.batch_size
-    if request.image_size < SMALLEST_IMAGE:
-        raise UserError(f"--image-size {request.image_size}: the networks need {SMALLEST_IMAGE} pixels or more")
-    if batch_size < 2:
-        raise UserError(f"--batch-size {batch_size}: BatchNorm needs two images or more")
-    data = open_image_folder(request.data)
-    steps_per_epoch = count_steps(len(data.train), batch_size)
-    peak, rule = peak_learning_rate(recipe, batch_size, request.learning_rate)
-    schedule = resolve_schedule(recipe, epochs, steps_per_epoch, peak)
-    return _Plan(request, recipe, data, epochs, batch_size, steps_per_epoch, schedule, rule, device, precision)
+def _initial_model(plan: Plan) -> tuple[Classifier, InputContract, str]:
+    """The untrained (or, to be trained further, trained) classifier, what images it wants, and where it comes from."""
+    request = plan.request
+    torch.manual_seed(request.seed)
+    model = create_classifier(
+        request.network, len(plan.data.classes), zero_gamma=plan.recipe.zero_gamma, auxiliary=request.auxiliary
+    )
+    if plan.image_size < model.smallest_image:
+        least = model.smallest_image
+        raise UserError(f"--image-size {plan.image_size}: {request.network} needs {least} pixels or more")
+    contract = InputContract(IMAGENET_MEAN, IMAGENET_STD, "RGB", plan.image_size, plan.image_size, "bilinear")
+    origin = "Xavier initialisation"
+    if request.init_from:
+        bundle = read_bundle(find_bundle(request.init_from, "--init-from"))
+        origin = initialise_from(model, bundle, plan.data.classes, request.network)
+        source = bundle.input_contract
+        contract = InputContract(
+            source.mean, source.std, source.channel_order, plan.image_size, plan.image_size, "bilinear"
+        )
+    return model.to(plan.device, memory_format=torch.channels_last), contract, origin
 
 
-def _initial_model(plan: _Plan) -> Classifier:
-    torch.manual_seed(plan.request.seed)
-    model = create_classifier(plan.request.network, len(plan.data.classes), zero_gamma=plan.recipe.zero_gamma)
-    return model.to(plan.device, memory_format=torch.channels_last)
-
-
-def _job(plan: _Plan, model: Classifier) -> TrainingJob:
+def _job(
+    plan: Plan, model: Classifier, contract: InputContract, teacher: Teacher | None, versions: dict[str, Any]
+) -> TrainingJob:
+    request, recipe = plan.request, plan.recipe
     if plan.device.type == "cuda":
         torch.backends.cudnn.benchmark = True  # one image size, so the search pays off
+    if request.sync_bn:
+        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    replica: nn.Module = model
+    if plan.world.size > 1:
+        replica = DistributedDataParallel(model, device_ids=[plan.device.index] if plan.device.type == "cuda" else None)
     return TrainingJob(
         model=model,
-        optimizer=create_optimizer(model, plan.recipe, fused=plan.precision != "fp16"),
+        replica=replica,
+        average=WeightAverage(model, request.ema) if request.ema else None,
+        optimizer=create_optimizer(model, recipe, fused=plan.precision != "fp16"),
         scaler=gradient_scaler(plan.precision, plan.device),
         schedule=plan.schedule,
-        label_smoothing=plan.recipe.label_smoothing,
+        objective=Objective(
+            classes=len(plan.data.classes),
+            contract=contract,
+            label_smoothing=recipe.label_smoothing,
+            mixup=recipe.mixup,
+            temperature=recipe.distillation,
+            teacher=teacher,
+            precision=plan.precision,
+        ),
         data=plan.data,
-        contract=imagenet_contract(plan.request.image_size),
         batch_size=plan.batch_size,
+        accumulate=request.accumulate,
+        clip=request.clip,
         steps_per_epoch=plan.steps_per_epoch,
-        seed=plan.request.seed,
+        seed=request.seed,
         device=plan.device,
         precision=plan.precision,
-        workers=plan.request.workers,
+        workers=request.workers,
+        network=request.network,
+        facts={
+            "recipe": recipe.name,
+            "network": request.network,
+            "seed": request.seed,
+            "classes": list(plan.data.classes),
+            "dataset": plan.data.root.resolve().name,
+            "fingerprint": plan.data.fingerprint,
+            "versions": versions,
+        },
+        world=plan.world,
     )
 
 
-def _asked(plan: _Plan) -> dict[str, Any]:
-    """What ``run.json`` says: everything that decides the outcome, and where it ran."""
-    request, data = plan.request, plan.data
-    measured = {"image_size": request.image_size, "fingerprint": data.fingerprint}
-    return {
-        "task": "classification",
-        "network": request.network,
-        "recipe": request.recipe,
-        "seed": request.seed,
-        "protocol": f"{request.image_size} px, one central crop",
-        "config_hash": hashlib.sha256(json.dumps(measured, sort_keys=True).encode()).hexdigest()[:12],
-        "settings": {
-            "epochs": plan.epochs,
-            "batch_size": plan.batch_size,
-            "image_size": request.image_size,
-            "learning_rate": plan.learning_rate_rule,
-            "precision": plan.precision,
-            "schedule": asdict(plan.schedule),
-            "recipe": {key: value for key, value in asdict(plan.recipe).items() if key not in DESCRIPTIVE},
-        },
-        "data": {
-            "root": str(data.root.resolve()),
-            "fingerprint": data.fingerprint,
-            "classes": len(data.classes),
-            "train_images": len(data.train),
-            "val_images": len(data.val),
-        },
-        "versions": package_versions(VERSIONED),
-        "hardware": {**hardware(plan.device), "workers": request.workers},
-    }
+def _asked(plan: Plan, teacher: Teacher | None) -> dict[str, Any]:
+    """What ``run.json`` says, with the weights that come from elsewhere by their content."""
+    whole = asked(plan)
+    if teacher:
+        whole["teacher"] = {"network": teacher.network, "sha256": teacher.sha256, "path": str(plan.request.teacher)}
+    if plan.request.init_from:
+        path = find_bundle(plan.request.init_from, "--init-from")
+        whole["init_from"] = {"sha256": sha256_file(path), "path": str(plan.request.init_from)}
+    return whole
 
 
-def _describe(plan: _Plan, model: Classifier) -> list[str]:
+def _describe(plan: Plan, model: Classifier, origin: str, teacher: Teacher | None) -> Sequence[str]:
     data, parameters = plan.data, sum(parameter.numel() for parameter in model.parameters())
-    return [
-        f"network   {plan.request.network}, {parameters / 1e6:.1f} M parameters",
+    cut = f" in {plan.parts} parts" if plan.parts > 1 else ""
+    lines = [
+        f"network   {plan.request.network}, {parameters / 1e6:.1f} M parameters, {origin}",
         f"data      {data.root}: {len(data.classes)} classes, {len(data.train)} training and {len(data.val)} "
         f"validation images, fingerprint {data.fingerprint}",
         f"recipe    {plan.recipe.name}: {plan.recipe.summary}",
-        f"run       {plan.epochs} epochs of {plan.steps_per_epoch} batches of {plan.batch_size} images at "
-        f"{plan.request.image_size} px, seed {plan.request.seed}",
+        f"run       {plan.epochs} epochs of {plan.steps_per_epoch} batches of {plan.batch_size} images{cut} at "
+        f"{plan.image_size} px, seed {plan.request.seed}",
         f"lr        {plan.learning_rate_rule}",
         f"schedule  {plan.schedule.describe()}",
-        f"machine   {plan.device}, {plan.precision}, {torch.get_num_threads()} threads, {plan.request.workers} workers",
+        f"machine   {plan.world.size} x {plan.device}, {plan.precision}, {torch.get_num_threads()} threads, "
+        f"{plan.request.workers} workers",
     ]
+    if teacher:
+        lines.insert(1, f"teacher   {teacher.network} from {plan.request.teacher}")
+    return lines
 
 
-def _finish(plan: _Plan, job: TrainingJob, folder: RunFolder, progression: Progression) -> None:
+def _log(plan: Plan, folder: RunFolder, progression: Progression) -> TrainingLog:
+    request, leads = plan.request, plan.world.leads
+    trackers = ()
+    if leads:
+        trackers = open_trackers(folder.path, request.tensorboard, request.wandb, folder.run, progression.step)
+    return TrainingLog(plan.schedule, plan.steps_per_epoch, folder, progression, plan.device, trackers, quiet=not leads)
+
+
+def _finish(job: TrainingJob, folder: RunFolder, progression: Progression) -> dict[str, Any]:
     """Write the bundle, then ``result.json``."""
-    training = {
-        "recipe": plan.recipe.name,
-        "network": plan.request.network,
-        "epochs": plan.epochs,
-        "seed": plan.request.seed,
-        "classes": list(plan.data.classes),
-        "top1": progression.top1,
-        "top5": progression.top5,
-        "dataset": plan.data.root.resolve().name,
-        "fingerprint": plan.data.fingerprint,
-        "versions": folder.run["versions"],
-    }
-    write_bundle(folder.bundle, job.model, plan.request.network, job.contract, training)
-    folder.finish(
+    job.write_bundle(folder.bundle, progression)
+    return folder.finish(
         {
             "metrics": {"top1": progression.top1, "top5": progression.top5},
+            "best": {"top1": progression.best_top1, "epoch": progression.best_step / job.steps_per_epoch},
             "timings": {
                 "train_seconds": round(progression.train_seconds, 2),
                 "total_seconds": round(progression.total_seconds, 2),

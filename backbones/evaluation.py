@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from backbones.bundle import InputContract
-from backbones.data.color import apply_color, color_map, identity_color
+from backbones.data.color import identity_color
 from backbones.data.loader import Batch
+from backbones.distributed import ALONE, World
+from backbones.inputs import network_input
 from backbones.tricks.low_precision import autocast
 
 TOP = 5
@@ -33,20 +35,33 @@ def count_correct(logits: Tensor, labels: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def evaluate(
-    model: nn.Module, batches: Iterable[Batch], contract: InputContract, device: torch.device, precision: str = "fp32"
+    model: nn.Module,
+    batches: Iterable[Batch],
+    contract: InputContract,
+    device: torch.device,
+    precision: str = "fp32",
+    world: World = ALONE,
 ) -> Accuracy:
-    """Accuracy of the model over all batches; leaves the model in evaluation mode.
+    """Accuracy of the model over all batches of all processes; leaves the model in evaluation mode.
 
     Only in fp32 is it that of the saved weights: logits of 16 bits tie so often that the order of classes decides some.
     """
+    counts = torch.zeros(3, dtype=torch.int64, device=device)
+    for logits, labels in predict(model, batches, contract, device, precision):
+        counts[:2] += count_correct(logits, labels)
+        counts[2] += len(labels)
+    first, among_five, images = world.sum(counts).tolist()
+    return Accuracy(100.0 * first / images, 100.0 * among_five / images)
+
+
+@torch.inference_mode()
+def predict(
+    model: nn.Module, batches: Iterable[Batch], contract: InputContract, device: torch.device, precision: str = "fp32"
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Logits (n, K) and labels (n,) of every batch; leaves the model in evaluation mode."""
     model.eval()
-    correct, images = torch.zeros(2, dtype=torch.int64, device=device), 0
     for batch in batches:
-        maps = color_map(identity_color(len(batch.labels)), contract.mean, contract.std).to(device)
-        pixels = apply_color(batch.images, maps)
+        pixels = network_input(batch.images, identity_color(len(batch.labels)), contract)
         with autocast(precision, device):
             logits = model(pixels)
-        correct += count_correct(logits, batch.labels)
-        images += len(batch.labels)
-    top1, top5 = (100.0 * count / images for count in correct.tolist())
-    return Accuracy(top1, top5)
+        yield logits, batch.labels

@@ -14,11 +14,14 @@ Item = TypeVar("Item")
 class StopSignal:
     """Context in which the first SIGINT or SIGTERM only sets ``requested``; a second one interrupts at once.
 
-    Outside the main thread, where Python allows no signal handlers, nothing is ever requested.
+    ``patient``: the second one changes nothing either. ``torchrun`` passes on to its processes the Ctrl-C that the
+    terminal has sent them already. Outside the main thread, where Python allows no signal handlers, nothing is ever
+    requested.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, patient: bool = False) -> None:
         self.requested = False
+        self._patient = patient
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> StopSignal:
@@ -34,7 +37,7 @@ class StopSignal:
             signal.signal(number, handler)
 
     def _request(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
+        if self.requested and not self._patient:
             raise KeyboardInterrupt("stopped at once; what was not saved is lost")
         self.requested = True
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from backbones.bundle import Bundle, tensor_checksum
 from backbones.errors import UserError
@@ -21,7 +21,8 @@ from backbones.models import Trunk
 
 TRUNK_PREFIX = "trunk."
 # What is left behind, and why.
-DROPPED = {"head.": "dropped: classifier head", "aux_head.": "dropped: auxiliary head"}
+AUXILIARY_PREFIX = "aux_head."
+DROPPED = {"head.": "dropped: classifier head", AUXILIARY_PREFIX: "dropped: auxiliary head"}
 MAPPED = "mapped"
 
 
@@ -76,7 +77,10 @@ def take_ledger(bundle: Bundle, target: Mapping[str, Tensor]) -> Ledger:
     Raises:
         ProofError: A tensor is without fate or origin, or differs in shape, dtype or value; the message names it.
     """
-    fates = _fates(bundle)
+    return _take(bundle, _trunk_fates(bundle), target)
+
+
+def _take(bundle: Bundle, fates: Mapping[str, str | None], target: Mapping[str, Tensor]) -> Ledger:
     _check_names(bundle, fates, target)
     _check_shapes(bundle, fates, target)
     changed = [
@@ -93,18 +97,36 @@ def load_trunk(trunk: Trunk, bundle: Bundle) -> Ledger:
     Raises:
         ProofError: See ``take_ledger``; the trunk is not touched unless all names, shapes and dtypes agree.
     """
-    fates = _fates(bundle)
-    target = trunk.state_dict()
+    return _load(bundle, _trunk_fates(bundle), trunk)
+
+
+def load_classifier(classifier: nn.Module, bundle: Bundle) -> Ledger:
+    """Copy a whole bundle, head included, into a classifier, and account for every tensor.
+
+    An auxiliary head in the bundle is dropped by a classifier that has none.
+
+    Raises:
+        ProofError: As for ``load_trunk``.
+    """
+    target = classifier.state_dict()
+    fates = {
+        name: None if name.startswith(AUXILIARY_PREFIX) and name not in target else name for name in bundle.tensors
+    }
+    return _load(bundle, fates, classifier)
+
+
+def _load(bundle: Bundle, fates: Mapping[str, str | None], model: nn.Module) -> Ledger:
+    target = model.state_dict()
     _check_names(bundle, fates, target)
     _check_shapes(bundle, fates, target)
     with torch.no_grad():
         for source, name in fates.items():
             if name:
                 target[name].copy_(bundle.tensors[source])
-    return take_ledger(bundle, trunk.state_dict())
+    return _take(bundle, fates, model.state_dict())
 
 
-def _fates(bundle: Bundle) -> dict[str, str | None]:
+def _trunk_fates(bundle: Bundle) -> dict[str, str | None]:
     """Target name of every source tensor, ``None`` for the dropped ones."""
     fates: dict[str, str | None] = {}
     for source in bundle.tensors:
@@ -119,7 +141,7 @@ def _fates(bundle: Bundle) -> dict[str, str | None]:
 
 
 def _entry(bundle: Bundle, source: str, name: str | None) -> LedgerEntry:
-    reason = next((fate for prefix, fate in DROPPED.items() if source.startswith(prefix)), MAPPED)
+    reason = MAPPED if name else next(fate for prefix, fate in DROPPED.items() if source.startswith(prefix))
     tensor = bundle.tensors[source]
     return LedgerEntry(source, reason, name, tuple(tensor.shape), str(tensor.dtype), bundle.checksums[source])
 

@@ -33,3 +33,10 @@ def positive_float(text: str) -> float:
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return value
+
+
+def fraction(text: str) -> float:
+    """A number above 0 and below 1."""
+    if (value := positive_float(text)) >= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number between 0 and 1")
+    return value

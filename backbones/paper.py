@@ -7,6 +7,7 @@ the places where the paper contradicts itself.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -28,3 +29,25 @@ def table_rows(number: int) -> list[dict[str, Any]]:
 def table_value(cell: Any) -> float | None:
     """The number in a table's cell; where the two versions differ, the single run of arXiv v2, as Tables 8 and 9 do."""
     return cell["B"]["value"] if isinstance(cell, dict) else cell
+
+
+@dataclass(frozen=True)
+class PaperResult:
+    """Top-1 in percent that a table of the paper has for one of our recipes on one of our networks."""
+
+    table: int
+    label: str
+    network: str
+    top1: float
+
+
+def paper_results(recipe: str) -> list[PaperResult]:
+    """What Tables 2 to 6 report for a recipe by this project's name, in their order."""
+    results = []
+    for number in range(2, 7):
+        for row in table_rows(number):
+            columns = row.get("recipes") or {"top1": row.get("recipe")}
+            for column, name in columns.items():
+                if name == recipe:
+                    results.append(PaperResult(number, row["label"], row["network"], table_value(row[column])))
+    return results

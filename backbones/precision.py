@@ -51,6 +51,25 @@ def resolve_precision(requested: str, device: torch.device) -> str:
     return requested
 
 
+def precision_for(low_precision: bool | None, requested: str, device: torch.device) -> str:
+    """The precision of a recipe that insists on 16 bits (True), on float32 (False), or leaves it to the machine (None).
+
+    Raises:
+        UserError: Recipe and option contradict each other, or the device has no hardware for it.
+    """
+    if low_precision is None:
+        return resolve_precision(requested, device)
+    if low_precision is (requested == "fp32") and requested != "auto":
+        word = "is low-precision" if low_precision else "is without low precision"
+        raise UserError(f"--precision {requested}: the recipe {word}; leave --precision out")
+    if not low_precision:
+        return resolve_precision("fp32", device)
+    precision = resolve_precision(requested, device)
+    if precision == "fp32":
+        raise UserError(f"low-precision: {device} has no hardware for 16 bits; switch it off: --without low-precision")
+    return precision
+
+
 def _fast_precisions(device: torch.device) -> tuple[str, ...]:
     if device.type == "cpu":
         features = torch.cpu.get_capabilities()

@@ -65,15 +65,16 @@ class Stopwatch:
 
 
 class Progress:
-    """A progress bar on a terminal; elsewhere a line every 30 seconds. ``line`` prints in both."""
+    """A progress bar on a terminal; elsewhere a line every 30 seconds. ``line`` prints in both; ``quiet``: nowhere."""
 
-    def __init__(self, total_steps: int, done_steps: int) -> None:
+    def __init__(self, total_steps: int, done_steps: int, quiet: bool = False) -> None:
+        self._quiet = quiet
         self._total = total_steps
         self._first = self._done = done_steps
         self._started = self._printed = time.monotonic()
         self._shown = Effort()
         self._bar: tqdm | None = None
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and not quiet:
             self._bar = tqdm(total=total_steps, initial=done_steps, unit="batch", dynamic_ncols=True)
 
     def close(self) -> None:
@@ -101,6 +102,8 @@ class Progress:
     def line(self, text: str) -> None:
         """Print one line that stays."""
         self._printed = time.monotonic()
+        if self._quiet:
+            return
         if self._bar is not None:
             self._bar.write(text, file=sys.stdout)
         else:

@@ -3,6 +3,7 @@
 ``run.json``       what was asked, versions, data fingerprint; written first
 ``metrics.jsonl``  one JSON record per line, while the run goes on
 ``last.pt``        where to resume
+``best.safetensors``  of a classification run: the weights that have validated best so far
 ``result.json``    written last and atomically: its presence means the run is done
 """
 
@@ -22,7 +23,17 @@ from backbones.files import atomic_path, read_json, write_json
 
 FORMAT = 1
 # What may differ between a run and its resumption.
-CONTEXT_KEYS = ("format", "command", "versions", "hardware", "started", "data.root", "backbone.path")
+CONTEXT_KEYS = (
+    "format",
+    "command",
+    "versions",
+    "hardware",
+    "started",
+    "data.root",
+    "backbone.path",
+    "teacher.path",
+    "init_from.path",
+)
 
 
 class RunFolder:
@@ -33,6 +44,7 @@ class RunFolder:
         self.run = run
         self.checkpoint = path / "last.pt"
         self.bundle = path / "backbone.safetensors"
+        self.best_bundle = path / "best.safetensors"
         self.result = path / "result.json"
         self.metrics = path / "metrics.jsonl"
 
@@ -73,8 +85,11 @@ class RunFolder:
         with open(self.metrics, "a", encoding="utf-8") as stream:
             stream.write(json.dumps(record, allow_nan=False) + "\n")
 
-    def forget_after(self, step: int) -> None:
-        """Drop the records of steps that a resumed run is about to do again; a line cut short by a kill goes too."""
+    def forget_after(self, step: int, evaluated_step: int) -> None:
+        """Drop the records of steps and evaluations that a resumed run is about to do again.
+
+        A line cut short by a kill goes too.
+        """
         if not self.metrics.exists():
             return
         kept = []
@@ -83,7 +98,7 @@ class RunFolder:
                 record = json.loads(line)
             except json.JSONDecodeError:
                 break
-            if record["step"] <= step:
+            if record["step"] <= (evaluated_step if record["kind"] == "epoch" else step):
                 kept.append(line + "\n")
         with atomic_path(self.metrics) as temporary:
             temporary.write_text("".join(kept), encoding="utf-8")

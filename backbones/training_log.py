@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from backbones.errors import UserError
 from backbones.progress import Effort, Item, Progress, Stopwatch
 from backbones.run_folder import RunFolder
 from backbones.schedule import Schedule
+from backbones.trackers import Tracker
 
 LOG_STEPS = 50
 # Reading a loss waits until the GPU has caught up, so there it is done for several steps at once.
@@ -23,7 +24,8 @@ GPU_READ_STEPS = 20
 class TrainingLog:
     """Follows a training step by step, and keeps the sums in ``progression`` up to date.
 
-    Losses stay on the device until ``catch_up`` reads them.
+    Losses stay on the device until ``catch_up`` reads them. ``quiet``: keep the sums, but write and show nothing, as
+    all but the leading one of several processes do.
     """
 
     def __init__(
@@ -33,6 +35,8 @@ class TrainingLog:
         folder: RunFolder,
         progression: Progression,
         device: torch.device,
+        trackers: Sequence[Tracker] = (),
+        quiet: bool = False,
     ) -> None:
         self._schedule = schedule
         self._steps_per_epoch = steps_per_epoch
@@ -41,14 +45,18 @@ class TrainingLog:
         self._read_steps = GPU_READ_STEPS if device.type == "cuda" else 1
         self._unread: list[Tensor] = []
         self._loss = math.nan
-        self._progress = Progress(schedule.total_steps, progression.step)
+        self._trackers = trackers
+        self._quiet = quiet
+        self._progress = Progress(schedule.total_steps, progression.step, quiet)
         self._stopwatch = Stopwatch()
         self._caught_up, self._caught_up_at = Effort(), time.perf_counter()
         self._at_last_record = self._at_last_epoch = Effort()
 
     def close(self) -> None:
-        """Put the progress bar away."""
+        """Put the progress bar away, and let the trackers go."""
         self._progress.close()
+        for tracker in self._trackers:
+            tracker.close()
 
     def timed(self, batches: Iterable[Item]) -> Iterator[Item]:
         """The batches; measures how long each takes to come and to be trained on."""
@@ -112,19 +120,22 @@ class TrainingLog:
                 )
 
     def _record(self, kind: str, values: dict[str, float], effort: Effort) -> None:
+        if self._quiet:
+            return
         step = self._progression.step
-        self._folder.log(
-            {
-                "kind": kind,
-                "step": step,
-                "epoch": step / self._steps_per_epoch,
-                **values,
-                "learning_rate": self._learning_rate(),
-                "images_per_second": effort.images_per_second,
-                "data_wait": effort.data_wait,
-                "total_seconds": self._progression.total_seconds,
-            }
-        )
+        record = {
+            "kind": kind,
+            "step": step,
+            "epoch": step / self._steps_per_epoch,
+            **values,
+            "learning_rate": self._learning_rate(),
+            "images_per_second": effort.images_per_second,
+            "data_wait": effort.data_wait,
+            "total_seconds": self._progression.total_seconds,
+        }
+        self._folder.log(record)
+        for tracker in self._trackers:
+            tracker.record(record)
 
     def _learning_rate(self) -> float:
         return self._schedule.learning_rate(self._progression.step - 1)

@@ -12,34 +12,64 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from backbones.command import run_command
 from backbones.errors import UserError
-from backbones.options import natural_int, positive_float, positive_int
+from backbones.options import fraction, natural_int, positive_float, positive_int
 from backbones.recipes import recipe_list
 
-EXAMPLE = """example:
+EXAMPLE = """examples:
   python tools/train_cls.py --data DIR --network resnet18_d --recipe d-smooth --epochs 10 --batch-size 128 \\
       --image-size 64 --seed 0 --out RUN
+  python tools/train_cls.py --data DIR --network mobilenet_v1 --recipe d-smooth --without zero-gamma --with mixup \\
+      --dry-run --out RUN
+  torchrun --nproc-per-node 8 tools/train_cls.py --data IMAGENET --network resnet50_d --recipe d-mixup --out RUN
 """
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The options; those without a default come from the recipe."""
+    """The options; those without a default come from the recipe or the network."""
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("--data", type=pathlib.Path, help="folder with train/CLASS/IMAGE and val/CLASS/IMAGE")
     parser.add_argument("--network", help="network by name; 'list' prints the names")
-    parser.add_argument("--recipe", help="recipe by name; 'list' explains them")
     parser.add_argument("--out", type=pathlib.Path, help="run folder, new or to be resumed")
-    parser.add_argument("--epochs", type=positive_int, help="default: the recipe's; its turning points scale along")
-    parser.add_argument("--batch-size", type=positive_int, help="images per update (default: the recipe's)")
-    parser.add_argument("--lr", type=positive_float, help="learning rate after warmup (default: the recipe's rule)")
-    parser.add_argument("--image-size", type=positive_int, default=224, help="side of the crop in pixels (%(default)s)")
-    parser.add_argument("--seed", type=natural_int, default=0, help="decides every random number (%(default)s)")
-    parser.add_argument("--workers", type=natural_int, default=default_workers(), help="loader processes (%(default)s)")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (%(default)s)")
-    parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16", "fp16"), help="(%(default)s)")
     parser.add_argument("--resume", action="store_true", help="continue the run in --out exactly where it stopped")
+    parser.add_argument("--dry-run", action="store_true", help="print plan, schedule and cost; train nothing")
+    parser.add_argument("--seed", type=natural_int, default=0, help="decides every random number (%(default)s)")
+    _add_recipe_options(parser.add_argument_group("recipe"))
+    _add_extra_options(parser.add_argument_group("beyond the paper"))
+    _add_machine_options(parser.add_argument_group("machine"))
     return parser
+
+
+def _add_recipe_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--recipe", help="recipe by name; 'list' prints them with the paper's numbers")
+    tricks = {"nargs": "+", "action": "extend", "default": [], "metavar": "TRICK"}
+    group.add_argument("--with", **tricks, dest="switched_on", help="switch on: NAME or NAME=VALUE")
+    group.add_argument("--without", **tricks, dest="switched_off", help="switch off")
+    group.add_argument("--epochs", type=positive_int, help="default: the recipe's; its turning points scale along")
+    group.add_argument("--batch-size", type=positive_int, help="images per update (default: the recipe's)")
+    group.add_argument("--lr", type=positive_float, help="learning rate after warmup (default: the recipe's rule)")
+    group.add_argument("--image-size", type=positive_int, help="side of the crop in pixels (224; Inception-V3 299)")
+    group.add_argument("--teacher", type=pathlib.Path, metavar="RUN_OR_BUNDLE", help="teacher of a distillation")
+
+
+def _add_extra_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--init-from", type=pathlib.Path, metavar="RUN_OR_BUNDLE", help="fine-tune its trunk, and its head if it fits"
+    )
+    group.add_argument("--auxiliary", action="store_true", help="Inception-V3's second head while training")
+    group.add_argument("--ema", type=fraction, metavar="DECAY", help="evaluate and save averaged weights (0.9999)")
+    group.add_argument("--clip", type=positive_float, metavar="NORM", help="bound the norm of the gradient")
+    group.add_argument("--accumulate", type=positive_int, default=1, help="cut a batch into N parts (%(default)s)")
+    group.add_argument("--tensorboard", action="store_true", help="write RUN/tensorboard too")
+    group.add_argument("--wandb", metavar="PROJECT", help="log to Weights & Biases too")
+
+
+def _add_machine_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--workers", type=natural_int, default=default_workers(), help="loader processes (%(default)s)")
+    group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (%(default)s)")
+    group.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16", "fp16"), help="(%(default)s)")
+    group.add_argument("--sync-bn", action="store_true", help="BatchNorm over the batches of all GPUs")
 
 
 def default_workers() -> int:
@@ -61,11 +91,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if missing:
         raise UserError(f"{', '.join(missing)} not given; see --help")
 
-    from backbones.classification import ClassificationRequest, run_classification
+    from backbones.classification import run_classification
+    from backbones.request import ClassificationRequest
 
+    for name in ("switched_on", "switched_off"):
+        options[name] = tuple(options[name])
     result = run_classification(ClassificationRequest(learning_rate=options.pop("lr"), **options))
-    metrics = result["metrics"]
-    print(f"top-1 {metrics['top1']:.2f} %, top-5 {metrics['top5']:.2f} %: {options['out'] / 'backbone.safetensors'}")
+    if result and os.environ.get("RANK", "0") == "0":
+        metrics, bundle = result["metrics"], options["out"] / "backbone.safetensors"
+        print(f"top-1 {metrics['top1']:.2f} %, top-5 {metrics['top5']:.2f} %: {bundle}")
 
 
 if __name__ == "__main__":

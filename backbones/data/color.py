@@ -44,6 +44,11 @@ class ColorChange:
     hue: np.ndarray
     pca: np.ndarray
 
+    def part(self, first: int, end: int) -> ColorChange:
+        """The coefficients of images ``first`` to ``end``, excluded."""
+        here = slice(first, end)
+        return ColorChange(self.brightness[here], self.saturation[here], self.hue[here], self.pca[here])
+
 
 def random_color(count: int, random: np.random.Generator) -> ColorChange:
     """Draw the training-time change of ``count`` images."""

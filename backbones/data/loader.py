@@ -41,34 +41,44 @@ class Request(NamedTuple):
 
 @dataclass(frozen=True)
 class TrainingRequests:
-    """Requests of a run from batch ``first_step`` on: every epoch in its own order, without an incomplete batch."""
+    """Requests of a run from batch ``first_step`` on: every epoch in its own order, without an incomplete batch.
+
+    Of ``shards`` processes, each asks for its own equal share of every batch: ``shard`` 0 for the first images in it.
+    """
 
     images: int
     batch_size: int
     seed: int
     first_step: int
     total_steps: int
+    shard: int = 0
+    shards: int = 1
 
     def __iter__(self) -> Iterator[Request]:
+        share = self.batch_size // self.shards
         steps_per_epoch = count_steps(self.images, self.batch_size)
         order_of, order = -1, np.empty(0, dtype=np.int64)
         for step in range(self.first_step, self.total_steps):
             epoch, batch = divmod(step, steps_per_epoch)
             if order_of != epoch:
                 order_of, order = epoch, keyed_generator(Purpose.ORDER, self.seed, epoch).permutation(self.images)
-            yield Request(epoch, order[batch * self.batch_size : (batch + 1) * self.batch_size])
+            first = batch * self.batch_size + self.shard * share
+            yield Request(epoch, order[first : first + share])
 
 
 @dataclass(frozen=True)
 class ValidationRequests:
-    """Requests for every image once, in order; the last batch may be smaller."""
+    """Requests for every image once, over all shards, in order; the last batch may be smaller."""
 
     images: int
     batch_size: int
+    shard: int = 0
+    shards: int = 1
 
     def __iter__(self) -> Iterator[Request]:
-        for first in range(0, self.images, self.batch_size):
-            yield Request(None, np.arange(first, min(first + self.batch_size, self.images)))
+        mine = np.arange(self.shard, self.images, self.shards)
+        for first in range(0, len(mine), self.batch_size):
+            yield Request(None, mine[first : first + self.batch_size])
 
 
 def count_steps(images: int, batch_size: int) -> int:

@@ -18,6 +18,7 @@ class Purpose(IntEnum):
     CROP = 1
     COLOR = 2
     STEP = 3
+    MIXUP = 4
 
 
 def keyed_generator(purpose: Purpose, seed: int, *place: int) -> np.random.Generator:
@@ -25,6 +26,6 @@ def keyed_generator(purpose: Purpose, seed: int, *place: int) -> np.random.Gener
     return np.random.default_rng((purpose, seed, *place))
 
 
-def step_seed(seed: int, step: int) -> int:
-    """Seed for torch's own generators (dropout) at one training step."""
-    return int(keyed_generator(Purpose.STEP, seed, step).integers(2**63))
+def step_seed(seed: int, step: int, part: int) -> int:
+    """Seed for torch's own generators (dropout) in one part of the batch of one training step."""
+    return int(keyed_generator(Purpose.STEP, seed, step, part).integers(2**63))

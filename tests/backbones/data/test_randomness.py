@@ -19,6 +19,17 @@ def test_every_part_of_the_key_matters() -> None:
     assert all(one != other for one, other in combinations(draws, 2))
 
 
+def test_numbers_of_a_purpose_never_change() -> None:
+    # They are part of the key: with other ones, a run that is resumed would go on with other random numbers.
+    assert {purpose.name: int(purpose) for purpose in Purpose} == {
+        "ORDER": 0,
+        "CROP": 1,
+        "COLOR": 2,
+        "STEP": 3,
+        "MIXUP": 4,
+    }
+
+
 def test_step_seeds_differ_and_fit_torch() -> None:
     seeds = {step_seed(seed, step) for seed in range(3) for step in range(100)}
     assert len(seeds) == 300

@@ -1,0 +1,103 @@
+"""Several processes, one training: what ``torchrun`` starts, one process per GPU, or several on a CPU.
+
+A batch is cut into equal shares, one per process. Gradients and losses are averaged over the processes; random numbers
+depend on the place of an image in the whole batch, so n processes do what one process with ``--accumulate n`` does.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from backbones.errors import UserError
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class World:
+    """This process among its peers; ``ALONE`` is the only process. ``messages`` is the group for small host data."""
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+    messages: Any = None
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the one process that writes files and talks."""
+        return self.rank == 0
+
+    def mean(self, value: Tensor) -> Tensor:
+        """The mean over all processes of a tensor on the training device."""
+        if self.size > 1:
+            dist.all_reduce(value)
+            value = value / self.size
+        return value
+
+    def sum(self, value: Tensor) -> Tensor:
+        """The sum over all processes of a tensor on the training device."""
+        if self.size > 1:
+            dist.all_reduce(value)
+        return value
+
+    def any(self, flag: bool) -> bool:
+        """Whether the flag is raised in any process. All have to ask."""
+        if self.size == 1:
+            return flag
+        raised = torch.tensor(int(flag))
+        dist.all_reduce(raised, op=dist.ReduceOp.MAX, group=self.messages)
+        return bool(raised)
+
+    def lead(self, work: Callable[[], Result]) -> Result:
+        """Have the leading process do something, the others wait for it; all get the result, or the same UserError."""
+        if self.size == 1:
+            return work()
+        outcome: list[Any] = [None, None]
+        if self.leads:
+            try:
+                outcome[0] = work()
+            except UserError as error:
+                outcome[1] = str(error)
+        dist.broadcast_object_list(outcome, src=0, group=self.messages)
+        if outcome[1] is not None:
+            raise UserError(outcome[1])
+        return outcome[0]
+
+
+ALONE = World()
+
+
+def join_world(device: str) -> World:
+    """Join the processes that ``torchrun`` started; without it, be alone.
+
+    NCCL connects GPUs, gloo CPUs. ``device`` is what the user asked for.
+
+    Raises:
+        UserError: One device was named for several processes, or there are more processes than GPUs here.
+    """
+    if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
+        return ALONE
+    rank, size, local_rank = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
+    gpus = torch.cuda.device_count() if device != "cpu" else 0
+    if device.startswith("cuda:"):
+        raise UserError(f"--device {device} names one GPU for {size} processes; use --device cuda")
+    if gpus and local_rank >= gpus:
+        raise UserError(f"torchrun started more processes than this machine has GPUs ({gpus}); lower --nproc-per-node")
+    if gpus:
+        torch.cuda.set_device(local_rank)
+    if not dist.is_initialized():
+        dist.init_process_group("nccl" if gpus else "gloo")
+    return World(rank, size, local_rank, dist.new_group(backend="gloo") if gpus else dist.group.WORLD)
+
+
+def leave_world() -> None:
+    """Part from the other processes, if there are any."""
+    if dist.is_initialized():
+        dist.destroy_process_group()

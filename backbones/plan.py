@@ -1,0 +1,143 @@
+"""From what a user asks to what is run: every open value settled, every contradiction refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+
+from backbones.data.image_folder import ImageFolder, open_image_folder
+from backbones.data.loader import count_steps
+from backbones.distributed import World
+from backbones.errors import UserError
+from backbones.models import default_image_size
+from backbones.precision import precision_for, resolve_device
+from backbones.recipes import Recipe, find_recipe
+from backbones.request import ClassificationRequest
+from backbones.schedule import Schedule, peak_learning_rate, resolve_schedule
+from backbones.switches import switch
+from backbones.versions import hardware, package_versions
+
+DESCRIPTIVE = ("name", "summary", "low_precision")  # of a recipe; a better wording does not make another run
+VERSIONED = ("torch", "torchvision", "numpy", "pillow", "safetensors")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A request with every open value settled. ``image_size`` in pixels, ``batch_size`` over all processes."""
+
+    request: ClassificationRequest
+    recipe: Recipe
+    data: ImageFolder
+    world: World
+    epochs: int
+    batch_size: int
+    image_size: int
+    steps_per_epoch: int
+    schedule: Schedule
+    learning_rate_rule: str
+    device: torch.device
+    precision: str
+
+    @property
+    def parts(self) -> int:
+        """Parts that a batch is cut into, over all processes; BatchNorm sees one at a time."""
+        return self.world.size * self.request.accumulate
+
+
+def settle(request: ClassificationRequest, world: World) -> Plan:
+    """Settle every open value of a request.
+
+    Raises:
+        UserError: Something about the request or the data is wrong; the message says what.
+    """
+    recipe = switch(find_recipe(request.recipe), request.switched_on, request.switched_off)
+    _check_teacher(request, recipe)
+    device = resolve_device(request.device)
+    if world.size > 1 and device.type == "cuda":
+        device = torch.device("cuda", world.local_rank)
+    precision = precision_for(recipe.low_precision, request.precision, device)
+    epochs = recipe.epochs if request.epochs is None else request.epochs
+    batch_size = recipe.batch_size if request.batch_size is None else request.batch_size
+    image_size = default_image_size(request.network) if request.image_size is None else request.image_size
+    _check_parts(batch_size, request, world)
+    if request.sync_bn and (device.type == "cpu" or world.size == 1):
+        raise UserError("--sync-bn needs several GPUs: torchrun --nproc-per-node N tools/train_cls.py ...")
+    data = world.lead(lambda: open_image_folder(request.data))
+    steps_per_epoch = count_steps(len(data.train), batch_size)
+    peak, rule = peak_learning_rate(recipe, batch_size, request.learning_rate)
+    schedule = resolve_schedule(recipe, epochs, steps_per_epoch, peak)
+    return Plan(
+        request=request,
+        recipe=recipe,
+        data=data,
+        world=world,
+        epochs=epochs,
+        batch_size=batch_size,
+        image_size=image_size,
+        steps_per_epoch=steps_per_epoch,
+        schedule=schedule,
+        learning_rate_rule=rule,
+        device=device,
+        precision=precision,
+    )
+
+
+def _check_teacher(request: ClassificationRequest, recipe: Recipe) -> None:
+    if recipe.distillation and request.teacher is None:
+        raise UserError(
+            f"{recipe.name} distils and has no teacher: give --teacher RUN_OR_BUNDLE, or --without distillation"
+        )
+    if request.teacher is not None and not recipe.distillation:
+        raise UserError(f"--teacher: {recipe.name} does not distil; add --with distillation, or take --teacher away")
+
+
+def _check_parts(batch_size: int, request: ClassificationRequest, world: World) -> None:
+    parts = world.size * request.accumulate
+    if batch_size % parts:
+        raise UserError(
+            f"--batch-size {batch_size} cannot be cut into {world.size} processes x {request.accumulate} parts of "
+            f"--accumulate; take a multiple of {parts}"
+        )
+    if batch_size // parts < 2:
+        raise UserError(f"--batch-size {batch_size} in {parts} parts: BatchNorm needs two images or more in each")
+
+
+def asked(plan: Plan) -> dict[str, Any]:
+    """What ``run.json`` says: everything that decides the outcome, and where it ran."""
+    request, data = plan.request, plan.data
+    measured = {"image_size": plan.image_size, "fingerprint": data.fingerprint}
+    return {
+        "task": "classification",
+        "network": request.network,
+        "recipe": plan.recipe.name,
+        "seed": request.seed,
+        "protocol": f"{plan.image_size} px, one central crop",
+        "config_hash": hashlib.sha256(json.dumps(measured, sort_keys=True).encode()).hexdigest()[:12],
+        "settings": {
+            "epochs": plan.epochs,
+            "batch_size": plan.batch_size,
+            "parts": plan.parts,
+            "image_size": plan.image_size,
+            "learning_rate": plan.learning_rate_rule,
+            "precision": plan.precision,
+            "auxiliary": request.auxiliary,
+            "ema": request.ema,
+            "clip": request.clip,
+            "sync_bn": request.sync_bn,
+            "schedule": asdict(plan.schedule),
+            "recipe": {key: value for key, value in asdict(plan.recipe).items() if key not in DESCRIPTIVE},
+        },
+        "data": {
+            "root": str(data.root.resolve()),
+            "fingerprint": data.fingerprint,
+            "classes": len(data.classes),
+            "train_images": len(data.train),
+            "val_images": len(data.val),
+        },
+        "versions": package_versions(VERSIONED),
+        "hardware": {**hardware(plan.device), "workers": request.workers, "processes": plan.world.size},
+    }

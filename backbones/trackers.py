@@ -1,0 +1,69 @@
+"""The records of ``metrics.jsonl``, sent to TensorBoard and Weights & Biases as well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backbones.errors import UserError
+
+PLACES = ("step", "epoch", "kind")  # of a record: where it belongs, not what was measured
+
+
+@dataclass(frozen=True)
+class Tracker:
+    """One receiver of records; ``close`` when the run ends or stops."""
+
+    record: Callable[[Mapping[str, Any]], None]
+    close: Callable[[], None]
+
+
+def open_trackers(
+    folder: Path, tensorboard: bool, wandb_project: str | None, run: Mapping[str, Any], step: int
+) -> list[Tracker]:
+    """The trackers asked for, of a run that has done ``step`` batches.
+
+    Raises:
+        UserError: The package of one of them is not installed.
+    """
+    trackers = []
+    if tensorboard:
+        trackers.append(_tensorboard(folder, step))
+    if wandb_project:
+        trackers.append(_wandb(folder, wandb_project, run))
+    return trackers
+
+
+def _scalars(record: Mapping[str, Any]) -> dict[str, float]:
+    return {f"{record['kind']}/{name}": value for name, value in record.items() if name not in PLACES}
+
+
+def _tensorboard(folder: Path, step: int) -> Tracker:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise UserError(f"--tensorboard: {error}; pip install tensorboard") from None
+    # What a killed run wrote after its last checkpoint is about to be written again.
+    writer = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)
+
+    def record(values: Mapping[str, Any]) -> None:
+        for name, value in _scalars(values).items():
+            writer.add_scalar(name, value, values["step"])
+
+    return Tracker(record, writer.close)
+
+
+def _wandb(folder: Path, project: str, run: Mapping[str, Any]) -> Tracker:
+    try:
+        import wandb
+    except ImportError:
+        raise UserError("--wandb: the package wandb is not installed; pip install wandb") from None
+    name = folder.resolve().name
+    session = wandb.init(project=project, name=name, id=name, resume="allow", dir=str(folder), config=dict(run))
+
+    def record(values: Mapping[str, Any]) -> None:
+        session.log({**_scalars(values), "batch": values["step"]})
+
+    return Tracker(record, session.finish)

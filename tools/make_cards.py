@@ -1,0 +1,29 @@
+"""Write the method cards, docs/tricks/NAME.md and their index, from the modules, the recipes and measured.json."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import sys
+from collections.abc import Sequence
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from backbones.command import run_command
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write one file per trick."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "docs" / "tricks", help="(%(default)s)")
+    folder = parser.parse_args(arguments).out
+
+    from backbones.cards import write_cards
+
+    for path in write_cards(folder):
+        print(path)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,101 @@
+"""Tensors of a public checkpoint into a classifier, every one accounted for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor
+
+from backbones.bundle import tensor_checksum
+from backbones.errors import UserError
+from backbones.external.keys.layers import BATCH_COUNTER
+from backbones.ledger import MAPPED, Ledger, LedgerEntry
+from backbones.models import Classifier
+
+DROPPED = "dropped: auxiliary head"
+HEAD = "head.weight"
+# Each of them goes into float32 without rounding.
+_EXACT = (torch.float32, torch.float16, torch.bfloat16)
+
+
+def head_size(source: str, tensors: Mapping[str, Tensor], table: Mapping[str, str | None]) -> int:
+    """Classes that a checkpoint's classifier tells apart.
+
+    Raises:
+        UserError: It holds no classifier.
+    """
+    name = next(theirs for theirs, ours in table.items() if ours == HEAD)
+    if name not in tensors or tensors[name].ndim != 2:
+        raise UserError(f"{source} has no classifier ({name}): either it is another network or only a trunk")
+    return len(tensors[name])
+
+
+def load_by_table(
+    source: str, classifier: Classifier, tensors: Mapping[str, Tensor], table: Mapping[str, str | None]
+) -> Ledger:
+    """Copy tensors into a classifier by a key table; each has one fate, and each of the classifier's one origin.
+
+    Files from before PyTorch 0.4.1 hold no BatchNorm counters. Where a file holds none at all, they stay at 0: nothing
+    here computes with them. Where it holds some, all are expected.
+
+    Args:
+        source: What the tensors are called in messages.
+        classifier: It is not touched unless all names, shapes and types agree.
+        tensors: Tensors by the source's names.
+        table: Fate of each name, see ``backbones.external.keys``.
+
+    Raises:
+        UserError: A tensor is left over, missing, of another shape or type, or not finite; the message names it.
+    """
+    target = classifier.state_dict()
+    counted = any(name.endswith(BATCH_COUNTER) for name in tensors)
+    expected = {
+        theirs: ours for theirs, ours in table.items() if ours and (counted or not ours.endswith(BATCH_COUNTER))
+    }
+    _check_names(source, tensors, table, expected)
+    _check_tensors(source, tensors, expected, target)
+    with torch.no_grad():
+        for theirs, ours in expected.items():
+            target[ours].copy_(tensors[theirs])
+    return Ledger(tuple(_entry(name, tensor, table[name]) for name, tensor in tensors.items()))
+
+
+def _check_names(
+    source: str, tensors: Mapping[str, Tensor], table: Mapping[str, str | None], expected: Mapping[str, str]
+) -> None:
+    problems = []
+    if strangers := [name for name in tensors if name not in table]:
+        problems.append(f"it holds {_listed(strangers)}, which this network does not have")
+    if missing := [name for name in expected if name not in tensors]:
+        problems.append(f"it lacks {_listed(missing)}")
+    if problems:
+        raise UserError(f"{source} is not this network: {'; '.join(problems)}")
+
+
+def _check_tensors(
+    source: str, tensors: Mapping[str, Tensor], expected: Mapping[str, str], target: Mapping[str, Tensor]
+) -> None:
+    problems = []
+    for theirs, ours in expected.items():
+        there, here = tensors[theirs], target[ours]
+        if there.shape != here.shape:
+            problems.append(f"{theirs} is {tuple(there.shape)} and should be {tuple(here.shape)}")
+        elif there.dtype not in (_EXACT if here.is_floating_point() else (here.dtype,)):
+            problems.append(f"{theirs} is {there.dtype}, which is not {here.dtype} without rounding")
+        elif not torch.isfinite(there).all():
+            problems.append(f"{theirs} holds values that are not finite")
+    if problems:
+        more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
+        raise UserError(f"{source} does not fit this network: {'; '.join(problems[:5])}{more}")
+
+
+def _entry(name: str, tensor: Tensor, ours: str | None) -> LedgerEntry:
+    fate = MAPPED if ours else DROPPED
+    return LedgerEntry(name, fate, ours, tuple(tensor.shape), str(tensor.dtype), tensor_checksum(tensor))
+
+
+def _listed(names: Iterable[str], limit: int = 6) -> str:
+    listed = list(names)
+    more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
+    return f"tensor{'s' if len(listed) > 1 else ''} {', '.join(listed[:limit])}{more}"

@@ -1,0 +1,88 @@
+"""Which published networks are networks of this project, and which only look like it.
+
+Nothing here imports torch: the list must print at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backbones.errors import UserError
+
+# Both libraries stride in a bottleneck's 3x3 convolution, which is ResNet-B. With basic blocks a and b are one network.
+_RESNET_B = {f"resnet{depth}": f"resnet{depth}_b" for depth in (18, 34, 50, 101, 152)}
+
+# The library's name for a network, and this project's.
+FAMILIES: dict[str, dict[str, str]] = {
+    "torchvision": {**_RESNET_B, "inception_v3": "inception_v3"},
+    "timm": {
+        **_RESNET_B,
+        **{f"resnet{depth}c": f"resnet{depth}_c" for depth in (50, 101, 152)},
+        **{f"resnet{depth}d": f"resnet{depth}_d" for depth in (18, 34, 50, 101, 152)},
+        "inception_v3": "inception_v3",
+        # It clips its activations at 6; the paper's MobileNet does not.
+        "mobilenetv1_100": "mobilenet_v1_relu6",
+    },
+}
+
+_WIDE_STEM = "its stem has 64, 64 and 128 channels, a variant the paper does not have"
+REFUSED: dict[str, dict[str, str]] = {
+    "torchvision": {},
+    "timm": {
+        **{f"resnet{depth}s": _WIDE_STEM for depth in (50, 101, 152)},
+        "mobilenetv1_100h": "it has a convolution between trunk and classifier, which MobileNet-V1 does not have",
+        "mobilenetv1_125": "its width is 1.25 times MobileNet-V1's, a network the paper does not have",
+    },
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """What ``timm:resnet50d.gluon_in1k`` asks for; ``tag`` is None when it was left out."""
+
+    library: str
+    network: str
+    tag: str | None
+
+    @property
+    def architecture(self) -> str:
+        """This project's name for the network."""
+        return FAMILIES[self.library][self.network]
+
+    def __str__(self) -> str:
+        return f"{self.library}:{self.network}" + (f".{self.tag}" if self.tag else "")
+
+
+def parse_source(text: str) -> Source:
+    """Read LIBRARY:NETWORK or LIBRARY:NETWORK.WEIGHTS.
+
+    Raises:
+        UserError: Another form, or a library or network that cannot be imported; the message says why.
+    """
+    library, _, rest = text.partition(":")
+    network, _, tag = rest.partition(".")
+    if library not in FAMILIES or not network:
+        raise UserError(
+            f"{text!r} names no public weights: write LIBRARY:NETWORK or LIBRARY:NETWORK.WEIGHTS, with LIBRARY "
+            f"{' or '.join(FAMILIES)}; --list prints the networks"
+        )
+    if reason := REFUSED[library].get(network):
+        raise UserError(f"{text}: {network} cannot be imported: {reason}")
+    if network not in FAMILIES[library]:
+        raise UserError(f"{text}: of {library} these networks can be imported: {', '.join(FAMILIES[library])}")
+    return Source(library, network, tag or None)
+
+
+def family_list() -> str:
+    """The networks that can be imported, one a line, and those that cannot, with reasons."""
+    lines = [
+        f"{library + ':' + network:<30} {architecture}"
+        for library, networks in FAMILIES.items()
+        for network, architecture in networks.items()
+    ]
+    refused = [
+        f"{library + ':' + network:<30} not importable: {reason}"
+        for library, networks in REFUSED.items()
+        for network, reason in networks.items()
+    ]
+    return "\n".join(lines + refused)

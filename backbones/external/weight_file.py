@@ -1,0 +1,106 @@
+"""Tensors from a local checkpoint file, without ever running code that is in it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from backbones.errors import UserError
+
+# Where training scripts keep the network's tensors: timm's, and torchvision's.
+WRAPPERS = ("state_dict", "state_dict_ema", "model", "model_ema")
+# Put before every name by distributed and averaged models, and by compiled ones.
+PREFIXES = ("module.", "_orig_mod.")
+# How many models an averaged one is the mean of; no tensor of the network.
+AVERAGING_COUNTER = "n_averaged"
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """Tensors by name, and what had to be taken off to get at them, in order."""
+
+    tensors: dict[str, Tensor]
+    unwrapped: tuple[str, ...]
+
+
+def read_weight_file(path: str | os.PathLike[str], key: str | None = None) -> WeightFile:
+    """Read a state dictionary from a ``.safetensors`` file or one that ``torch.save`` wrote.
+
+    Args:
+        path: The file.
+        key: Entry of the file that holds the tensors; None takes the only one there is.
+
+    Raises:
+        UserError: The file is missing, cut short, holds anything besides tensors that would have to run code, or
+            leaves open which of its entries is meant.
+    """
+    if not Path(path).is_file():
+        raise UserError(f"--checkpoint {path}: there is no such file")
+    content = _read_safetensors(path) if str(path).endswith(".safetensors") else _read_pickle(path)
+    tensors, unwrapped = _take_entry(path, content, key)
+    return _strip_prefixes(tensors, unwrapped)
+
+
+def _read_safetensors(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path} is not a whole safetensors file ({error}); copy or download it again") from None
+
+
+def _read_pickle(path: str | os.PathLike[str]) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    # A damaged file can fail anywhere inside the unpickler, with any exception.
+    except Exception as error:
+        if stranger := re.search(r"GLOBAL ([\w.]+)", str(error)):
+            raise UserError(
+                f"{path} holds more than tensors ({stranger[1]}), and reading that could run code, so it is not read; "
+                "where you trust the file, save its tensors alone (a state_dict) and import that"
+            ) from None
+        raise UserError(
+            f"{path} cannot be read as a file of torch.save ({type(error).__name__}); copy or download it again"
+        ) from None
+
+
+def _take_entry(
+    path: str | os.PathLike[str], content: Any, key: str | None
+) -> tuple[Mapping[str, Tensor], tuple[str, ...]]:
+    if not isinstance(content, Mapping) or not content:
+        raise UserError(f"{path} holds no dictionary of tensors but a {type(content).__name__}; save a state_dict")
+    if key is None and all(isinstance(value, Tensor) for value in content.values()):
+        return content, ()
+    entries = [name for name, value in content.items() if isinstance(value, Mapping)]
+    wanted = [key] if key else [name for name in WRAPPERS if name in entries]
+    if len(wanted) != 1 or wanted[0] not in entries:
+        there = ", ".join(map(str, entries)) or "none"
+        raise UserError(f"{path}: give the entry that holds the tensors with --key; its dictionaries are: {there}")
+    tensors = content[wanted[0]]
+    others = [str(name) for name, value in tensors.items() if not isinstance(value, Tensor)]
+    if others or not tensors:
+        raise UserError(
+            f"{path}: its entry {wanted[0]} does not hold tensors only ({', '.join(others[:4]) or 'empty'})"
+        )
+    return tensors, (wanted[0],)
+
+
+def _strip_prefixes(tensors: Mapping[str, Tensor], unwrapped: tuple[str, ...]) -> WeightFile:
+    stripped = dict(tensors)
+    if AVERAGING_COUNTER in stripped:
+        del stripped[AVERAGING_COUNTER]
+        unwrapped += (AVERAGING_COUNTER,)
+    while prefix := next(
+        (prefix for prefix in PREFIXES if stripped and all(n.startswith(prefix) for n in stripped)), ""
+    ):
+        stripped = {name.removeprefix(prefix): tensor for name, tensor in stripped.items()}
+        unwrapped += (prefix,)
+    return WeightFile(stripped, unwrapped)

@@ -1,0 +1,124 @@
+"""Checkpoint files as people have them: wrapped, prefixed, cut short, or with code inside."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytest import fixture, mark, raises
+from safetensors.torch import save_file
+
+from backbones.errors import UserError
+from backbones.external.weight_file import read_weight_file
+
+TENSORS = {"conv1.weight": torch.arange(600.0), "fc.bias": torch.ones(3)}
+
+
+@fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "file.pth"
+
+
+def prefixed(prefix: str) -> dict[str, torch.Tensor]:
+    return {f"{prefix}{name}": tensor for name, tensor in TENSORS.items()}
+
+
+@mark.parametrize(
+    ("content", "key", "unwrapped"),
+    [
+        (TENSORS, None, ()),
+        ({"state_dict": TENSORS, "epoch": 3, "optimizer": {}}, None, ("state_dict",)),
+        ({"model": prefixed("module."), "epoch": 3}, None, ("model", "module.")),
+        ({"state_dict": prefixed("module._orig_mod.")}, None, ("state_dict", "module.", "_orig_mod.")),
+        ({"model": {}, "model_ema": TENSORS}, "model_ema", ("model_ema",)),
+        (
+            {"model": {}, "model_ema": {"n_averaged": torch.tensor(7), **prefixed("module.")}},
+            "model_ema",
+            ("model_ema", "n_averaged", "module."),
+        ),
+        ({"weights": TENSORS}, "weights", ("weights",)),
+    ],
+)
+def test_tensors_are_found_and_what_was_taken_off_is_told(
+    path: Path, content: dict[str, Any], key: str | None, unwrapped: tuple[str, ...]
+) -> None:
+    torch.save(content, path)
+    file = read_weight_file(path, key)
+    assert file.unwrapped == unwrapped
+    assert file.tensors.keys() == TENSORS.keys()
+    assert all(torch.equal(file.tensors[name], tensor) for name, tensor in TENSORS.items())
+
+
+def test_safetensors_are_read(tmp_path: Path) -> None:
+    save_file(TENSORS, tmp_path / "file.safetensors")
+    file = read_weight_file(tmp_path / "file.safetensors")
+    assert torch.equal(file.tensors["conv1.weight"], TENSORS["conv1.weight"])
+
+
+def test_a_prefix_on_some_names_only_is_part_of_them(path: Path) -> None:
+    torch.save({"module.fc.bias": torch.ones(3), "fc.weight": torch.ones(3)}, path)
+    assert set(read_weight_file(path).tensors) == {"module.fc.bias", "fc.weight"}
+
+
+@mark.parametrize(
+    ("content", "key", "message"),
+    [
+        ({"model": TENSORS, "model_ema": TENSORS}, None, "with --key; its dictionaries are: model, model_ema"),
+        ({"weights": TENSORS}, None, "with --key; its dictionaries are: weights"),
+        ({"state_dict": TENSORS}, "model", "with --key; its dictionaries are: state_dict"),
+        (TENSORS, "model", "its dictionaries are: none"),
+        ({"model": {"a": torch.ones(1), "rate": 0.1}}, None, r"its entry model does not hold tensors only \(rate\)"),
+        ({"model": {}}, None, r"does not hold tensors only \(empty\)"),
+        ([torch.ones(1)], None, "holds no dictionary of tensors but a list"),
+        ({"model": TENSORS, "args": argparse.Namespace(lr=0.1)}, None, r"more than tensors \(argparse\.Namespace\)"),
+    ],
+)
+def test_what_is_not_clear_is_refused(path: Path, content: Any, key: str | None, message: str) -> None:
+    torch.save(content, path)
+    with raises(UserError, match=message):
+        read_weight_file(path, key)
+
+
+class Code:
+    """Makes a folder when a pickle of it is opened carelessly."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = str(folder)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (self.folder,)
+
+
+def test_code_in_a_file_is_refused_and_does_not_run(path: Path, tmp_path: Path) -> None:
+    torch.save({"state_dict": TENSORS, "extra": Code(tmp_path / "ran")}, path)
+    with raises(UserError, match=r"holds more than tensors \((posix|nt)\.mkdir\), and reading that could run code"):
+        read_weight_file(path)
+    assert not (tmp_path / "ran").exists()
+    torch.load(path, weights_only=False)  # control: the trap works
+    assert (tmp_path / "ran").exists()
+
+
+@mark.parametrize("zip_format", [True, False])
+@mark.parametrize("share", [0.0, 0.1, 0.6, 0.95])
+def test_a_truncated_file_is_refused(path: Path, share: float, zip_format: bool) -> None:
+    torch.save(TENSORS, path, _use_new_zipfile_serialization=zip_format)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    with raises(UserError, match=r"file\.pth cannot be read as a file of torch\.save .*download it again"):
+        read_weight_file(path)
+
+
+def test_a_truncated_safetensors_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "file.safetensors"
+    save_file(TENSORS, path)
+    path.write_bytes(path.read_bytes()[:-100])
+    with raises(UserError, match="is not a whole safetensors file"):
+        read_weight_file(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with raises(UserError, match=r"--checkpoint .*absent\.pth: there is no such file"):
+        read_weight_file(tmp_path / "absent.pth")

@@ -1,0 +1,99 @@
+"""The command line of tools/import_weights.py, as a user meets it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import timm
+import torch
+from pytest import mark
+from safetensors.torch import save_file
+
+from backbones.bundle import read_bundle
+
+ROOT = Path(__file__).resolve().parents[2]
+TOOL = [sys.executable, str(ROOT / "tools" / "import_weights.py")]
+
+
+def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*TOOL, *words],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        check=False,
+    )
+
+
+@mark.parametrize(("option", "shown"), [("--help", "--checkpoint"), ("--list", "timm:resnet50d")])
+def test_help_and_list_are_there_at_once(option: str, shown: str) -> None:
+    started = time.monotonic()
+    process = run(option)
+    assert process.returncode == 0
+    assert shown in process.stdout
+    # 0.05 s on a quiet machine; importing torch alone would take seconds.
+    assert time.monotonic() - started < 1.5
+
+
+def test_a_local_file_becomes_a_bundle(tmp_path: Path) -> None:
+    torch.save({"state_dict": timm.create_model("resnet18d").state_dict()}, tmp_path / "weights.pth")
+    process = run(
+        "timm:resnet18d.ra2_in1k", "--checkpoint", str(tmp_path / "weights.pth"), "--out", str(tmp_path / "bundle")
+    )
+    assert process.returncode == 0, process.stderr
+    assert "unwrapped  state_dict" in process.stdout
+    assert process.stdout.splitlines()[-1] == f"written: {tmp_path / 'bundle'}"
+    assert read_bundle(tmp_path / "bundle").architecture == "resnet18_d"
+
+
+def test_timms_own_download_is_used(tmp_path: Path) -> None:
+    """Its cache holds the file, and it is told to be offline."""
+    repository = tmp_path / "hub" / "models--timm--resnet18d.ra2_in1k"
+    snapshot = repository / "snapshots" / (40 * "0")
+    snapshot.mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(40 * "0")
+    tensors = timm.create_model("resnet18d").state_dict()
+    save_file(tensors, snapshot / "model.safetensors", metadata={"format": "pt"})
+    process = run(
+        "timm:resnet18d", "--out", str(tmp_path / "bundle"), HF_HUB_CACHE=str(tmp_path / "hub"), HF_HUB_OFFLINE="1"
+    )
+    assert process.returncode == 0, process.stderr
+    bundle = read_bundle(tmp_path / "bundle")
+    assert bundle.training["recipe"] == "timm:resnet18d.ra2_in1k"
+    assert torch.equal(bundle.tensors["head.weight"], tensors["fc.weight"])
+
+
+def test_a_failed_download_is_one_line(tmp_path: Path) -> None:
+    process = run(
+        "timm:resnet18d", "--out", str(tmp_path / "bundle"), HF_HUB_CACHE=str(tmp_path / "empty"), HF_HUB_OFFLINE="1"
+    )
+    assert process.returncode == 2
+    assert process.stderr.splitlines()[-1].startswith(
+        "error: timm:resnet18d.ra2_in1k: timm could not get its weights ("
+    )
+    assert "--checkpoint FILE" in process.stderr
+    assert "Traceback" not in process.stderr
+    assert not (tmp_path / "bundle").exists()
+
+
+@mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "error: give the weights, LIBRARY:NETWORK, and the bundle to write with --out"),
+        (["timm:resnet50d"], "error: give the weights"),
+        (["timm:resnet50d", "--out", "x", "--key", "model"], "error: --key names an entry of a local file"),
+        (["timm:resnet50s", "--out", "x"], "error: timm:resnet50s: resnet50s cannot be imported: its stem"),
+        (["torchvision:resnet50", "--out", "x", "--checkpoint", "absent.pth"], "error: --checkpoint absent.pth: there"),
+    ],
+)
+def test_bad_requests_exit_with_2_and_one_line(words: list[str], message: str) -> None:
+    process = run(*words)
+    assert process.returncode == 2
+    assert process.stderr.startswith(message)
+    assert process.stderr.count("\n") == 1

@@ -1,0 +1,57 @@
+"""Make a bundle from public weights of torchvision or timm, for transfer, as a teacher or to train on."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import sys
+from collections.abc import Sequence
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from backbones.command import run_command
+from backbones.errors import UserError
+from backbones.external.families import family_list
+
+EXAMPLE = """examples:
+  python tools/import_weights.py timm:resnet50d.gluon_in1k --out resnet50d.safetensors
+  python tools/import_weights.py torchvision:resnet50.IMAGENET1K_V1 --checkpoint resnet50-0676ba61.pth \\
+      --out resnet50.safetensors
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The options."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("source", nargs="?", metavar="LIBRARY:NETWORK[.WEIGHTS]", help="the weights")
+    parser.add_argument("--list", action="store_true", help="print the networks that can be imported")
+    parser.add_argument("--out", type=pathlib.Path, help="the bundle to write")
+    parser.add_argument(
+        "--checkpoint", type=pathlib.Path, metavar="FILE", help="local .pth or .safetensors file (default: download)"
+    )
+    parser.add_argument("--key", help="entry of FILE that holds the tensors (default: the only one)")
+    parser.add_argument(
+        "--classes", type=pathlib.Path, metavar="NAMES", help="file with the head's class names (default: ImageNet's)"
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Import, or print the list."""
+    options = build_parser().parse_args(arguments)
+    if options.list:
+        return print(family_list())
+    if options.source is None or options.out is None:
+        raise UserError("give the weights, LIBRARY:NETWORK, and the bundle to write with --out; --list prints networks")
+    if options.key is not None and options.checkpoint is None:
+        raise UserError("--key names an entry of a local file; give the file with --checkpoint")
+    from backbones.external.importing import import_weights
+
+    for line in import_weights(options.source, options.out, options.checkpoint, options.key, options.classes):
+        print(line)
+
+
+if __name__ == "__main__":
+    run_command(main)

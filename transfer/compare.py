@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
+from typing import Any
 
 from scipy.special import stdtrit
 
 from backbones.errors import UserError
+from transfer.fairness import classification_settings, fairness_notes
 from transfer.paper import PaperRow, find_row, recipe_order, setting
 from transfer.results import Run, RunTree, read_tree
 
@@ -64,7 +66,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One recipe on one network; ``runs`` are paths of result files below the compared folder."""
+    """One recipe on one network; ``runs`` are paths of result files below the compared folder.
+
+    ``settings`` are those of its classification runs, each with its different values.
+    """
 
     name: str
     recipe: str
@@ -72,6 +77,7 @@ class Row:
     paper_network: str | None
     cells: dict[str, Cell]
     runs: tuple[str, ...]
+    settings: dict[str, list[Any]]
 
 
 @dataclass(frozen=True)
@@ -106,7 +112,9 @@ def compare_runs(root: str | Path, baseline: str | None = None) -> Comparison:
         f"{run.path.parent.relative_to(tree.root)}: {run.task} of {run.recipe} ({run.network}), seed {run.seed}"
         for run in tree.unfinished
     )
-    return Comparison(tree.root, names[chosen], rows, unfinished, _notes(tree, rows, names[chosen]))
+    fairness = fairness_notes({names[key]: grouped[key] for key in order})
+    notes = (*fairness, *_notes(tree, rows, names[chosen]))
+    return Comparison(tree.root, names[chosen], rows, unfinished, notes)
 
 
 def student_interval(values: Sequence[float]) -> Interval | None:
@@ -178,7 +186,7 @@ def _row(name: str, runs: Sequence[Run], baseline: Sequence[Run], root: Path) ->
             paper=_paper_number(metric, paper, paper_baseline),
         )
     paths = tuple(run.path.relative_to(root).as_posix() for run in runs)
-    return Row(name, recipe, network, paper and paper.network, cells, paths)
+    return Row(name, recipe, network, paper and paper.network, cells, paths, classification_settings(runs))
 
 
 def _paper_number(metric: str, row: PaperRow | None, baseline: PaperRow | None) -> PaperNumber | None:

@@ -13,7 +13,9 @@ from mmengine.config import Config, ConfigDict
 
 from backbones.bundle import InputContract
 from backbones.errors import UserError
+from transfer.checks import check_kind, check_values
 from transfer.data.voc import read_classes
+from transfer.mistakes import named_as
 from transfer.task import Task, innermost_datasets
 
 # What a protocol's hash leaves out: the arm of the comparison, and where things lie or how they are fed.
@@ -43,7 +45,8 @@ def load_config(path: str, options: Sequence[str]) -> Config:
     """Read a protocol file and apply ``key=value`` options, as OpenMMLab's tools do.
 
     Raises:
-        UserError: No such file, a file that is no configuration, or an option that names nothing in it.
+        UserError: No such file, a file that is no configuration, an option that names nothing in it, or a value that
+            cannot be right.
     """
     if not Path(path).is_file():
         raise UserError(f"{path}: no such configuration file; the protocols are in det_configs/ and seg_configs/")
@@ -55,20 +58,24 @@ def load_config(path: str, options: Sequence[str]) -> Config:
         raise UserError(f"{path} defines no model; choose a file of det_configs/ or seg_configs/")
     planned = _training_length(config)
     for option in options:
-        config.merge_from_dict(_parse_option(config, option))
+        with named_as([option.partition("=")[0]], path, [option]):
+            config.merge_from_dict(_parse_option(config, option))
+    check_values(config, path)
     _move_schedule(config, planned, _training_length(config))
     return config
 
 
-def _training_length(config: Config) -> int:
-    return config.train_cfg.get("max_iters") or config.train_cfg.max_epochs
+def _training_length(config: Config) -> int | None:
+    training = config.get("train_cfg") or {}
+    return training.get("max_iters") or training.get("max_epochs")
 
 
-def _move_schedule(config: Config, planned: int, asked: int) -> None:
+def _move_schedule(config: Config, planned: int | None, asked: int | None) -> None:
     """A schedule that ended with the training still does, when an option makes the training longer or shorter."""
-    for scheduler in config.param_scheduler:
+    schedulers = config.get("param_scheduler") or []
+    for scheduler in [schedulers] if isinstance(schedulers, dict) else schedulers:
         for key in ("end", "T_max"):
-            if scheduler.get(key) == planned:
+            if key in scheduler and scheduler[key] == planned:
                 scheduler[key] = asked
 
 
@@ -76,23 +83,29 @@ def _parse_option(config: Config, option: str) -> dict[str, Any]:
     key, separator, text = option.partition("=")
     if not separator:
         raise UserError(f"--cfg-options {option}: write key=value")
-    *parents, _ = key.split(".")
+    *parents, name = key.split(".")
     if key.split(".")[0] not in LIVE_KEYS:
         raise UserError(f"--cfg-options {key}: not a setting in use; start with one of {', '.join(LIVE_KEYS)}")
     node: Any = config
     for parent in parents:
-        if isinstance(node, list):
-            inside = node[int(parent)] if parent.isdigit() and int(parent) < len(node) else None
-        else:
-            inside = node.get(parent) if hasattr(node, "get") else None
-        if inside is None:
+        node = _inside(node, parent)
+        if node is None:
             raise UserError(f"--cfg-options {key}: the configuration has no {parent!r} there")
-        node = inside
     try:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError):
         value = text  # a plain word is a string
+    if _inside(node, name) is None and not isinstance(node, (dict, Config)):
+        raise UserError(f"--cfg-options {key}: the configuration has no place {name!r} there")
+    check_kind(key, _inside(node, name), value)
     return {key: value}
+
+
+def _inside(node: Any, name: str) -> Any:
+    """The value called ``name`` in a section, or at that place in a list; None when there is none."""
+    if isinstance(node, list):
+        return node[int(name)] if name.isdigit() and int(name) < len(node) else None
+    return node.get(name) if hasattr(node, "get") else None
 
 
 def find_classes(config: Config, names_file: str | None, task: Task) -> tuple[str, ...]:
@@ -156,6 +169,7 @@ def set_input_contract(config: Config, contract: InputContract) -> None:
 
 def scale_learning_rate(config: Config, processes: int) -> str:
     """Scale the protocol's learning rate, stated for ``base_batch_size``, to the total batch, and say how."""
+    config.pop("auto_scale_lr", None)  # mmengine's own rule must not scale it a second time
     base = config.optim_wrapper.optimizer.lr
     total = config.train_dataloader.batch_size * processes
     config.optim_wrapper.optimizer.lr = base * total / config.base_batch_size

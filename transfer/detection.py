@@ -9,6 +9,7 @@ from typing import Any
 from mmengine.config import Config
 
 from backbones.bundle import Bundle
+from backbones.errors import UserError
 from transfer.data.voc import VOC_CLASSES, check_voc
 from transfer.task import Task, innermost_datasets
 
@@ -24,6 +25,18 @@ def set_channels(config: Config, bundle: Bundle) -> None:
     """The feature pyramid takes the stages that the trunk gives it."""
     stages = config.model.backbone.get("out_indices", (0, 1, 2, 3))
     config.model.neck.in_channels = [bundle.feature_info[index].channels for index in stages]
+
+
+def check_evaluator(config: Config) -> None:
+    """Both ways to average precision over recall are measured.
+
+    Raises:
+        UserError: One of them is missing.
+    """
+    evaluators = config.test_evaluator if isinstance(config.test_evaluator, list) else [config.test_evaluator]
+    missing = {"voc07", "voc"} - {evaluator.get("prefix") for evaluator in evaluators}
+    if missing:
+        raise UserError(f"test_evaluator: nothing has the prefix {' or '.join(sorted(missing))}; see det_configs/")
 
 
 def check_data(config: Config, classes: tuple[str, ...]) -> dict[str, Any]:
@@ -59,6 +72,7 @@ DETECTION = Task(
     default_classes=lambda: VOC_CLASSES,
     set_classes=set_classes,
     set_channels=set_channels,
+    check_evaluator=check_evaluator,
     check_data=check_data,
     metrics=metrics,
     bfloat16_modules=(

@@ -85,7 +85,7 @@ class ProgressHook(Hook):
         self.folder = folder
 
     def before_train(self, runner: Runner) -> None:
-        self.folder.forget_after(runner.iter)
+        self.folder.forget_after(runner.iter, runner.iter)
         self.progress = Progress(runner.max_iters, runner.iter)
         self.effort = Effort()
         self.mark = time.perf_counter()
@@ -111,7 +111,7 @@ class ProgressHook(Hook):
         self.progress.update(step, losses["loss"], rate, self.effort)
         if step % self.log_every == 0 or step == runner.max_iters:
             speed = {"images_per_second": self.effort.images_per_second, "data_wait": self.effort.data_wait}
-            self.folder.log({"step": step, "learning_rate": rate, **losses, **speed})
+            self.folder.log({"kind": "step", "step": step, "learning_rate": rate, **losses, **speed})
 
     def after_train(self, runner: Runner) -> None:
         self.progress.close()

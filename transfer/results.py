@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from backbones.errors import UserError
-from backbones.files import read_json
+from backbones.files import read_json, sha256_file
 
 METRICS = {
     "classification": ("top1", "top5"),
@@ -30,6 +30,7 @@ class Run:
         config_hash: Of the downstream configuration.
         fingerprint: Of the data.
         backbone: Facts of the transferred backbone: "sha256", "seed", "top1"; those that are known.
+        settings: How a classifier was trained: "epochs", "batch_size", "image_size", and so on.
     """
 
     path: Path
@@ -42,6 +43,7 @@ class Run:
     config_hash: str | None = None
     fingerprint: str | None = None
     backbone: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
 
     @property
     def row(self) -> tuple[str, str]:
@@ -126,6 +128,7 @@ def _read_run(path: Path, finished: bool) -> Run:
         config_hash=_text(path, content, "config_hash") if finished and transfer else None,
         fingerprint=_section(path, content, "data").get("fingerprint"),
         backbone=_backbone(path, content),
+        settings={} if transfer else _settings(path, content),
     )
 
 
@@ -165,11 +168,23 @@ def _metrics(path: Path, task: str, metrics: Any) -> dict[str, float]:
 
 def _backbone(path: Path, content: dict[str, Any]) -> dict[str, Any]:
     backbone = dict(_section(path, content, "backbone"))
+    if backbone.get("sha256") is not None:
+        _text(path, backbone, "sha256")
     if backbone.get("top1") is not None:
         backbone["top1"] = _percent(path, "backbone.top1", backbone["top1"])
     if backbone.get("seed") is not None:
         backbone["seed"] = _whole(path, "backbone.seed", backbone["seed"])
     return backbone
+
+
+def _settings(path: Path, content: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a classification run, with the content of the weights that it started from."""
+    settings = dict(_section(path, content, "settings"))
+    if "epochs" in settings:
+        settings["epochs"] = _whole(path, "settings.epochs", settings["epochs"])
+    _section(path, settings, "recipe")
+    start = _section(path, content, "init_from").get("sha256")
+    return settings | ({"init_from": start[:12]} if isinstance(start, str) else {})
 
 
 def _check_measured_alike(runs: Sequence[Run]) -> None:
@@ -219,12 +234,24 @@ def _check_backbones(runs: Sequence[Run]) -> None:
         )
     for run in transfers:
         source = trained.get((run.row, run.backbone.get("seed")))
-        mine, theirs = run.backbone.get("top1"), source and source.metrics.get("top1")
-        if mine is not None and theirs is not None and abs(mine - theirs) > _ROUNDING:
-            raise UserError(
-                f"{run.path} transferred a backbone of top-1 {mine:.2f}, but {source.path} says {theirs:.2f}: not the "
-                "same training; repeat the transfer with that run's backbone"
-            )
+        if source is not None:
+            _check_pair(run, source)
+
+
+def _check_pair(transfer: Run, source: Run) -> None:
+    """The transferred backbone is the one that the classification run wrote, so that its top-1 is the row's."""
+    mine, theirs = transfer.backbone.get("top1"), source.metrics.get("top1")
+    if mine is not None and theirs is not None and abs(mine - theirs) > _ROUNDING:
+        raise UserError(
+            f"{transfer.path} transferred a backbone of top-1 {mine:.2f}, but {source.path} says {theirs:.2f}: not the "
+            "same training; repeat the transfer with that run's backbone"
+        )
+    bundle, checksum = source.path.parent / "backbone.safetensors", transfer.backbone.get("sha256")
+    if checksum is not None and bundle.is_file() and sha256_file(bundle) != checksum:
+        raise UserError(
+            f"{transfer.path} transferred other weights (sha256 {checksum:.12}) than {bundle}, whose top-1 stands in "
+            "its row; repeat the transfer with that bundle, or move one of the two runs out of the tree"
+        )
 
 
 def _disagreement(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import logging
 import time
 import warnings
 from collections.abc import Sequence
@@ -31,9 +30,12 @@ from transfer.configure import (
     set_input_contract,
 )
 from transfer.hooks import PlainCheckpointHook, ProgressHook, ProofHook, SpeedHook
+from transfer.mistakes import named_as
 from transfer.proof import prove
+from transfer.runner import build_runner
 from transfer.task import Task, set_data_root
 from transfer.trunk import RANDOM_PREFIX, bundle_trunk, open_bundle
+from transfer.vacancy import Vacancy
 
 PACKAGES = ("torch", "torchvision", "mmengine", "mmcv-lite", "mmcv", "mmdet", "mmsegmentation", "numpy")
 
@@ -54,17 +56,6 @@ class TransferOptions:
     cfg_options: Sequence[str] = ()
 
 
-class QuietRunner(Runner):
-    """mmengine's runner, whose own log goes to its file and only errors to the terminal."""
-
-    def build_logger(self, *arguments: Any, **options: Any) -> Any:
-        logger = super().build_logger(*arguments, **options)
-        for handler in logger.handlers:
-            if not isinstance(handler, logging.FileHandler):
-                handler.setLevel(logging.ERROR)
-        return logger
-
-
 def run_transfer(task: Task, options: TransferOptions) -> dict[str, Any]:
     """Train and evaluate one transfer in its run folder, proving the backbone before the first step.
 
@@ -82,13 +73,15 @@ def run_transfer(task: Task, options: TransferOptions) -> dict[str, Any]:
     ops = ops_bridge.install()
     config, bundle, asked = _prepare(task, options)
     asked["ops"] = ops
+    vacancy = Vacancy(Path(options.out))
     folder = RunFolder.open(options.out, asked, options.resume)
     if folder.finished:
         print(f"{folder.path} is finished; its result:")
         return read_json(folder.result)
-    runner = _build_runner(task, config, folder, bundle, asked["precision"], options)
+    with vacancy.restored_on_error():
+        runner = _build(task, config, folder, bundle, asked["precision"], options)
     try:
-        runner.train()
+        _train(runner, vacancy, options)
         trained = time.perf_counter()
         measured = runner.test()
     except KeyboardInterrupt:
@@ -107,33 +100,46 @@ def run_transfer(task: Task, options: TransferOptions) -> dict[str, Any]:
     )
 
 
+def _train(runner: Runner, vacancy: Vacancy, options: TransferOptions) -> None:
+    """Train; an error before the first step is done leaves nothing behind, and is blamed on changed settings."""
+    try:
+        runner.train()
+    except Exception:
+        if runner.iter > 0:
+            raise
+        with vacancy.restored_on_error():
+            if not options.cfg_options:
+                raise  # the protocols themselves are tested, so this wants a traceback
+            with named_as(["model"], options.config, options.cfg_options):
+                raise
+
+
 def _prepare(task: Task, options: TransferOptions) -> tuple[Config, Bundle, dict[str, Any]]:
     """Everything that can be wrong with a request is found here, before a folder is made."""
     config = load_config(options.config, options.cfg_options)
-    if options.data:
-        set_data_root(config, Path(options.data))
-    classes = find_classes(config, options.classes, task)
-    task.set_classes(config, classes)
-    protocol = Path(options.config).stem
+    with named_as(["train_dataloader", "test_dataloader"], options.config, options.cfg_options):
+        if options.data:
+            set_data_root(config, Path(options.data))
+        classes = find_classes(config, options.classes, task)
     device = resolve_device("auto")
     precision = _transfer_precision(options.precision, device)
-    downstream = config_hash(config, precision)
-    bundle = open_bundle(options.backbone, options.seed)
-    task.set_channels(config, bundle)
-    set_input_contract(config, bundle.input_contract)
-    config.model.backbone.update(bundle=options.backbone, seed=options.seed)
-    # Built once on its own: an error here is a plain one, not wrapped in the frameworks' registries.
-    bundle_trunk(**{key: value for key, value in config.model.backbone.items() if key != "type"})
+    with named_as(["model"], options.config, options.cfg_options):
+        task.set_classes(config, classes)
+        downstream = config_hash(config, precision)
+        bundle = _set_backbone(task, config, options)
+    with named_as(["test_evaluator"], options.config, options.cfg_options):
+        task.check_evaluator(config)
     print(
         f"learning rate {scale_learning_rate(config, processes=1)} (total batch {config.train_dataloader.batch_size})"
     )
-    data = task.check_data(config, classes)
+    with named_as(["train_dataloader", "test_dataloader"], options.config, options.cfg_options):
+        data = task.check_data(config, classes)
     asked = {
         "task": task.name,
         "network": bundle.architecture,
         "recipe": bundle.training["recipe"],
         "seed": options.seed,
-        "protocol": protocol,
+        "protocol": Path(options.config).stem,
         "config_hash": downstream,
         "classes": len(classes),
         "precision": precision,
@@ -143,6 +149,17 @@ def _prepare(task: Task, options: TransferOptions) -> tuple[Config, Bundle, dict
         "hardware": hardware(device),
     }
     return config, bundle, asked
+
+
+def _set_backbone(task: Task, config: Config, options: TransferOptions) -> Bundle:
+    """Write the bundle, its channels and its input contract into the configuration."""
+    bundle = open_bundle(options.backbone, options.seed)
+    task.set_channels(config, bundle)
+    set_input_contract(config, bundle.input_contract)
+    config.model.backbone.update(bundle=options.backbone, seed=options.seed)
+    # Built once on its own: an error here is a plain one, not wrapped in the frameworks' registries.
+    bundle_trunk(**{key: value for key, value in config.model.backbone.items() if key != "type"})
+    return bundle
 
 
 def _transfer_precision(requested: str, device: torch.device) -> str:
@@ -160,17 +177,19 @@ def _backbone_facts(source: str, bundle: Bundle) -> dict[str, Any]:
     return facts | {key: bundle.training[key] for key in ("top1", "top5", "seed", "epochs") if key in bundle.training}
 
 
-def _build_runner(
+def _build(
     task: Task, config: Config, folder: RunFolder, bundle: Bundle, precision: str, options: TransferOptions
 ) -> Runner:
     config.work_dir = str(folder.path / "openmmlab")
     config.randomness = dict(seed=options.seed)
     config.resume = options.resume
     config.experiment_name = folder.path.name
+    if config.get("visualizer"):
+        config.visualizer.name = config.work_dir  # mmengine keeps visualizers by name, with the folder they write to
     if options.workers is not None:
-        for split in ("train", "test"):
-            loader = config[f"{split}_dataloader"]
-            loader.update(num_workers=options.workers, persistent_workers=options.workers > 0)
+        for split in ("train", "val", "test"):
+            if loader := config.get(f"{split}_dataloader"):
+                loader.update(num_workers=options.workers, persistent_workers=options.workers > 0)
     importlib.import_module(f"{task.framework}.utils").register_all_modules()
 
     def record_proof(model: nn.Module) -> None:
@@ -181,12 +200,4 @@ def _build_runner(
 
     hooks = [ProofHook(record_proof), PlainCheckpointHook(), ProgressHook(folder)]
     hooks.append(SpeedHook(task.bfloat16_modules if precision == "bf16" else ()))
-    try:
-        runner = QuietRunner.from_cfg(config)
-    except (TypeError, KeyError, ValueError, AttributeError) as error:
-        if not options.cfg_options:
-            raise
-        raise UserError(f"the configuration does not build with these --cfg-options: {error}") from error
-    for hook in hooks:
-        runner.register_hook(hook)
-    return runner
+    return build_runner(config, options.config, options.cfg_options, hooks)

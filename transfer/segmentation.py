@@ -9,11 +9,13 @@ from typing import Any
 from mmengine.config import Config
 
 from backbones.bundle import Bundle
+from backbones.errors import UserError
 from transfer.data.index_png import check_index_png
 from transfer.task import Task, innermost_datasets
 
 # The authors' head: a 3x3 convolution to a quarter of the channels it is given.
 HEAD_REDUCTION = 4
+IOU_METRICS = ("mIoU", "mDice", "mFscore")
 
 
 def ade20k_classes() -> tuple[str, ...]:
@@ -40,6 +42,17 @@ def set_channels(config: Config, bundle: Bundle) -> None:
     for head in _heads(config):
         head.in_channels = bundle.feature_info[head.in_index].channels
         head.channels = head.in_channels // HEAD_REDUCTION
+
+
+def check_evaluator(config: Config) -> None:
+    """``IoUMetric`` knows three families of numbers, of which "mIoU" holds both of ours.
+
+    Raises:
+        UserError: It is missing, or there is one that does not exist.
+    """
+    asked = config.test_evaluator.iou_metrics
+    if "mIoU" not in asked or not set(asked) <= set(IOU_METRICS):
+        raise UserError(f"test_evaluator.iou_metrics is {asked}; it wants 'mIoU', and besides only {IOU_METRICS[1:]}")
 
 
 def check_data(config: Config, classes: tuple[str, ...]) -> dict[str, Any]:
@@ -81,6 +94,7 @@ SEGMENTATION = Task(
     default_classes=ade20k_classes,
     set_classes=set_classes,
     set_channels=set_channels,
+    check_evaluator=check_evaluator,
     check_data=check_data,
     metrics=metrics,
     bfloat16_modules=("backbone", "decode_head.convs", "auxiliary_head.convs"),

@@ -22,6 +22,7 @@ class Task:
         default_classes: The benchmark's own classes, used when neither the data nor the user names any.
         set_classes: Write class names and their number wherever the configuration wants them.
         set_channels: Write what depends on the trunk: channels of neck or heads.
+        check_evaluator: Refuse an evaluation that does not measure what ``metrics`` needs.
         check_data: Verify the whole data set before anything trains; returns facts for ``run.json``.
         metrics: OpenMMLab's metrics to ours, in percent.
         bfloat16_modules: Submodules that may compute in bf16.
@@ -32,6 +33,7 @@ class Task:
     default_classes: Callable[[], tuple[str, ...]]
     set_classes: Callable[[Config, tuple[str, ...]], None]
     set_channels: Callable[[Config, Bundle], None]
+    check_evaluator: Callable[[Config], None]
     check_data: Callable[[Config, tuple[str, ...]], dict[str, Any]]
     metrics: Callable[[Mapping[str, float]], dict[str, float]]
     bfloat16_modules: tuple[str, ...]

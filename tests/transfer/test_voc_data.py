@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from backbones.data.verified import check_each
 from backbones.errors import UserError
 from transfer.data import voc
-from transfer.data.verified import check_each
 from transfer.data.voc import VOC_CLASSES, VocSummary, check_voc, read_classes
 
 WIDTH, HEIGHT = 60, 40

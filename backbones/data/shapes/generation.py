@@ -5,14 +5,17 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import dataclasses
+import glob
 import hashlib
 import itertools
 import json
+import math
 import multiprocessing
 import os
 import secrets
 import shutil
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,8 +35,10 @@ GENERATOR_VERSION = 1
 
 DESCRIPTION_FILE = "shapes.json"
 LEAST_SIZE = 32
+_ABANDONED_AFTER = 24 * 60 * 60  # seconds without a new file; who still works writes several in each of them
 _CHUNK = 32  # images a process makes between two reports
 _DIGEST_MODULUS = 1 << 256
+_TOKEN_BYTES = 4
 
 Progress = Callable[[int], None]
 
@@ -92,6 +97,7 @@ def make_shapes(
     arguments = _checked(images, size, seed, layouts, workers)
     target = Path(out).resolve()
     _require_vacant(target)
+    _remove_abandoned(target.parent, glob.escape(target.name))
     try:
         with _complete_or_absent(target) as folder:
             _prepare_folders(folder, arguments)
@@ -116,6 +122,7 @@ def cached_shapes(
     arguments = _checked(images, size, seed, layouts, workers)
     key = hashlib.sha256(json.dumps(arguments.identity(), sort_keys=True).encode()).hexdigest()[:12]
     folder = cache_dir() / f"shapes-{key}"
+    _remove_abandoned(folder.parent, "shapes-*")
     if (folder / DESCRIPTION_FILE).is_file():
         return folder
     try:
@@ -156,13 +163,22 @@ def _require_vacant(target: Path) -> None:
 @contextlib.contextmanager
 def _complete_or_absent(target: Path) -> Iterator[Path]:
     """A folder beside ``target`` that takes its name at the end, or is removed on any error, Ctrl-C included."""
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(_TOKEN_BYTES)}.part")
     temporary.mkdir(parents=True)
     try:
         yield temporary
         os.replace(temporary, target)  # refuses, should the target have come to hold something meanwhile
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _remove_abandoned(parent: Path, name: str) -> None:
+    """Remove what processes that were killed left of the targets ``name``, a pattern, in a folder."""
+    for folder in parent.glob(f".{name}.{'[0-9a-f]' * 2 * _TOKEN_BYTES}.part"):
+        with contextlib.suppress(OSError):  # another process is about to remove it too
+            touched = max((os.stat(inside).st_mtime for inside, _, _ in os.walk(folder)), default=math.inf)
+            if time.time() - touched > _ABANDONED_AFTER:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _prepare_folders(folder: Path, arguments: _Arguments) -> None:

@@ -1,0 +1,71 @@
+"""Files are whole or absent, and what cannot be read is named."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from backbones.errors import UserError
+from backbones.files import atomic_path, read_json, sha256_file, write_json
+
+
+def test_json_comes_back_and_leaves_nothing_beside(tmp_path: Path) -> None:
+    write_json(tmp_path / "deep" / "a.json", {"ä": [1, None, 2.5]})
+    assert read_json(tmp_path / "deep" / "a.json") == {"ä": [1, None, 2.5]}
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["a.json"]
+
+
+def test_not_a_number_is_refused_and_the_old_file_stays(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", 1)
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "a.json", float("nan"))
+    assert read_json(tmp_path / "a.json") == 1
+
+
+def test_an_error_while_writing_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("old")
+
+    def interrupted() -> None:
+        with atomic_path(tmp_path / "a") as temporary:
+            temporary.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a", "old")]
+
+
+def test_json_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "broken").write_bytes(b'{"a": ')
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    for name, fragment in (
+        ("none", "does not exist"),
+        ("folder", "is a folder where a file should be; move it away"),
+        ("broken", "is not valid JSON"),
+        ("binary", "is not valid JSON"),
+        ("broken/none", "Not a directory"),
+    ):
+        with pytest.raises(UserError) as caught:
+            read_json(tmp_path / name)
+        assert str(tmp_path / name) in str(caught.value)
+        assert fragment in str(caught.value)
+
+    def deny(*_: object, **__: object) -> str:
+        raise PermissionError(13, "Permission denied")  # a mode would not stop root
+
+    monkeypatch.setattr(Path, "read_text", deny)
+    with pytest.raises(UserError, match=r"cannot read .*broken: Permission denied; check its permissions"):
+        read_json(tmp_path / "broken")
+
+
+def test_checksum(tmp_path: Path) -> None:
+    content = bytes(range(256)) * 5000  # more than one piece
+    (tmp_path / "file").write_bytes(content)
+    assert sha256_file(tmp_path / "file") == hashlib.sha256(content).hexdigest()
+    with pytest.raises(UserError, match=r"cannot read .*none: No such file"):
+        sha256_file(tmp_path / "none")
+    with pytest.raises(UserError, match=r"cannot read .*: Is a directory"):
+        sha256_file(tmp_path)

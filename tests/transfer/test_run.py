@@ -1,0 +1,134 @@
+"""Mistakes in a configuration that only a framework notices: one message, and no run folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from backbones.data.shapes import make_shapes
+from backbones.errors import UserError
+from transfer.detection import DETECTION
+from transfer.mistakes import named_as
+from transfer.run import TransferOptions, run_transfer
+from transfer.segmentation import SEGMENTATION
+
+ROOT = Path(__file__).resolve().parents[2]
+TASKS = {
+    "det": (DETECTION, "det_configs/faster_rcnn_fpn_demo.py", "VOCdevkit"),
+    "seg": (SEGMENTATION, "seg_configs/fcn_os8_demo.py", "ADEChallengeData2016"),
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("shapes") / "data"
+    return make_shapes(out, images=10, size=96, layouts=("detection", "segmentation"))
+
+
+def start(kind: str, data: Path, out: Path, *options: str, resume: bool = False) -> None:
+    task, protocol, folder = TASKS[kind]
+    run_transfer(
+        task,
+        TransferOptions(
+            config=str(ROOT / protocol),
+            backbone="random:resnet18_d",
+            out=str(out),
+            data=str(data / folder),
+            workers=0,
+            resume=resume,
+            cfg_options=options,
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "option", "words"),
+    [
+        ("seg", "param_scheduler.0.type=NoSuch", "NoSuch is not in the"),
+        ("seg", "param_scheduler.0.end=-5", "end should be larger than begin"),
+        ("seg", "optim_wrapper.optimizer.nestrov=True", "unexpected keyword argument 'nestrov'"),
+        ("seg", "optim_wrapper.optimizer.type=SGDD", "optim_wrapper cannot be used"),
+        ("seg", "optim_wrapper.clip_grad=5", "clip_grad"),
+        ("seg", "train_cfg.max_iter=5", "unexpected keyword argument 'max_iter'"),
+        ("seg", "train_dataloader.sampler.type=NoSuch", "NoSuch is not in the"),
+        ("seg", "test_evaluator.type=NoSuch", "NoSuch is not in the"),
+        ("seg", "test_cfg.type=NoSuch", "NoSuch is not in the"),
+        ("seg", "default_hooks.checkpoint.intervall=3", "unexpected keyword argument 'intervall'"),
+        ("seg", "model.auxiliary_head=None", "model cannot be used"),
+        ("seg", "model.decode_head.depth=1", "unexpected keyword argument 'depth'"),
+        ("det", "train_cfg.max_iters=5", "unexpected keyword argument 'max_iters'"),
+        ("det", "test_evaluator.0.eval_mode=12points", "eval_mode=12points: AssertionError"),
+        ("det", "model.neck.out_channels=64", "to have 128 channels, but got 64"),  # seen in the first step
+    ],
+)
+def test_one_message_and_no_folder(kind: str, option: str, words: str, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "runs" / option.replace(".", "-")
+    with pytest.raises(UserError) as caught:
+        start(kind, data, out, option)
+    assert words in str(caught.value)
+    assert option in str(caught.value)
+    assert TASKS[kind][1] in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "option", "words"),
+    [
+        ("seg", "test_evaluator.iou_metrics=['mDice']", r"test_evaluator.iou_metrics is \['mDice'\]"),
+        ("seg", "test_evaluator.iou_metrics=['mIoU', 'IoU']", "test_evaluator.iou_metrics is"),
+        ("det", "test_evaluator.0.prefix=mine", "nothing has the prefix voc07"),
+    ],
+)
+def test_an_evaluation_without_our_metrics_is_refused_before_training(
+    kind: str, option: str, words: str, data: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=words):
+        start(kind, data, tmp_path / "run", option)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_was_there_survives_a_failed_start(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr("transfer.run._train", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            start("seg", data, out)
+    (out / "openmmlab" / "iter_2.pth").write_bytes(b"a checkpoint")
+    asked = json.loads((out / "run.json").read_text())
+    with monkeypatch.context() as patch:
+        patch.setattr("transfer.run.build_runner", lambda *_: (_ for _ in ()).throw(UserError("no")))
+        with pytest.raises(UserError, match="no"):
+            start("seg", data, out, resume=True)
+    assert json.loads((out / "run.json").read_text()) == asked
+    assert (out / "openmmlab" / "iter_2.pth").read_bytes() == b"a checkpoint"
+
+
+def test_errors_that_are_ours_are_not_blamed_on_options(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("transfer.hooks.ProgressHook.before_train", fail)
+    with pytest.raises(ZeroDivisionError):
+        start("seg", data, tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_messages_are_short_and_keep_what_is_already_one() -> None:
+    with pytest.raises(UserError) as caught, named_as(["model", "train_cfg"], "c.py", ["train_cfg.x=1", "a.b=2"]):
+        raise KeyError("no\n  such " + "thing " * 200)
+    message = str(caught.value)
+    assert message.startswith(
+        "c.py: model, train_cfg cannot be used with --cfg-options train_cfg.x=1: KeyError: no such"
+    )
+    assert len(message) < 600
+    with pytest.raises(UserError, match=r"^mine$"), named_as(["model"], "c.py", []):
+        raise UserError("mine")
+    with pytest.raises(KeyboardInterrupt), named_as(["model"], "c.py", []):
+        raise KeyboardInterrupt

@@ -1,0 +1,66 @@
+"""mmengine's runner with everything built before the first step, so that no mistake waits for the end of a training."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.hooks import CheckpointHook, Hook
+from mmengine.runner import Runner
+
+from transfer.mistakes import named_as
+
+
+class QuietRunner(Runner):
+    """mmengine's runner, whose own log goes to its file and only errors to the terminal."""
+
+    def build_logger(self, *arguments: Any, **options: Any) -> Any:
+        logger = super().build_logger(*arguments, **options)
+        for handler in logger.handlers:
+            if not isinstance(handler, logging.FileHandler):
+                handler.setLevel(logging.ERROR)
+        return logger
+
+
+def build_runner(config: Config, path: str, options: Sequence[str], hooks: Sequence[Hook]) -> Runner:
+    """Build model, loops, optimizer and schedules, which mmengine would do when it trains and when it tests.
+
+    The order is mmengine's own, so that the same seed draws the same numbers.
+
+    Args:
+        config: The whole configuration.
+        path: Its file, for messages.
+        options: The ``--cfg-options`` it was changed with, for messages.
+        hooks: Added to the configuration's.
+
+    Raises:
+        UserError: Something cannot be built as the configuration has it; the message names the section.
+    """
+    with named_as(["model", "default_hooks", "log_processor", "env_cfg"], path, options):
+        runner = QuietRunner.from_cfg(config)
+        for hook in hooks:
+            runner.register_hook(hook)
+        _check_checkpoint_options(runner)
+    # mmengine leaves alone what it finds built.
+    with named_as(["train_cfg", "train_dataloader"], path, options):
+        _ = runner.train_loop
+    with named_as(["optim_wrapper"], path, options):
+        runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    if runner.param_schedulers is not None:
+        with named_as(["param_scheduler"], path, options):
+            runner.param_schedulers = runner.build_param_scheduler(runner.param_schedulers)
+    with named_as(["val_cfg", "val_dataloader", "val_evaluator"], path, options):
+        _ = runner.val_loop
+    with named_as(["test_cfg", "test_dataloader", "test_evaluator"], path, options):
+        _ = runner.test_loop
+    return runner
+
+
+def _check_checkpoint_options(runner: Runner) -> None:
+    """``CheckpointHook`` keeps options that it does not know, and hands them on at the first checkpoint."""
+    for hook in runner.hooks:
+        if isinstance(hook, CheckpointHook):
+            inspect.signature(runner.save_checkpoint).bind("out_dir", "filename", **hook.args)

@@ -1,0 +1,58 @@
+"""Test a trained classifier: accuracy per class, confusion matrix and calibration, as tables and pictures."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import sys
+from collections.abc import Sequence
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from backbones.command import run_command
+from backbones.options import natural_int, positive_int
+
+EXAMPLE = """example:
+  python tools/test_cls.py --model RUN --data DIR --out REPORT
+
+writes evaluation.json, per_class.csv, confusion.csv, calibration.csv, confusion.png, per_class.png, calibration.png
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Options of this tool."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    path = pathlib.Path
+    parser.add_argument("--model", type=path, required=True, help="folder of a finished run, or a bundle with head")
+    parser.add_argument("--data", type=path, required=True, help="folder with train/CLASS/IMAGE and val/CLASS/IMAGE")
+    parser.add_argument("--out", type=path, required=True, help="folder to make for the report")
+    parser.add_argument("--split", default="val", choices=("val", "train"), help="images to test on (%(default)s)")
+    parser.add_argument("--image-size", type=positive_int, help="side of the crop in pixels (default: the model's own)")
+    parser.add_argument("--batch-size", type=positive_int, default=64, help="images at a time (%(default)s)")
+    parser.add_argument("--workers", type=natural_int, default=2, help="loader processes (%(default)s)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (%(default)s)")
+    parser.add_argument(
+        "--precision", default="fp32", choices=("auto", "fp32", "bf16", "fp16"), help="%(default)s as in a run's result"
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write the report, print its figures."""
+    options = vars(build_parser().parse_args(arguments))
+    from backbones.bundle_evaluation import EvaluationRequest, evaluate_bundle
+
+    report = evaluate_bundle(EvaluationRequest(**options))
+    metrics = report["metrics"]
+    print(f"{report['images']} images at {report['protocol']}: {options['out']}")
+    print(
+        f"top-1 {metrics['top1']:.2f} %, top-5 {metrics['top5']:.2f} %, "
+        f"expected calibration error {metrics['expected_calibration_error']:.2f} %, "
+        f"negative log-likelihood {metrics['negative_log_likelihood']:.4f}"
+    )
+
+
+if __name__ == "__main__":
+    run_command(main)

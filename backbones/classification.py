@@ -12,6 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 from backbones.averaging import WeightAverage
 from backbones.bundle import IMAGENET_MEAN, IMAGENET_STD, InputContract, read_bundle
 from backbones.checkpoint import Progression, load_checkpoint
+from backbones.data.image_folder import verify_images
 from backbones.distributed import join_world, leave_world
 from backbones.dry_run import dry_run
 from backbones.errors import UserError
@@ -47,7 +48,10 @@ def run_classification(request: ClassificationRequest) -> dict[str, Any]:
 def _run(plan: Plan) -> dict[str, Any]:
     request, world = plan.request, plan.world
     model, contract, origin = _initial_model(plan)
-    teacher = load_teacher(request.teacher, plan.data.classes, plan.device) if request.teacher else None
+    teacher = None
+    if request.teacher:
+        teacher = load_teacher(request.teacher, plan.data.classes, plan.image_size, plan.device)
+    world.lead(lambda: verify_images(plan.data))
     lines = _describe(plan, model, origin, teacher)
     if request.dry_run:
         dry_run(_job(plan, model, contract, teacher, {}), lines)
@@ -78,7 +82,8 @@ def _initial_model(plan: Plan) -> tuple[Classifier, InputContract, str]:
     )
     if plan.image_size < model.smallest_image:
         least = model.smallest_image
-        raise UserError(f"--image-size {plan.image_size}: {request.network} needs {least} pixels or more")
+        what = f"{request.network} with --auxiliary" if request.auxiliary else request.network
+        raise UserError(f"--image-size {plan.image_size}: {what} needs {least} pixels or more")
     contract = InputContract(IMAGENET_MEAN, IMAGENET_STD, "RGB", plan.image_size, plan.image_size, "bilinear")
     origin = "Xavier initialisation"
     if request.init_from:

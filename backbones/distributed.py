@@ -1,13 +1,14 @@
 """Several processes, one training: what ``torchrun`` starts, one process per GPU, or several on a CPU.
 
 A batch is cut into equal shares, one per process. Gradients and losses are averaged over the processes; random numbers
-depend on the place of an image in the whole batch, so n processes do what one process with ``--accumulate n`` does.
+depend on the place of an image in the whole batch, so n processes train the weights that one process with
+``--accumulate n`` trains. BatchNorm's running statistics are the leading process's, over its share of every batch.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -55,6 +56,12 @@ class World:
         dist.all_reduce(raised, op=dist.ReduceOp.MAX, group=self.messages)
         return bool(raised)
 
+    def share(self, tensors: Iterable[Tensor]) -> None:
+        """Give every process the leading one's values of tensors on the training device."""
+        if self.size > 1:
+            for tensor in tensors:
+                dist.broadcast(tensor, src=0)
+
     def lead(self, work: Callable[[], Result]) -> Result:
         """Have the leading process do something, the others wait for it; all get the result, or the same UserError."""
         if self.size == 1:
@@ -84,7 +91,8 @@ def join_world(device: str) -> World:
     """
     if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
         return ALONE
-    rank, size, local_rank = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
+    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    local_rank = int(os.environ.get("LOCAL_RANK", rank))
     gpus = torch.cuda.device_count() if device != "cpu" else 0
     if device.startswith("cuda:"):
         raise UserError(f"--device {device} names one GPU for {size} processes; use --device cuda")

@@ -76,7 +76,7 @@ def _time_steps(job: TrainingJob, steps: int) -> tuple[float, float]:
 def _time_validation(job: TrainingJob) -> float:
     """Seconds that one pass over the validation images takes, from its first batches."""
     with closing(job.validation_batches()) as batches:
-        next(batches)  # workers have started
+        next(batches, None)  # workers have started
         few = list(islice(batches, VALIDATION_BATCHES))
         if not few:
             return 0.0

@@ -80,6 +80,28 @@ def take_ledger(bundle: Bundle, target: Mapping[str, Tensor]) -> Ledger:
     return _take(bundle, _trunk_fates(bundle), target)
 
 
+def take_parts_ledger(bundle: Bundle, parts: Mapping[str, nn.Module]) -> Ledger:
+    """Account for every tensor of a bundle and of the parts of a trunk, wherever in a model they are.
+
+    Args:
+        bundle: The source.
+        parts: The parts by their names in the model. Inside a part, tensors have the trunk's own names.
+
+    Raises:
+        ProofError: As for ``take_ledger``; also a tensor that two parts hold, or none.
+    """
+    target = {
+        f"{prefix}.{name}": tensor for prefix, part in parts.items() for name, tensor in part.state_dict().items()
+    }
+    first = next(iter(parts), "backbone")
+
+    def place(name: str) -> str:
+        return next((there for prefix in parts if (there := f"{prefix}.{name}") in target), f"{first}.{name}")
+
+    fates = {source: name and place(name) for source, name in _trunk_fates(bundle).items()}
+    return _take(bundle, fates, target)
+
+
 def _take(bundle: Bundle, fates: Mapping[str, str | None], target: Mapping[str, Tensor]) -> Ledger:
     _check_names(bundle, fates, target)
     _check_shapes(bundle, fates, target)
@@ -98,6 +120,19 @@ def load_trunk(trunk: Trunk, bundle: Bundle) -> Ledger:
         ProofError: See ``take_ledger``; the trunk is not touched unless all names, shapes and dtypes agree.
     """
     return _load(bundle, _trunk_fates(bundle), trunk)
+
+
+def load_part(part: nn.Module, bundle: Bundle) -> None:
+    """Copy into a part of a trunk what a bundle has for it: everything under the names of the part's own children.
+
+    The rest of the bundle is for other parts; ``take_parts_ledger`` accounts for the whole.
+
+    Raises:
+        ProofError: As for ``load_trunk``.
+    """
+    children = {name for name, _ in part.named_children()}
+    fates = _trunk_fates(bundle)
+    _load(bundle, {source: name for source, name in fates.items() if name and name.split(".")[0] in children}, part)
 
 
 def load_classifier(classifier: nn.Module, bundle: Bundle) -> Ledger:

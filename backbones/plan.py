@@ -19,6 +19,7 @@ from backbones.recipes import Recipe, find_recipe
 from backbones.request import ClassificationRequest
 from backbones.schedule import Schedule, peak_learning_rate, resolve_schedule
 from backbones.switches import switch
+from backbones.trackers import check_trackers
 from backbones.versions import hardware, package_versions
 
 DESCRIPTIVE = ("name", "summary", "low_precision")  # of a recipe; a better wording does not make another run
@@ -56,6 +57,7 @@ def settle(request: ClassificationRequest, world: World) -> Plan:
     """
     recipe = switch(find_recipe(request.recipe), request.switched_on, request.switched_off)
     _check_teacher(request, recipe)
+    check_trackers(request.tensorboard, request.wandb)
     device = resolve_device(request.device)
     if world.size > 1 and device.type == "cuda":
         device = torch.device("cuda", world.local_rank)

@@ -105,9 +105,8 @@ class RunFolder:
 
     def finish(self, result: Mapping[str, Any]) -> dict[str, Any]:
         """Write ``result.json`` on top of what was asked, and return it."""
-        whole = {**self.run, **result}
-        write_json(self.result, whole)
-        return whole
+        write_json(self.result, {**self.run, **result})
+        return read_json(self.result)
 
 
 def command_line() -> str:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from backbones.bundle import InputContract
 from backbones.data.color import ColorChange
+from backbones.errors import UserError
 from backbones.files import sha256_file
 from backbones.inputs import network_input
 from backbones.trained import class_order, find_bundle, trained_classifier
@@ -39,14 +40,24 @@ class Teacher:
         return self.model(images)[:, self.order]
 
 
-def load_teacher(path: str | os.PathLike[str], classes: Sequence[str], device: torch.device) -> Teacher:
+def load_teacher(
+    path: str | os.PathLike[str], classes: Sequence[str], image_size: int, device: torch.device
+) -> Teacher:
     """The classifier in a run folder or a bundle, as a teacher for the classes of a data set.
 
+    ``image_size`` is the student's, in pixels.
+
     Raises:
-        UserError: There is no bundle, it holds no head, or its classes are not, by name, those of the data set.
+        UserError: There is no bundle, it holds no head, its classes are not, by name, those of the data set, or the
+            images are too small for it.
     """
     file = find_bundle(path, "--teacher")
     bundle, model = trained_classifier(file)
+    if image_size < model.smallest_image:
+        raise UserError(
+            f"--image-size {image_size}: the teacher, a {bundle.architecture}, needs {model.smallest_image} pixels "
+            "or more"
+        )
     order = torch.tensor(class_order(bundle, classes, "--teacher"), device=device)
     model = model.to(device, memory_format=torch.channels_last).requires_grad_(False).eval()
     return Teacher(model, bundle.input_contract, order, bundle.architecture, sha256_file(file))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +22,25 @@ class Tracker:
     close: Callable[[], None]
 
 
+def check_trackers(tensorboard: bool, wandb_project: str | None) -> None:
+    """See that the packages are there, before a run folder is made.
+
+    Raises:
+        UserError: The package of a tracker that is asked for is not installed.
+    """
+    wanted = (("tensorboard", "torch.utils.tensorboard", tensorboard), ("wandb", "wandb", wandb_project))
+    for package, module, asked in wanted:
+        if asked:
+            try:
+                import_module(module)
+            except ImportError as error:
+                raise UserError(f"--{package}: {error}; pip install {package}") from None
+
+
 def open_trackers(
     folder: Path, tensorboard: bool, wandb_project: str | None, run: Mapping[str, Any], step: int
 ) -> list[Tracker]:
-    """The trackers asked for, of a run that has done ``step`` batches.
-
-    Raises:
-        UserError: The package of one of them is not installed.
-    """
+    """The trackers asked for, of a run that has done ``step`` batches; ``check_trackers`` came before."""
     trackers = []
     if tensorboard:
         trackers.append(_tensorboard(folder, step))
@@ -41,10 +54,8 @@ def _scalars(record: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _tensorboard(folder: Path, step: int) -> Tracker:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise UserError(f"--tensorboard: {error}; pip install tensorboard") from None
+    from torch.utils.tensorboard import SummaryWriter
+
     # What a killed run wrote after its last checkpoint is about to be written again.
     writer = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)
 
@@ -56,12 +67,11 @@ def _tensorboard(folder: Path, step: int) -> Tracker:
 
 
 def _wandb(folder: Path, project: str, run: Mapping[str, Any]) -> Tracker:
-    try:
-        import wandb
-    except ImportError:
-        raise UserError("--wandb: the package wandb is not installed; pip install wandb") from None
-    name = folder.resolve().name
-    session = wandb.init(project=project, name=name, id=name, resume="allow", dir=str(folder), config=dict(run))
+    import wandb
+
+    identity = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]  # the same run when it is resumed
+    name = f"{folder.resolve().parent.name}/{folder.resolve().name}"
+    session = wandb.init(project=project, name=name, id=identity, resume="allow", dir=str(folder), config=dict(run))
 
     def record(values: Mapping[str, Any]) -> None:
         session.log({**_scalars(values), "batch": values["step"]})

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from backbones.bundle import Bundle, read_bundle
 from backbones.errors import UserError
-from backbones.ledger import load_classifier, load_trunk
+from backbones.ledger import AUXILIARY_PREFIX, load_classifier, load_trunk
 from backbones.models import Classifier, create_classifier
 
 HEAD = "head.weight"
@@ -75,8 +75,10 @@ def initialise_from(model: Classifier, bundle: Bundle, classes: Sequence[str], n
     """
     if bundle.architecture != network:
         raise UserError(f"--init-from {bundle.source} is a {bundle.architecture}; give --network {bundle.architecture}")
-    if HEAD in bundle.tensors and bundle.training.get("classes") == list(classes):
+    second_head = model.aux_head is None or any(name.startswith(AUXILIARY_PREFIX) for name in bundle.tensors)
+    if HEAD in bundle.tensors and bundle.training.get("classes") == list(classes) and second_head:
         load_classifier(model, bundle)
         return f"trunk and head from {bundle.source}"
     load_trunk(model.trunk, bundle)
-    return f"trunk from {bundle.source}; a new head, because its classes are others"
+    reason = "its classes are others" if second_head else "it has no auxiliary head"
+    return f"trunk from {bundle.source}; new heads, because {reason}"

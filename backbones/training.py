@@ -179,6 +179,8 @@ def finish_epoch(
 ) -> None:
     """Evaluate, log, save. Saved before, too: an evaluation that is cut short is repeated, its epoch is not."""
     save(job, folder, progression, log)
+    # BatchNorm's statistics are each process's own; those that are saved, the leading one's, are to be evaluated.
+    job.world.share(job.trained.buffers())
     # On the way speed counts; the last evaluation is the result, and has to be that of the weights as they are saved.
     precision = "fp32" if progression.step == job.schedule.total_steps else job.precision
     with closing(job.validation_batches()) as batches:

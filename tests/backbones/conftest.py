@@ -2,28 +2,121 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+
+from backbones.bundle import InputContract, imagenet_contract, write_bundle
+from backbones.classification import run_classification
+from backbones.models import Classifier, create_classifier
+from backbones.request import ClassificationRequest
+from backbones.training import TrainingJob
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What tests find out about their images is none of the user's business."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CARRYOVER_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+def write_image_folder(root: Path, classes: int = 3, train: int = 4, val: int = 2, size: int = 40) -> Path:
+    """An ImageFolder tree of coloured noise, one basic colour per class."""
+    random = np.random.default_rng(0)
+    for split, count in (("train", train), ("val", val)):
+        for label in range(classes):
+            folder = root / split / f"class{label}"
+            folder.mkdir(parents=True)
+            for number in range(count):
+                pixels = random.integers(0, 120, (size, size + number, 3), dtype=np.uint8)
+                pixels[..., label % 3] += 100
+                Image.fromarray(pixels).save(folder / f"{number}.png")
+    return root
 
 
 @pytest.fixture
 def make_image_folder(tmp_path: Path) -> Callable[..., Path]:
-    """Writes an ImageFolder tree of coloured noise, one basic colour per class, and returns its root."""
+    """Writes an ImageFolder tree below ``tmp_path`` and returns its root."""
 
-    def make(name: str = "data", classes: int = 3, train: int = 4, val: int = 2, size: int = 40) -> Path:
-        random = np.random.default_rng(0)
-        for split, count in (("train", train), ("val", val)):
-            for label in range(classes):
-                folder = tmp_path / name / split / f"class{label}"
-                folder.mkdir(parents=True)
-                for number in range(count):
-                    pixels = random.integers(0, 120, (size, size + number, 3), dtype=np.uint8)
-                    pixels[..., label % 3] += 100
-                    Image.fromarray(pixels).save(folder / f"{number}.png")
-        return tmp_path / name
+    def make(name: str = "data", **counts: int) -> Path:
+        return write_image_folder(tmp_path / name, **counts)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def small_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three classes with nine training and three validation images each; not to be changed."""
+    return write_image_folder(tmp_path_factory.mktemp("small_images") / "data", classes=3, train=9, val=3)
+
+
+@pytest.fixture
+def request_run(small_images: Path, tmp_path: Path) -> ClassificationRequest:
+    """Two epochs of four batches of six images, on the CPU in float32."""
+    return ClassificationRequest(
+        data=small_images,
+        network="resnet18_d",
+        recipe="d-smooth",
+        out=tmp_path / "run",
+        epochs=2,
+        batch_size=6,
+        image_size=32,
+        precision="fp32",
+        device="cpu",
+    )
+
+
+@pytest.fixture
+def job_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[ClassificationRequest], TrainingJob]:
+    """What a run would train, untrained: a dry run's job, without the dry run."""
+
+    def find(request: ClassificationRequest) -> TrainingJob:
+        jobs: list[TrainingJob] = []
+        with monkeypatch.context() as patch:
+            patch.setattr("backbones.classification.dry_run", lambda job, lines: jobs.append(job))
+            assert run_classification(replace(request, dry_run=True)) == {}
+        return jobs[0]
+
+    return find
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Batches of six do not fill two cores, and waiting for the other one takes longer than the work."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def make_bundle_file(tmp_path: Path) -> Callable[..., tuple[Path, Classifier]]:
+    """Writes a small classifier whose every tensor is its own, and returns the file and the classifier."""
+
+    def make(
+        name: str = "trained.safetensors",
+        classes: Sequence[str] | None = ("class0", "class1", "class2"),
+        network: str = "mobilenet_v1_025",
+        seed: int = 7,
+        outputs: int | None = None,
+        **contract: object,
+    ) -> tuple[Path, Classifier]:
+        torch.manual_seed(seed)
+        model = create_classifier(network, outputs or len(classes or "abc")).eval()
+        for tensor_name, value in model.state_dict().items():
+            if "running_mean" in tensor_name or tensor_name.endswith("bias"):
+                value.normal_(0.0, 0.1)
+            elif "running_var" in tensor_name:
+                value.uniform_(0.5, 1.5)
+        whole: InputContract = replace(imagenet_contract(32), **contract)
+        facts = {"recipe": "d-smooth", **({} if classes is None else {"classes": list(classes)})}
+        write_bundle(tmp_path / name, model, network, whole, facts)
+        return tmp_path / name, model
 
     return make

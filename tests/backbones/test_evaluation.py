@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from hypothesis import given, settings
@@ -12,7 +13,8 @@ from torch import Tensor, nn
 
 from backbones.bundle import imagenet_contract
 from backbones.data.loader import Batch
-from backbones.evaluation import count_correct, evaluate
+from backbones.distributed import World
+from backbones.evaluation import Accuracy, count_correct, evaluate, predict
 
 
 @given(st.integers(2, 12), st.integers(1, 20), st.integers(0, 1000))
@@ -55,3 +57,48 @@ def test_every_image_counts_once_also_in_a_smaller_last_batch() -> None:
         accuracy = evaluate(model, batches(told, labels, size), imagenet_contract(32), torch.device("cpu"))
         assert accuracy.top1 == approx(100 * 5 / 7)
         assert not model.training
+
+
+CPU = torch.device("cpu")
+
+
+def test_predictions_come_batch_by_batch_in_evaluation_mode() -> None:
+    model = Oracle().train()
+    results = list(predict(model, batches([0, 1, 2, 3, 0], [0, 1, 2, 3, 4], 2), imagenet_contract(32), CPU))
+    assert [len(labels) for _, labels in results] == [2, 2, 1]
+    assert torch.cat([logits for logits, _ in results]).argmax(1).tolist() == [0, 1, 2, 3, 0]
+    assert torch.cat([labels for _, labels in results]).tolist() == [0, 1, 2, 3, 4]
+    assert not model.training
+    assert not any(logits.requires_grad for logits, _ in results)
+
+
+def test_images_are_normalised_as_the_contract_says() -> None:
+    """The oracle reads its answer off the normalised red; in another normalisation it would read it wrongly."""
+    contract = imagenet_contract(32)
+    turned = replace(contract, mean=contract.mean[::-1], std=contract.std[::-1], channel_order="BGR")
+
+    class Turned(Oracle):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x.flip(1))
+
+    labels = [0, 1, 2, 3]
+    assert evaluate(Oracle(), batches(labels, labels, 2), contract, CPU).top1 == 100.0
+    assert evaluate(Turned(), batches(labels, labels, 2), turned, CPU).top1 == 100.0
+
+
+class OneOfThree(World):
+    """Adds what two other processes counted: 4 of 10 first, 7 among five."""
+
+    def sum(self, value: Tensor) -> Tensor:
+        return value + torch.tensor([4, 7, 10])
+
+
+def test_the_images_of_all_processes_count_alike() -> None:
+    told, labels = [0, 1, 2, 0, 0], [0, 1, 2, 3, 4]
+    accuracy = evaluate(Oracle(), batches(told, labels, 2), imagenet_contract(32), CPU, world=OneOfThree(0, 3))
+    own = count_correct(nn.functional.one_hot(torch.tensor(told), 8).float(), torch.tensor(labels)).tolist()
+    assert accuracy == Accuracy(approx(100 * (own[0] + 4) / 15), approx(100 * (own[1] + 7) / 15))
+
+
+def test_a_process_without_images_counts_none() -> None:
+    assert evaluate(Oracle(), [], imagenet_contract(32), CPU, world=OneOfThree(0, 3)) == Accuracy(40.0, 70.0)

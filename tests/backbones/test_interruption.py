@@ -23,6 +23,17 @@ def test_the_first_signal_asks_and_the_second_interrupts(number: int) -> None:
     assert signal.getsignal(number) is before
 
 
+@mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_patient_are_not_moved_by_a_second_signal(number: int) -> None:
+    before = signal.getsignal(number)
+    with StopSignal(patient=True) as stop:
+        assert not stop.requested
+        for _ in range(3):
+            os.kill(os.getpid(), number)
+        assert stop.requested
+    assert signal.getsignal(number) is before
+
+
 def test_watched_work_ends_at_the_next_item() -> None:
     with StopSignal() as stop:
         items = stop.watch(range(5))

@@ -8,7 +8,7 @@ import torch
 from pytest import fixture, mark, raises
 
 from backbones.bundle import Bundle, imagenet_contract, make_bundle, tensor_checksum
-from backbones.ledger import MAPPED, ProofError, load_trunk, take_ledger
+from backbones.ledger import MAPPED, ProofError, load_classifier, load_trunk, take_ledger
 from backbones.models import Trunk, create_backbone, create_classifier
 
 
@@ -108,3 +108,61 @@ def test_a_tensor_of_nobody_is_refused(bundle: Bundle) -> None:
     )
     with raises(ProofError, match=r"ema\.decay, which belong neither to trunk nor to head"):
         load_trunk(create_backbone("resnet18_d"), more)
+
+
+def test_a_whole_classifier_takes_the_head_too(bundle: Bundle) -> None:
+    torch.manual_seed(1)
+    classifier = create_classifier("resnet18_d", 5)
+    assert not torch.equal(classifier.head.weight, bundle.tensors["head.weight"])
+    ledger = load_classifier(classifier, bundle)
+    assert {entry.fate for entry in ledger.entries} == {MAPPED}
+    assert ledger.mapped == len(bundle.tensors) == len(classifier.state_dict())
+    assert ledger.summary()["dropped"] == {}
+    for name, value in classifier.state_dict().items():
+        assert torch.equal(value, bundle.tensors[name]), name
+
+
+def test_a_head_for_other_classes_is_refused(bundle: Bundle) -> None:
+    classifier = create_classifier("resnet18_d", 4)
+    before = {name: value.clone() for name, value in classifier.state_dict().items()}
+    with raises(ProofError, match=r"head\.weight is \(4, 512\) torch\.float32, the bundle has \(5, 512\)"):
+        load_classifier(classifier, bundle)
+    assert all(torch.equal(value, before[name]) for name, value in classifier.state_dict().items())
+
+
+def with_auxiliary_head(bundle: Bundle) -> Bundle:
+    tensor = torch.ones(2, 3)
+    return replace(
+        bundle,
+        tensors={**bundle.tensors, "aux_head.fc.weight": tensor},
+        checksums={**bundle.checksums, "aux_head.fc.weight": tensor_checksum(tensor)},
+    )
+
+
+def test_an_auxiliary_head_is_dropped_with_its_reason(bundle: Bundle) -> None:
+    source = with_auxiliary_head(bundle)
+    classifier = create_classifier("resnet18_d", 5)
+    whole = load_classifier(classifier, source).summary()
+    assert whole["dropped"] == {"dropped: auxiliary head": ["aux_head.fc.weight"]}
+    assert (whole["source_tensors"], whole["mapped"]) == (len(bundle.tensors) + 1, len(bundle.tensors))
+    trunk = load_trunk(create_backbone("resnet18_d"), source).summary()
+    assert trunk["dropped"] == {
+        "dropped: classifier head": ["head.weight", "head.bias"],
+        "dropped: auxiliary head": ["aux_head.fc.weight"],
+    }
+
+
+def test_a_classifier_that_has_an_auxiliary_head_takes_it(bundle: Bundle) -> None:
+    classifier = create_classifier("resnet18_d", 5)
+    classifier.aux_head = torch.nn.ModuleDict({"fc": torch.nn.Linear(3, 2, bias=False)})
+    with raises(ProofError, match=r"aux_head\.fc\.weight have no origin"):
+        load_classifier(classifier, bundle)
+    ledger = load_classifier(classifier, with_auxiliary_head(bundle))
+    assert ledger.mapped == len(bundle.tensors) + 1
+    assert torch.equal(classifier.aux_head["fc"].weight, torch.ones(2, 3))
+
+
+def test_a_tensor_of_nobody_is_refused_in_a_classifier_too(bundle: Bundle) -> None:
+    more = replace(bundle, tensors={**bundle.tensors, "ema.decay": torch.zeros(1)})
+    with raises(ProofError, match=r"its tensor ema\.decay have no place in the backbone"):
+        load_classifier(create_classifier("resnet18_d", 5), more)

@@ -6,7 +6,7 @@ import torch
 from pytest import MonkeyPatch, mark, raises
 
 from backbones.errors import UserError
-from backbones.precision import resolve_device, resolve_precision
+from backbones.precision import precision_for, resolve_device, resolve_precision
 
 CPU = torch.device("cpu")
 
@@ -60,3 +60,59 @@ def test_devices() -> None:
 def test_devices_that_are_not_there_are_refused(name: str) -> None:
     with raises(UserError, match=f"--device {name}"):
         resolve_device(name)
+
+
+def pretend_bf16(patch: MonkeyPatch, available: bool) -> None:
+    pretend_cpu(patch, avx512_bf16=available)
+    patch.setattr("backbones.precision._can_compute_bf16", lambda device: available)
+
+
+@mark.parametrize(
+    ("low_precision", "requested", "expected"),
+    [
+        (None, "auto", "bf16"),
+        (None, "fp32", "fp32"),
+        (None, "bf16", "bf16"),
+        (True, "auto", "bf16"),
+        (True, "bf16", "bf16"),
+        (False, "auto", "fp32"),
+        (False, "fp32", "fp32"),
+    ],
+)
+def test_a_recipe_may_insist(
+    monkeypatch: MonkeyPatch, low_precision: bool | None, requested: str, expected: str
+) -> None:
+    pretend_bf16(monkeypatch, True)
+    assert precision_for(low_precision, requested, CPU) == expected
+
+
+@mark.parametrize(
+    ("low_precision", "requested", "message"),
+    [
+        (True, "fp32", "--precision fp32: the recipe is low-precision; leave --precision out"),
+        (False, "bf16", "--precision bf16: the recipe is without low precision; leave --precision out"),
+        (False, "fp16", "--precision fp16: the recipe is without low precision"),
+    ],
+)
+@mark.parametrize("available", [True, False])
+def test_recipe_and_option_may_not_contradict_each_other(
+    monkeypatch: MonkeyPatch, low_precision: bool, requested: str, message: str, available: bool
+) -> None:
+    pretend_bf16(monkeypatch, available)
+    with raises(UserError, match=message):
+        precision_for(low_precision, requested, CPU)
+
+
+def test_low_precision_is_refused_where_the_hardware_has_none(monkeypatch: MonkeyPatch) -> None:
+    pretend_bf16(monkeypatch, False)
+    with raises(UserError, match="low-precision: cpu has no hardware for 16 bits; switch it off: --without low-prec"):
+        precision_for(True, "auto", CPU)
+    with raises(UserError, match="--precision bf16: cpu cannot compute in bf16"):
+        precision_for(True, "bf16", CPU)
+    assert precision_for(None, "auto", CPU) == "fp32"
+
+
+def test_older_tensor_cores_have_fp16(monkeypatch: MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 0))
+    assert precision_for(True, "auto", torch.device("cuda")) == "fp16"
+    assert precision_for(False, "auto", torch.device("cuda")) == "fp32"

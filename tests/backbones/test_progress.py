@@ -65,6 +65,17 @@ def test_time_left_goes_by_this_sitting_only(clock: Clock) -> None:
     assert progress.remaining(95) == "00:05"
 
 
+def test_quiet_shows_nothing_anywhere(clock: Clock, monkeypatch: MonkeyPatch, capsys: CaptureFixture[str]) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    progress = Progress(total_steps=4, done_steps=0, quiet=True)
+    clock.now += 40.0
+    progress.update(2, 1.5, 0.05, Effort(8, 2.0, 0.5))
+    progress.line("epoch 1/2")
+    progress.close()
+    assert (terminal.getvalue(), capsys.readouterr().out) == ("", "")
+
+
 class Terminal(io.StringIO):
     """Text output that says it is a terminal."""
 

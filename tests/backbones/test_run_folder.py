@@ -17,7 +17,7 @@ def test_a_run_from_start_to_finish(tmp_path: Path) -> None:
     folder = RunFolder.open(tmp_path / "run", ASKED, resume=False)
     assert json.loads((folder.path / "run.json").read_text())["seed"] == 0
     assert not folder.finished
-    folder.log({"step": 1, "loss": 2.0})
+    folder.log({"kind": "step", "step": 1, "loss": 2.0})
     folder.finish({"metrics": {"top1": 50.0}})
     result = json.loads(folder.result.read_text())
     assert result["metrics"] == {"top1": 50.0}
@@ -64,11 +64,59 @@ def test_a_folder_of_other_things_is_refused(tmp_path: Path) -> None:
         RunFolder.open(tmp_path / "holiday.jpg", ASKED, resume=False)
 
 
+def logged(folder: RunFolder) -> list[tuple[str, int]]:
+    return [(record["kind"], record["step"]) for record in map(json.loads, folder.metrics.read_text().splitlines())]
+
+
+def records(folder: RunFolder) -> None:
+    for kind, step in (("step", 10), ("epoch", 10), ("step", 20), ("epoch", 20), ("step", 30)):
+        folder.log({"kind": kind, "step": step})
+
+
 def test_records_after_the_checkpoint_are_forgotten(tmp_path: Path) -> None:
     folder = RunFolder.open(tmp_path, ASKED, resume=False)
-    for step in (10, 20, 30):
-        folder.log({"step": step})
+    records(folder)
     with open(folder.metrics, "a") as stream:
         stream.write('{"step": 4')  # a line that a kill cut short
-    folder.forget_after(20)
-    assert [json.loads(line)["step"] for line in folder.metrics.read_text().splitlines()] == [10, 20]
+    folder.forget_after(20, 20)
+    assert logged(folder) == [("step", 10), ("epoch", 10), ("step", 20), ("epoch", 20)]
+
+
+@mark.parametrize(
+    ("step", "evaluated_step", "kept"),
+    [
+        (0, 0, []),
+        (10, 0, [("step", 10)]),
+        (10, 10, [("step", 10), ("epoch", 10)]),
+        # Killed after the evaluation was logged and before it was saved: it is about to be logged once more.
+        (20, 10, [("step", 10), ("epoch", 10), ("step", 20)]),
+        (29, 20, [("step", 10), ("epoch", 10), ("step", 20), ("epoch", 20)]),
+        (30, 20, [("step", 10), ("epoch", 10), ("step", 20), ("epoch", 20), ("step", 30)]),
+    ],
+)
+def test_evaluations_are_kept_as_far_as_they_are_saved(
+    tmp_path: Path, step: int, evaluated_step: int, kept: list[tuple[str, int]]
+) -> None:
+    folder = RunFolder.open(tmp_path, ASKED, resume=False)
+    records(folder)
+    folder.forget_after(step, evaluated_step)
+    assert logged(folder) == kept
+    folder.forget_after(step, evaluated_step)
+    assert logged(folder) == kept
+
+
+def test_nothing_logged_is_nothing_to_forget(tmp_path: Path) -> None:
+    folder = RunFolder.open(tmp_path, ASKED, resume=False)
+    folder.forget_after(0, 0)
+    assert not folder.metrics.exists()
+
+
+@mark.parametrize("origin", ["teacher", "init_from"])
+def test_weights_from_elsewhere_may_move_and_may_not_change(tmp_path: Path, origin: str) -> None:
+    asked = {**ASKED, origin: {"path": "/here/a.safetensors", "sha256": "1234"}}
+    RunFolder.open(tmp_path, asked, resume=False)
+    moved = {**ASKED, origin: {"path": "/there/b.safetensors", "sha256": "1234"}}
+    assert RunFolder.open(tmp_path, moved, resume=True).run[origin]["path"] == "/there/b.safetensors"
+    for other in ({**ASKED, origin: {"path": "/here/a.safetensors", "sha256": "5678"}}, ASKED):
+        with raises(UserError, match=rf"{origin}\.sha256: '1234' there"):
+            RunFolder.open(tmp_path, other, resume=True)

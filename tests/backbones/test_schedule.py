@@ -11,29 +11,35 @@ from pytest import approx, mark
 from backbones.recipes import RECIPES, find_recipe
 from backbones.schedule import peak_learning_rate, resolve_schedule
 
+STEP_DECAY = ("b-standard", "d-efficient", "efficient")
+WITHOUT_WARMUP = ("b-standard", "batch256-scaling", "batch1024-scaling")
+
+
+def full_run(name: str) -> int:
+    """Epochs, from Sections 2.1 and 5.4."""
+    return 200 if "mixup" in name else 120
+
 
 def reference(name: str, steps_per_epoch: int, batch_size: int, step: int) -> float:
-    """Learning rate of batch ``step`` (from 0) of a full run of 120 epochs, written from Sections 2, 3.1 and 5.1."""
-    if name == "b-standard":
-        return 0.1 / 10 ** (step // (30 * steps_per_epoch))
-    eta = 0.1 * batch_size / 256
-    warmup = 5 * steps_per_epoch
+    """Learning rate of batch ``step`` (from 0) of a full run, written from Sections 2, 3.1 and 5.1."""
+    eta = 0.1 if name == "b-standard" else 0.1 * batch_size / 256
+    warmup = 0 if name in WITHOUT_WARMUP else 5 * steps_per_epoch
     if step < warmup:
         return (step + 1) * eta / warmup
-    if name == "d-efficient":
+    if name in STEP_DECAY or name.startswith("batch"):
         return eta / 10 ** (step // (30 * steps_per_epoch))
-    t, total = step - warmup, 115 * steps_per_epoch
+    t, total = step - warmup, (full_run(name) - 5) * steps_per_epoch
     return 0.5 * (1 + math.cos(t * math.pi / total)) * eta
 
 
 @mark.parametrize("name", RECIPES)
 @mark.parametrize("steps_per_epoch", [1, 3, 10])
 def test_full_run_equals_the_paper(name: str, steps_per_epoch: int) -> None:
-    recipe = find_recipe(name)
+    recipe, epochs = find_recipe(name), full_run(name)
     peak, _ = peak_learning_rate(recipe, 1024, None)
-    schedule = resolve_schedule(recipe, 120, steps_per_epoch, peak)
-    assert schedule.total_steps == 120 * steps_per_epoch
-    for step in range(min(schedule.total_steps, 119 * steps_per_epoch)):
+    schedule = resolve_schedule(recipe, epochs, steps_per_epoch, peak)
+    assert schedule.total_steps == epochs * steps_per_epoch
+    for step in range(min(schedule.total_steps, (epochs - 1) * steps_per_epoch)):
         assert schedule.learning_rate(step) == approx(reference(name, steps_per_epoch, 1024, step), rel=1e-9)
 
 

@@ -1,0 +1,226 @@
+"""What ``check`` says about each layout, sound and spoilt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from backbones.errors import UserError
+from transfer.prepare.check import check_folder
+from transfer.prepare.report import Report, Split
+from transfer.prepare.sources import BENCHMARKS
+
+Spoil = Callable[[Path], object]
+
+
+@pytest.fixture
+def image_folder(tmp_path: Path, write_files: Any, jpeg: Any) -> Path:
+    names = [f"{split}/{name}/{number}.jpg" for split in ("train", "val") for name in "ab" for number in range(2)]
+    return write_files(tmp_path / "folder", {name: jpeg(seed) for seed, name in enumerate(names)})
+
+
+@pytest.fixture
+def devkit(tmp_path: Path, write_files: Any, voc_files: Any) -> Path:
+    write_files(tmp_path, voc_files("VOC2007", "trainval", ["1", "2"]))
+    return write_files(tmp_path, voc_files("VOC2007", "test", ["3"], "dog")) / "VOCdevkit"
+
+
+@pytest.fixture
+def ade20k(tmp_path: Path, write_files: Any, ade_files: Any) -> Path:
+    root = write_files(tmp_path, ade_files()) / "ADEChallengeData2016"
+    (root / "classes.txt").write_text("".join(f"class {number}\n" for number in range(1, 151)))
+    return root
+
+
+@pytest.fixture
+def own(tmp_path: Path, write_files: Any, jpeg: Any) -> Path:
+    root = write_files(tmp_path / "own", {f"images/{name}.jpg": jpeg(seed) for seed, name in enumerate("abc")})
+    (root / "annotations").mkdir()
+    labels = np.zeros((16, 24), dtype=np.uint8)
+    labels[:, 6:] = 1
+    labels[:, 18:] = 255
+    for name in "abc":
+        Image.fromarray(labels).save(root / "annotations" / f"{name}.png")
+    for name, text in (("train", "a\nb\n"), ("val", "c\n"), ("classes", "sky\nroad\n")):
+        (root / f"{name}.txt").write_text(text)
+    return root
+
+
+def test_image_folder(image_folder: Path) -> None:
+    report = check_folder(image_folder)
+    assert (report.layout, report.faults, report.remarks) == ("ImageFolder", [], [])
+    assert report.splits == [Split(name, 4, "images", {"a": 2, "b": 2}) for name in ("train", "val")]
+
+
+def test_devkit(devkit: Path) -> None:
+    report = check_folder(devkit)
+    assert (report.layout, report.faults) == ("VOCdevkit", [])
+    trainval, test = report.splits
+    assert (trainval.name, trainval.images, trainval.per_class["cat"], trainval.per_class["dog"]) == (
+        "VOC2007/trainval",
+        2,
+        2,
+        0,
+    )
+    assert (test.name, test.images, test.per_class["dog"]) == ("VOC2007/test", 1, 1)
+    assert "VOC2007/trainval has no objects of 19 classes: aeroplane, bicycle, " in report.remarks[0]
+    assert "VOC2007/trainval has 2 of the 5011 published images" in report.remarks
+
+
+def test_ade20k(ade20k: Path) -> None:
+    report = check_folder(ade20k)
+    assert (report.layout, report.faults) == ("ADEChallengeData2016", [])
+    assert [split.per_class["class 150"] for split in report.splits] == [2 * 14 * 12, 14 * 12]
+    assert not any("published" in remark for remark in report.remarks)  # own class names: another data set
+
+
+def test_own_index_png(own: Path) -> None:
+    report = check_folder(own)
+    assert (report.layout, report.faults, report.remarks) == ("index PNG", [], [])
+    assert report.splits[0].per_class == {"sky": 2 * 6 * 16, "road": 2 * 12 * 16}
+    assert report.splits[1].details == {"percent of pixels unlabelled": 25.0}
+
+
+def test_class_names_from_a_file(own: Path, tmp_path: Path) -> None:
+    (own / "classes.txt").unlink()
+    with pytest.raises(UserError, match=r"classes\.txt does not exist; .* --classes FILE"):
+        check_folder(own)
+    (tmp_path / "names.txt").write_text("one\ntwo\nthree\n")
+    report = check_folder(own, classes=tmp_path / "names.txt")
+    assert list(report.splits[0].per_class) == ["one", "two", "three"]
+    assert report.remarks[0] == "train has no pixels of 1 classes: three"
+
+
+def test_an_image_folder_has_its_own_classes(image_folder: Path) -> None:
+    with pytest.raises(UserError, match="--classes is of no use here"):
+        check_folder(image_folder, classes=image_folder / "names.txt")
+
+
+def _rewrite_label(path: Path, value: int) -> None:
+    labels = np.array(Image.open(path))
+    labels[0, 0] = value
+    Image.fromarray(labels).save(path)
+
+
+@pytest.mark.parametrize(
+    ("layout", "spoil", "message"),
+    [
+        ("image_folder", lambda root: (root / "train/a/0.jpg").write_bytes(b"x"), r"0\.jpg cannot be read as an image"),
+        ("image_folder", lambda root: (root / "val/b").rename(root / "val/c"), "class b is in train and not in val"),
+        ("devkit", lambda root: (root / "VOC2007/Annotations/2.xml").unlink(), "an image without annotation"),
+        ("devkit", lambda root: (root / "VOC2007/JPEGImages/3.jpg").unlink(), r"3\.jpg does not exist"),
+        ("devkit", lambda root: (root / "VOC2007/Annotations/3.xml").write_text("<annotation>"), "not readable XML"),
+        ("ade20k", lambda root: (root / "images/training/a.jpg").unlink(), "an annotation without image"),
+        ("ade20k", lambda root: (root / "annotations/training/a.png").unlink(), "an image without annotation"),
+        ("ade20k", lambda root: _rewrite_label(root / "annotations/validation/c.png", 151), "has label value 151"),
+        ("own", lambda root: _rewrite_label(root / "annotations/c.png", 2), "has label value 2"),
+        ("own", lambda root: (root / "train.txt").unlink(), r"train\.txt does not exist"),
+    ],
+)
+def test_faults_are_explained_and_the_other_split_is_counted(
+    layout: str, spoil: Spoil, message: str, request: pytest.FixtureRequest
+) -> None:
+    root = request.getfixturevalue(layout)
+    assert check_folder(root).faults == []
+    spoil(root)
+    report = check_folder(root)
+    assert len(report.faults) == 1
+    assert len(report.splits) == (1 if layout != "image_folder" else 0 if "class b" in message else 2)
+    with pytest.raises(UserError, match=message):
+        report.require_sound()
+
+
+def test_two_spoilt_splits_are_two_faults(ade20k: Path) -> None:
+    for split, name in (("training", "b"), ("validation", "c")):
+        (ade20k / "annotations" / split / f"{name}.png").unlink()
+    report = check_folder(ade20k)
+    assert [any(f"{name}.png" in fault for fault in report.faults) for name in "abc"] == [False, True, True]
+    assert len([line for line in report.lines() if line.startswith("fault: ")]) == 2
+    with pytest.raises(UserError, match=r"b\.png .*\(and 1 more, listed above\)"):
+        report.require_sound()
+
+
+@pytest.mark.parametrize(
+    ("inside", "message"),
+    [
+        ("", r"VOC2007 is one year of a VOCdevkit; check .*VOCdevkit$"),
+        ("JPEGImages", "has none of the layouts; expected ImageFolder"),
+    ],
+)
+def test_a_folder_inside_a_devkit(devkit: Path, inside: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        check_folder(devkit / "VOC2007" / inside)
+
+
+def test_a_folder_around_data_sets(devkit: Path, ade20k: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"holds ADEChallengeData2016 and VOCdevkit; check .*ADEChallengeData2016$"):
+        check_folder(tmp_path)
+
+
+def test_a_folder_that_does_not_exist(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="nowhere is not a folder"):
+        check_folder(tmp_path / "nowhere")
+
+
+def test_voc2012_has_no_annotated_test_split(tmp_path: Path, write_files: Any, voc_files: Any) -> None:
+    files = {
+        name: content
+        for name, content in voc_files("VOC2012", "test", ["9"]).items()
+        if not name.endswith(".xml")  # as published
+    }
+    root = write_files(tmp_path, {**files, **voc_files("VOC2012", "trainval", ["1"])}) / "VOCdevkit"
+    report = check_folder(root)
+    assert ([split.name for split in report.splits], report.faults) == (["VOC2012/trainval"], [])
+
+
+def test_train_and_val_lists_stand_in_for_trainval(tmp_path: Path, write_files: Any, voc_files: Any) -> None:
+    write_files(tmp_path, voc_files("VOC2007", "train", ["1"]))
+    root = write_files(tmp_path, voc_files("VOC2007", "val", ["2"])) / "VOCdevkit"
+    report = check_folder(root)
+    assert [split.name for split in report.splits] == ["VOC2007/train", "VOC2007/val"]
+    assert any("no year has a list of test images" in remark for remark in report.remarks)
+
+
+def test_published_numbers_are_demanded_of_a_benchmark(devkit: Path) -> None:
+    report = check_folder(devkit)
+    report.expect_images(BENCHMARKS["voc2007"].images, "fetch it again")
+    assert report.faults[0].endswith("VOC2007/trainval has 2 images, 5011 are published; fetch it again")
+    assert len(report.faults) == 2
+    absent = Report("root", "VOCdevkit")
+    absent.expect_images({"VOC2012/trainval": 5}, "fetch it again")
+    assert absent.faults == ["root: VOC2012/trainval is not there; fetch it again"]
+
+
+def test_the_table_has_a_row_per_class() -> None:
+    splits = [Split("train", 3, "images", {"cat": 1, "dog": 2}), Split("val", 10, "images", {"cat": 10, "dog": 0})]
+    assert Report("root", "ImageFolder", splits).lines() == [
+        "root: ImageFolder",
+        "class  train (images)  val (images)\ncat                 1            10\ndog                 2             0",
+        "train: 3 images, 2 classes",
+        "val: 10 images, 2 classes",
+    ]
+
+
+def test_many_classes_are_summed_up() -> None:
+    split = Split("train", 0, "images", {f"n{number}": number for number in range(1, 1001)})
+    assert "train: from 1 images (n1) to 1000 (n1000) per class" in Report("root", "ImageFolder", [split]).lines()[1]
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize(
+    ("data", "folder", "images"),
+    [
+        ("voc2007_subset", "VOCdevkit", {"VOC2007/trainval": 500, "VOC2007/test": 300}),
+        ("stanford_background", ".", {"train": 572, "val": 143}),
+        ("ade20k_samples", "ADEChallengeData2016", {"training": 3, "validation": 16}),
+    ],
+)
+def test_real_images_are_sound(data: str, folder: str, images: dict[str, int], request: pytest.FixtureRequest) -> None:
+    report = check_folder(request.getfixturevalue(data) / folder)
+    assert report.faults == []
+    assert {split.name: split.images for split in report.splits} == images

@@ -1,0 +1,1 @@
+"""Fetch, unpack and verify the data sets that the protocols name."""

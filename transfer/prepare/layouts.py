@@ -1,0 +1,68 @@
+"""Which of the four layouts does a folder have?"""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+
+from backbones.errors import UserError
+
+
+class Layout(Enum):
+    """The value is the layout's name for people."""
+
+    IMAGE_FOLDER = "ImageFolder"
+    DEVKIT = "VOCdevkit"
+    ADE20K = "ADEChallengeData2016"
+    INDEX_PNG = "index PNG"
+
+
+_EXPECTED = (
+    "expected ImageFolder (train/CLASS/IMAGE and val/CLASS/IMAGE), VOCdevkit (VOC2007/JPEGImages, Annotations, "
+    "ImageSets/Main), ADEChallengeData2016 (images/training, annotations/training, ...) or index PNG (images, "
+    "annotations, train.txt, val.txt, classes.txt)"
+)
+
+
+def recognise(root: Path) -> Layout:
+    """The layout of a folder, complete or not: one telling part is enough, what lacks is the checks' affair.
+
+    Raises:
+        UserError: It is none, or its parent or a folder inside it is meant.
+    """
+    if not root.is_dir():
+        raise UserError(f"{root} is not a folder; {_EXPECTED}")
+    layout = _layout_of(root)
+    if layout is not None:
+        return layout
+    if _is_year(root):
+        raise UserError(f"{root} is one year of a VOCdevkit; check {root.absolute().parent}")
+    inside = [folder for folder in sorted(root.iterdir()) if folder.is_dir() and _layout_of(folder)]
+    if inside:
+        raise UserError(f"{root} holds {' and '.join(folder.name for folder in inside)}; check {inside[0]}")
+    raise UserError(f"{root} has none of the layouts; {_EXPECTED}")
+
+
+def years(devkit: Path) -> list[str]:
+    """Names of the year folders of a VOCdevkit, sorted."""
+    return sorted(folder.name for folder in devkit.iterdir() if folder.is_dir() and _is_year(folder))
+
+
+def _layout_of(folder: Path) -> Layout | None:
+    if any(
+        (folder / kind / split).is_dir() for kind in ("images", "annotations") for split in ("training", "validation")
+    ):
+        return Layout.ADE20K
+    if (folder / "annotations").is_dir() and any(
+        (folder / name).exists() for name in ("images", "train.txt", "val.txt")
+    ):
+        return Layout.INDEX_PNG
+    if years(folder):
+        return Layout.DEVKIT
+    if any((folder / split).is_dir() for split in ("train", "val")):
+        return Layout.IMAGE_FOLDER
+    return None
+
+
+def _is_year(folder: Path) -> bool:
+    return any((folder / name).is_dir() for name in ("JPEGImages", "ImageSets/Main"))

@@ -1,0 +1,117 @@
+"""Unpack archives: nothing outside the folder, nothing but files and folders, all of it or nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from tqdm import tqdm
+
+from backbones.errors import UserError
+from transfer.prepare.disk import require_space, writing
+
+_BLOCK = 4096  # a file takes whole blocks
+
+
+def unpack(archives: Sequence[Path], folder: str, target: Path) -> None:
+    """Make ``target`` from what the archives hold below ``folder``, which all of them may share.
+
+    It is unpacked beside ``target`` and takes its name when complete; after any error it is gone again.
+
+    Raises:
+        UserError: An archive is damaged, has a member that is a link or leads outside, or lacks ``folder``; or the
+            disk is full.
+    """
+    needed = sum(_unpacked_size(archive) for archive in archives)
+    require_space(target.parent, needed, f"unpacking {', '.join(archive.name for archive in archives)}")
+    temporary = target.with_name(f".{target.name}.unpacking")
+    with writing(target, "the archives are kept"):
+        shutil.rmtree(temporary, ignore_errors=True)  # of a process that was killed
+        temporary.mkdir(parents=True)
+        try:
+            for archive in archives:
+                _unpack_one(archive, temporary)
+            if not (temporary / folder).is_dir():
+                raise UserError(f"{archives[0]} holds no folder {folder}; give the published archive")
+            os.rename(temporary / folder, target)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def readable(archive: Path) -> Iterator[None]:
+    """Turn what the archive libraries raise on damaged bytes into one message.
+
+    Raises:
+        UserError: In their place.
+    """
+    try:
+        yield
+    except tarfile.FilterError as error:
+        raise UserError(f"{archive} is refused: {error}; give the published archive") from None
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise UserError(f"{archive} is damaged ({error}); fetch it again") from None
+
+
+def safe_tar_members(tar: tarfile.TarFile, archive: Path) -> Iterator[tarfile.TarInfo]:
+    """The members one by one.
+
+    Raises:
+        UserError: One is neither a file nor a folder, or its name leads outside.
+    """
+    for member in tar:
+        _require_safe_name(member.name, archive)
+        if not (member.isfile() or member.isdir()):
+            raise UserError(f"{archive} is refused: {member.name} is a link or a device; give the published archive")
+        yield member
+
+
+def _unpack_one(archive: Path, folder: Path) -> None:
+    with (
+        readable(archive),
+        tqdm(
+            total=archive.stat().st_size, desc=f"unpacking {archive.name}", unit="B", unit_scale=True, disable=None
+        ) as bar,
+    ):
+        if zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as zipped:
+                for entry in _safe_zip_entries(zipped, archive):
+                    zipped.extract(entry, folder)
+                    bar.update(entry.compress_size)
+        else:
+            with tarfile.open(archive) as tar:
+                for member in safe_tar_members(tar, archive):
+                    tar.extract(member, folder, filter="data")
+                    bar.update(member.size)
+
+
+def _safe_zip_entries(zipped: zipfile.ZipFile, archive: Path) -> Iterator[zipfile.ZipInfo]:
+    for entry in zipped.infolist():
+        _require_safe_name(entry.filename, archive)
+        if stat.S_ISLNK(entry.external_attr >> 16):
+            raise UserError(f"{archive} is refused: {entry.filename} is a link; give the published archive")
+        yield entry
+
+
+def _require_safe_name(name: str, archive: Path) -> None:
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+        raise UserError(f"{archive} is refused: {name!r} leads outside the folder; give the published archive")
+
+
+def _unpacked_size(archive: Path) -> int:
+    with readable(archive):
+        if zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as zipped:
+                sizes = [entry.file_size for entry in zipped.infolist()]
+        else:
+            with tarfile.open(archive) as tar:
+                sizes = [member.size for member in tar]
+    return sum(-(-size // _BLOCK) * _BLOCK for size in sizes)

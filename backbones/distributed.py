@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
@@ -79,6 +80,8 @@ class World:
 
 
 ALONE = World()
+# While the leading process looks through a data set for the first time, the others wait; that can take an hour.
+PATIENCE = timedelta(hours=12)
 
 
 def join_world(device: str) -> World:
@@ -102,7 +105,7 @@ def join_world(device: str) -> World:
         torch.cuda.set_device(local_rank)
     if not dist.is_initialized():
         dist.init_process_group("nccl" if gpus else "gloo")
-    return World(rank, size, local_rank, dist.new_group(backend="gloo") if gpus else dist.group.WORLD)
+    return World(rank, size, local_rank, dist.new_group(backend="gloo", timeout=PATIENCE))
 
 
 def leave_world() -> None:

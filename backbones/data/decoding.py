@@ -10,6 +10,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from backbones.errors import UserError
 
+_START_OF_SCAN, _END_OF_JPEG = b"\xff\xda", b"\xff\xd9"
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -31,16 +32,54 @@ def decode_image(path: str | os.PathLike[str]) -> Image.Image:
             defined conversion (floating point). The message names it.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*EXIF")  # pixels are fine; ImageNet has such files
-            with Image.open(path) as image:
-                image.load()
-                return _to_rgb(_turn_upright(image))
+        return _decode(path, reduced=False)
     except MemoryError:
         raise
     except Exception as error:  # Pillow's decoders raise many types: OSError, ValueError, SyntaxError, struct.error
         name = os.fsdecode(path)
         raise UserError(f"{name} cannot be read as an image ({_reason(error)}); replace or remove it") from None
+
+
+def what_is_wrong(path: str | os.PathLike[str]) -> str | None:
+    """Why ``decode_image`` would refuse a file, or None if it would not.
+
+    The same code, but of a JPEG only the mean of each block of 8 x 8 pixels is computed: every byte is still read and
+    entropy-decoded, in about 70 % of the time.
+    """
+    try:
+        _decode(path, reduced=True)
+    except MemoryError:
+        raise
+    except Exception as error:
+        return _reason(error)
+    return None
+
+
+def lacks_its_end(path: str | os.PathLike[str]) -> bool:
+    """Whether a JPEG file ends in zeros before the image is complete.
+
+    Such files remain after a crash, or a download into space that was reserved. Zeros are valid scan data (a gray
+    area), so they decode without complaint.
+    """
+    with open(path, "rb") as stream:
+        stream.seek(-2, os.SEEK_END)
+        if stream.read() != b"\0\0":
+            return False
+        stream.seek(0)
+        content = stream.read()
+    return content.find(_END_OF_JPEG, content.rfind(_START_OF_SCAN)) < 0
+
+
+def _decode(path: str | os.PathLike[str], reduced: bool) -> Image.Image:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*EXIF")  # pixels are fine; ImageNet has such files
+        with Image.open(path) as image:
+            if reduced:
+                image.draft(image.mode, (1, 1))  # formats other than JPEG ignore it
+            image.load()
+            if image.format in ("JPEG", "MPO") and lacks_its_end(path):
+                raise ValueError("truncated: zeros where the rest of the image should be")
+            return _to_rgb(_turn_upright(image))
 
 
 def _reason(error: Exception) -> str:

@@ -1,32 +1,47 @@
-"""The ImageFolder layout, ``ROOT/{train,val}/CLASS/IMAGE``, read once per start.
+"""The ImageFolder layout, ``ROOT/{train,val}/CLASS/IMAGE``: listed at each start, each image decoded once in its life.
 
 Class indices follow the sorted names of the class folders of ``train``; ``val`` must have the same ones.
+
+Listing asks the file system for every file (a few seconds for ImageNet), so nothing stale can be believed. Decoding all
+images takes minutes to an hour; which ones were good is remembered by path, size and time of change.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+from backbones.data.decoding import what_is_wrong
+from backbones.data.known_images import KnownImages
+from backbones.data.verified import check_each
 from backbones.errors import UserError
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+_SUFFIXES = tuple(map(os.fsencode, IMAGE_SUFFIXES))
+_LISTING_THREADS = 16  # for network file systems, which answer slowly and many at once
+_NAMED_IMAGES = 5
 
 
 @dataclass(frozen=True)
 class ImageSplit:
     """Images of ``train`` or ``val``: ``files`` are paths below ``root`` as bytes (n,), ``labels`` class indices (n,).
 
-    Two arrays and not a list of strings: worker processes share them without copying.
+    ``sizes`` are bytes (n,), ``changed`` the times of the last change (ctime) in ns (n,). Arrays and not lists of
+    strings: worker processes share them without copying.
     """
 
     root: Path
     files: np.ndarray
     labels: np.ndarray
+    sizes: np.ndarray
+    changed: np.ndarray
 
     def __len__(self) -> int:
         return len(self.files)
@@ -65,6 +80,64 @@ def open_image_folder(root: str | os.PathLike[str]) -> ImageFolder:
     return ImageFolder(root, tuple(classes), train, val, digest.hexdigest()[:16])
 
 
+def verify_images(folder: ImageFolder, workers: int | None = None) -> None:
+    """Decode every image that was not found good before; ``workers`` defaults to the CPUs this process may use.
+
+    Good images are remembered in the cache folder, also when others are bad: after a repair only the repaired ones are
+    decoded. A file replaced under its old name is noticed by its size or its ctime, which, unlike the mtime, copying
+    does not preserve. (New permissions or hard links change it too, and have the file decoded once more.)
+
+    Raises:
+        UserError: Images cannot be decoded. The message names the first ones, and a file with all names if they are
+            many.
+    """
+    splits = (folder.train, folder.val)
+    known = [KnownImages.of(split.root) for split in splits]
+    good = [
+        images.contain(split.files, split.sizes, split.changed) for images, split in zip(known, splits, strict=True)
+    ]
+    pending = _Paths(splits, tuple(np.flatnonzero(~each) for each in good))
+    if not len(pending):
+        return
+    faults = check_each(what_is_wrong, pending, f"decoding {folder.root}", workers)
+    passed = iter(fault is None for fault in faults)
+    for images, split, each, places in zip(known, splits, good, pending.places, strict=True):
+        each[places] = np.fromiter(passed, dtype=bool, count=len(places))
+        images.remember(split.files[each], split.sizes[each], split.changed[each])
+    bad = {path: fault for path, fault in zip(pending, faults, strict=True) if fault is not None}
+    if bad:
+        raise UserError(_describe(bad, known[0].write_list(bad) if len(bad) > _NAMED_IMAGES else None))
+
+
+@dataclass(frozen=True)
+class _Paths:
+    """Paths of some images of several splits; made one at a time, because a million of them is a lot of memory."""
+
+    splits: tuple[ImageSplit, ...]
+    places: tuple[np.ndarray, ...]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.places))
+
+    def __iter__(self) -> Iterator[str]:
+        for split, places in zip(self.splits, self.places, strict=True):
+            yield from map(split.path, places)
+
+    def __contains__(self, path: object) -> bool:
+        return path in iter(self)
+
+
+def _describe(bad: dict[str, str], names: Path | None) -> str:
+    (first, reason), *others = bad.items()
+    message = f"{first} cannot be read as an image ({reason})"
+    if not others:
+        return f"{message}; replace or remove it"
+    listed = ", ".join(path for path, _ in others[: _NAMED_IMAGES - 1])
+    rest = f" and {len(bad) - _NAMED_IMAGES} more" if len(bad) > _NAMED_IMAGES else ""
+    rest += f" (all are listed in {names})" if names else ""
+    return f"{message}; nor can {len(others)} other{'s' * (len(others) > 1)}: {listed}{rest}. Replace or remove them"
+
+
 def _class_names(split: Path) -> list[str]:
     if not split.is_dir():
         raise UserError(f"{split} is not there; --data wants a folder with train/CLASS/IMAGE and val/CLASS/IMAGE")
@@ -75,7 +148,7 @@ def _class_names(split: Path) -> list[str]:
                 continue
             if entry.is_dir():
                 names.append(entry.name)
-            elif _is_image_name(entry.name):
+            elif entry.name.lower().endswith(IMAGE_SUFFIXES):
                 raise UserError(f"{entry.path} lies outside every class folder; move it to {split / 'CLASS'}")
     if len(names) < 2:
         raise UserError(f"{split} has {len(names)} class folders; a classifier needs two or more")
@@ -88,37 +161,56 @@ def _check_same_classes(root: Path, train: list[str], val: list[str]) -> None:
         raise UserError(f"{root}: class {name} is in {there} and not in {missing}; both need the same class folders")
 
 
+class _Class(NamedTuple):
+    """Images of one class folder, sorted by name; the first three as in ``ImageSplit``."""
+
+    files: np.ndarray
+    sizes: np.ndarray
+    changed: np.ndarray
+    fingerprinted: bytes
+
+
 def _scan_split(split: Path, classes: list[str], digest: hashlib._Hash) -> ImageSplit:
-    files: list[bytes] = []
-    labels: list[int] = []
-    for label, name in enumerate(classes):
-        images = _scan_class(split / name)
-        for file, size in images:
-            digest.update(b"%s/%s/%s %d\n" % (split.name.encode(), os.fsencode(name), file, size))
-            files.append(os.fsencode(name) + b"/" + file)
-        labels.extend([label] * len(images))
-    return ImageSplit(split, np.array(files), np.array(labels, dtype=np.int64))
+    scanned = []
+    with ThreadPoolExecutor(_LISTING_THREADS) as pool:
+        for images in pool.map(_scan_class, [split / name for name in classes]):
+            digest.update(images.fingerprinted)
+            scanned.append(images._replace(fingerprinted=b""))
+    labels = np.repeat(np.arange(len(classes)), [len(images.files) for images in scanned])
+    files, sizes, changed, _ = zip(*scanned, strict=True)
+    return ImageSplit(split, np.concatenate(files), labels, np.concatenate(sizes), np.concatenate(changed))
 
 
-def _scan_class(folder: Path) -> list[tuple[bytes, int]]:
-    images = []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir():
-                raise UserError(f"{entry.path} is a folder; images must lie directly in their class folder {folder}")
-            if not _is_image_name(entry.name):
-                raise UserError(f"{entry.path} is not an image by its name; move it out of {folder}")
-            try:
-                size = entry.stat().st_size
-            except FileNotFoundError:
-                raise UserError(f"{entry.path} is a link to nothing; restore its target or remove it") from None
-            images.append((os.fsencode(entry.name), size))
-    if not images:
+def _scan_class(folder: Path) -> _Class:
+    entries = sorted(_list_images(folder))
+    if not entries:
         raise UserError(f"{folder} holds no image; add some, or remove the class from train and val")
-    return sorted(images)
+    prefix = os.fsencode(folder.name) + b"/"
+    names, sizes, changed = zip(*entries, strict=True)
+    files = [prefix + name for name in names]
+    split = os.fsencode(folder.parent.name)
+    fingerprinted = b"".join([b"%s/%s %d\n" % (split, *each) for each in zip(files, sizes, strict=True)])
+    return _Class(np.array(files), np.array(sizes), np.array(changed), fingerprinted)
 
 
-def _is_image_name(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
+def _list_images(folder: Path) -> Iterator[tuple[bytes, int, int]]:
+    """Name, size and time of change of each image of one class."""
+    try:
+        with os.scandir(os.fsencode(folder)) as entries:
+            for entry in entries:
+                if entry.name.startswith(b"."):
+                    continue
+                if entry.is_dir():
+                    path = os.fsdecode(entry.path)
+                    raise UserError(f"{path} is a folder; images must lie directly in their class folder {folder}")
+                if not entry.name.lower().endswith(_SUFFIXES):
+                    path = os.fsdecode(entry.path)
+                    raise UserError(f"{path} is not an image by its name; move it out of {folder}")
+                status = entry.stat()
+                yield entry.name, status.st_size, status.st_ctime_ns
+    except FileNotFoundError as error:
+        path = os.fsdecode(error.filename)
+        raise UserError(f"{path} is a link to nothing; restore its target or remove it") from None
+    except OSError as error:
+        path = os.fsdecode(error.filename)
+        raise UserError(f"{path} cannot be listed ({error.strerror}); check its permissions") from None

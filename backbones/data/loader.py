@@ -1,28 +1,33 @@
 """Batches of 8-bit images from worker processes.
 
 Workers read, decode, crop and flip; the rest happens on the device. Training batches run through all epochs without a
-pause between them, and can start at any batch.
+pause between them, and can start at any batch. Large batches come from the workers in pieces: all workers contribute to
+the first batch, and the shared memory that batches in waiting take has a bound that does not depend on their size.
 """
 
 from __future__ import annotations
 
 import signal
+import threading
+from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import closing
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from backbones.data.augmentation import training_view, validation_view
 from backbones.data.decoding import decode_image
 from backbones.data.image_folder import ImageSplit
 from backbones.data.randomness import Purpose, keyed_generator
+from backbones.data.requests import Request, TrainingRequests, ValidationRequests, count_steps
+from backbones.data.shared_memory import REMEDY, describe_room, plan_prefetch
 from backbones.errors import UserError
 
-PREFETCHED_BATCHES = 4  # per worker
+__all__ = ["Batch", "ImageBatches", "TrainingRequests", "ValidationRequests", "count_steps", "load_batches"]
 
 
 class Batch(NamedTuple):
@@ -30,66 +35,6 @@ class Batch(NamedTuple):
 
     images: Tensor
     labels: Tensor
-
-
-class Request(NamedTuple):
-    """Images by index, as training shows them in ``epoch``, or (``epoch`` None) as validation does."""
-
-    epoch: int | None
-    indices: np.ndarray
-
-
-@dataclass(frozen=True)
-class TrainingRequests:
-    """Requests of a run from batch ``first_step`` on: every epoch in its own order, without an incomplete batch.
-
-    Of ``shards`` processes, each asks for its own equal share of every batch: ``shard`` 0 for the first images in it.
-    """
-
-    images: int
-    batch_size: int
-    seed: int
-    first_step: int
-    total_steps: int
-    shard: int = 0
-    shards: int = 1
-
-    def __iter__(self) -> Iterator[Request]:
-        share = self.batch_size // self.shards
-        steps_per_epoch = count_steps(self.images, self.batch_size)
-        order_of, order = -1, np.empty(0, dtype=np.int64)
-        for step in range(self.first_step, self.total_steps):
-            epoch, batch = divmod(step, steps_per_epoch)
-            if order_of != epoch:
-                order_of, order = epoch, keyed_generator(Purpose.ORDER, self.seed, epoch).permutation(self.images)
-            first = batch * self.batch_size + self.shard * share
-            yield Request(epoch, order[first : first + share])
-
-
-@dataclass(frozen=True)
-class ValidationRequests:
-    """Requests for every image once, over all shards, in order; the last batch may be smaller."""
-
-    images: int
-    batch_size: int
-    shard: int = 0
-    shards: int = 1
-
-    def __iter__(self) -> Iterator[Request]:
-        mine = np.arange(self.shard, self.images, self.shards)
-        for first in range(0, len(mine), self.batch_size):
-            yield Request(None, mine[first : first + self.batch_size])
-
-
-def count_steps(images: int, batch_size: int) -> int:
-    """Batches per epoch.
-
-    Raises:
-        UserError: The training set is smaller than one batch.
-    """
-    if batch_size > images:
-        raise UserError(f"--batch-size {batch_size}: the training set has only {images} images; use a smaller batch")
-    return images // batch_size
 
 
 class ImageBatches(Dataset):
@@ -111,7 +56,8 @@ class ImageBatches(Dataset):
                 images[place] = self._view(request.epoch, int(index))
         except UserError as error:
             return error
-        return Batch(torch.from_numpy(images), torch.from_numpy(self.split.labels[request.indices]))
+        batch = Batch(torch.from_numpy(images), torch.from_numpy(self.split.labels[request.indices]))
+        return batch if get_worker_info() is None else _share(batch)
 
     def _view(self, epoch: int | None, index: int) -> np.ndarray:
         image = decode_image(self.split.path(index))
@@ -123,26 +69,95 @@ class ImageBatches(Dataset):
 def load_batches(
     dataset: ImageBatches, requests: Iterable[Request], workers: int, device: torch.device
 ) -> Iterator[Batch]:
-    """Batches for the requests, in order, on ``device``.
+    """Batches for the requests, in order, on ``device``. Who does not take them all must close the iterator.
 
     Raises:
-        UserError: An image cannot be read.
+        UserError: An image cannot be read, a worker died, or there is no shared memory for the workers.
     """
+    prefetch = plan_prefetch(3 * dataset.size**2, workers)
+    pieces = _Pieces(requests, prefetch.images)
     loader = DataLoader(
         dataset,
         batch_size=None,
-        sampler=requests,
+        sampler=pieces,
         num_workers=workers,
         collate_fn=_as_it_is,
         pin_memory=device.type == "cuda",
-        prefetch_factor=PREFETCHED_BATCHES if workers else None,
+        prefetch_factor=prefetch.pieces,
         worker_init_fn=_leave_signals_to_the_main_process,
         generator=torch.Generator(),  # its own, so that a loader does not advance torch's global one
     )
-    for batch in loader:
-        if isinstance(batch, UserError):
-            raise batch
-        yield Batch(batch.images.to(device, non_blocking=True), batch.labels.to(device, non_blocking=True))
+    with closing(_until_a_worker_dies(loader)) as arriving:
+        for piece in arriving:
+            yield _complete(piece, arriving, pieces.sizes.popleft(), device)
+
+
+class _Pieces:
+    """Requests cut into pieces of at most ``images`` images.
+
+    ``sizes`` holds how many images each request had that is under way: its pieces arrive one after the other.
+    """
+
+    def __init__(self, requests: Iterable[Request], images: int) -> None:
+        self.sizes: deque[int] = deque()
+        self._requests = requests
+        self._images = images
+
+    def __iter__(self) -> Iterator[Request]:
+        for epoch, indices in self._requests:
+            self.sizes.append(len(indices))
+            for first in range(0, len(indices), self._images):
+                yield Request(epoch, indices[first : first + self._images])
+
+
+def _complete(first: Batch, following: Iterator[Batch], size: int, device: torch.device) -> Batch:
+    """A batch of ``size`` images on the device, from its first piece and as many of the following as it takes."""
+    if len(first.labels) == size:
+        return Batch(first.images.to(device, non_blocking=True), first.labels.to(device, non_blocking=True))
+    # Each piece is copied when it arrives: all pieces of a batch may not fit into the shared memory together.
+    images = torch.empty((size, *first.images.shape[1:]), dtype=torch.uint8, device=device)
+    labels = torch.empty(size, dtype=torch.int64, device=device)
+    filled, piece = 0, first
+    while True:
+        here = slice(filled, filled + len(piece.labels))
+        images[here].copy_(piece.images, non_blocking=True)
+        labels[here].copy_(piece.labels, non_blocking=True)
+        filled = here.stop
+        if filled == size:
+            return Batch(images, labels)
+        piece = next(following)
+
+
+def _until_a_worker_dies(loader: DataLoader[Batch | UserError]) -> Iterator[Batch]:
+    """What the workers send, with every failure that a user can mend as ``UserError``."""
+    handler = signal.getsignal(signal.SIGCHLD)
+    arriving = iter(loader)
+    if threading.current_thread() is threading.main_thread():
+        # PyTorch's handler would raise wherever the main process happens to be, for example while it saves. Without it
+        # a dead worker is noticed here, when its batch is missing.
+        signal.signal(signal.SIGCHLD, handler)
+    try:
+        for piece in arriving:
+            if isinstance(piece, UserError):
+                raise piece
+            yield piece
+    except RuntimeError as error:
+        if not str(error).startswith(("DataLoader worker", "Pin memory thread exited")):
+            raise
+        cause = f"most likely because memory ran out: {describe_room()}"
+        raise UserError(f"a loader worker died, {cause}; {REMEDY}") from None
+    finally:
+        # Workers end with their iterator, and the traceback of an error would keep it: until the garbage collector
+        # comes, or for ever, since at exit Python waits for workers and they ignore its SIGTERM.
+        del arriving
+
+
+def _share(batch: Batch) -> Batch | UserError:
+    """Move a batch to shared memory here, where running out of it can be told; later only PyTorch would notice."""
+    try:
+        return Batch(batch.images.share_memory_(), batch.labels.share_memory_())
+    except RuntimeError:
+        return UserError(f"a loader worker cannot hand over its images: {describe_room()}; {REMEDY}")
 
 
 def _as_it_is(batch: Batch | UserError) -> Batch | UserError:

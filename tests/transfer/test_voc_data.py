@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from backbones.data.verified import check_each
 from backbones.errors import UserError
 from transfer.data import voc
 from transfer.data.voc import VOC_CLASSES, VocSummary, check_voc, read_classes
@@ -260,18 +259,6 @@ def test_fingerprint_is_the_same_for_a_copy_and_differs_by_content(tmp_path: Pat
         prints.append(devkit.check().fingerprint)
     assert prints[0] == prints[1]
     assert prints[0] != prints[2]
-
-
-def square(number: int) -> int:
-    if number == 700:
-        raise UserError("number 700 is bad")
-    return number * number
-
-
-def test_processes_keep_order_and_pass_errors_on() -> None:
-    assert check_each(square, range(600), "squares", workers=2) == [number**2 for number in range(600)]
-    with pytest.raises(UserError, match="number 700 is bad"):
-        check_each(square, range(900), "squares", workers=2)
 
 
 def test_read_classes(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from backbones.data.decoding import lacks_its_end
 from backbones.errors import UserError
 
 _CONTAINERS = (
@@ -30,7 +31,6 @@ _CONTAINERS = (
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK")
 _ORIENTATION_TAG = 0x0112
 _END_OF_JPEG = b"\xff\xd9"
-_START_OF_SCAN = b"\xff\xda"
 _END_OF_PNG = b"\x00\x00\x00\x00IEND\xaeB\x60\x82"
 
 
@@ -105,12 +105,7 @@ def _ends_properly(path: Path, image_format: str) -> bool:
 
 
 def _refuse_zero_filled(path: Path, image_format: str) -> None:
-    """Zeros are valid JPEG scan data (a gray area), so the tail of a half-written file decodes without complaint."""
-    if image_format not in ("JPEG", "MPO"):
-        return
-    content = path.read_bytes()
-    scan = content.rfind(_START_OF_SCAN)
-    if content.endswith(b"\0\0") and content.find(_END_OF_JPEG, scan) < 0:
+    if image_format in ("JPEG", "MPO") and lacks_its_end(path):
         raise UserError(
             f"{path} is truncated: it ends in zeros before the end of the image; restore it, or remove it from the data"
         )

@@ -16,9 +16,9 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from backbones.data.verified import FileStamp, check_each, content_fingerprint, remembered, stamp
 from backbones.errors import UserError
 from transfer.data.images import verify_image
-from transfer.data.verified import FileStamp, check_each, content_fingerprint, remembered, stamp
 
 _VALUES = 256
 _MMSEG_IGNORE = 255  # what mmseg turns label 0 into, and what it pads with
@@ -96,7 +96,7 @@ def check_index_png(
         "files": [image_dir, label_dir, split_file, image_suffix, label_suffix],
     }
     compute = functools.partial(_check_pairs, pairs, stamps, tuple(classes), coding)
-    return remembered(IndexPngSummary, root, stamps, arguments, compute)
+    return remembered(IndexPngSummary, root, stamps, arguments, Path(__file__).parent, compute)
 
 
 def _find_pairs(

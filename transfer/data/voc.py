@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from backbones.data.verified import FileStamp, check_each, content_fingerprint, remembered, stamp
 from backbones.errors import UserError
 from transfer.data.images import verify_image
-from transfer.data.verified import FileStamp, check_each, content_fingerprint, remembered, stamp
 
 VOC_CLASSES = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
@@ -105,7 +105,7 @@ def check_voc(devkit: Path, years_and_splits: Sequence[tuple[str, str]], classes
         "classes": list(classes),
     }
     compute = functools.partial(_check_samples, samples, stamps, tuple(classes), devkit)
-    return remembered(VocSummary, devkit, stamps, arguments, compute)
+    return remembered(VocSummary, devkit, stamps, arguments, Path(__file__).parent, compute)
 
 
 def _find_samples(devkit: Path, year: str, split: str) -> tuple[list[_Sample], list[FileStamp]]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from pytest import approx, mark, raises
 
-from backbones.data.decoding import decode_image
+from backbones.data.decoding import decode_image, what_is_wrong
 from backbones.errors import UserError
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
@@ -111,3 +114,82 @@ def test_what_is_not_an_image_is_refused_by_name(tmp_path: Path, kind: str) -> N
         decode_image(path)
     assert str(caught.value).count(str(path)) == 1
     assert "\n" not in str(caught.value)
+    assert f"({what_is_wrong(path)})" in str(caught.value)
+
+
+def encode(mode: str, image_format: str, **options: object) -> bytes:
+    """A small picture with detail everywhere, as a file."""
+    pixels = np.random.default_rng(0).normal(0, 20, (37, 53, 3)) + np.linspace(0, 255, 53)[None, :, None]
+    stream = io.BytesIO()
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).convert(mode).save(stream, image_format, **options)
+    return stream.getvalue()
+
+
+def turned(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
+FILES = {
+    "jpeg": encode("RGB", "JPEG"),
+    "progressive": encode("RGB", "JPEG", progressive=True),
+    "restarts": encode("RGB", "JPEG", restart_marker_blocks=2),
+    "gray jpeg": encode("L", "JPEG"),
+    "cmyk": encode("CMYK", "JPEG"),
+    "turned": encode("RGB", "JPEG", exif=turned(6)),
+    "png": encode("RGB", "PNG"),
+    "palette": encode("P", "PNG"),
+    "16 bits": encode("I;16", "PNG"),
+    "gif": encode("P", "GIF"),
+    "webp": encode("RGB", "WEBP"),
+    "tiff": encode("RGB", "TIFF"),
+    "float": encode("F", "TIFF"),
+    "32 bits": encode("I", "TIFF"),
+    "lab": encode("LAB", "TIFF"),
+}
+REFUSED = {"float"}
+JPEGS = ("jpeg", "progressive", "restarts", "gray jpeg", "cmyk", "turned")
+
+
+def accepts(path: Path, content: bytes) -> bool:
+    """Whether the file can be read; the quick check must say the same as the decoder."""
+    path.write_bytes(content)
+    reason = what_is_wrong(path)
+    if reason is None:
+        decode_image(path)
+        return True
+    with raises(UserError) as caught:
+        decode_image(path)
+    assert f"({reason})" in str(caught.value)
+    return False
+
+
+@mark.parametrize("kind", FILES)
+def test_the_check_says_what_the_decoder_says(tmp_path: Path, kind: str) -> None:
+    assert accepts(tmp_path / "file", FILES[kind]) == (kind not in REFUSED)
+
+
+@given(st.sampled_from(sorted(FILES)), st.floats(0, 1), st.sampled_from(["cut", "zeros", "noise"]), st.integers(0, 255))
+@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_check_says_what_the_decoder_says_of_damaged_files(
+    tmp_path: Path, kind: str, where: float, damage: str, byte: int
+) -> None:
+    content = FILES[kind]
+    place = int(where * (len(content) - 1))
+    tail = {"cut": b"", "zeros": bytes(len(content) - place), "noise": bytes([byte]) + content[place + 1 :]}[damage]
+    accepts(tmp_path / "file", content[:place] + tail)
+
+
+@mark.parametrize("kind", JPEGS)
+@mark.parametrize("filling", ["nothing", "zeros"])
+@mark.parametrize("kept", [0.96, 0.99, 0.5])
+def test_a_jpeg_that_lacks_its_end_is_found(tmp_path: Path, kind: str, filling: str, kept: float) -> None:
+    content = FILES[kind]
+    place = min(int(kept * len(content)), len(content) - 4)
+    assert not accepts(tmp_path / "file", content[:place] + bytes(len(content) - place) * (filling == "zeros"))
+
+
+def test_bytes_after_the_end_of_a_jpeg_do_no_harm(tmp_path: Path) -> None:
+    assert accepts(tmp_path / "file", FILES["jpeg"] + bytes(100))
+    assert accepts(tmp_path / "file", FILES["jpeg"] + b"camera notes")

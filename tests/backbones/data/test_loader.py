@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from pytest import fixture, mark, raises
+from PIL import Image
+from pytest import MonkeyPatch, fixture, mark, raises
 
+from backbones.data import loader
 from backbones.data.image_folder import ImageFolder, open_image_folder
 from backbones.data.loader import (
     Batch,
     ImageBatches,
     TrainingRequests,
     ValidationRequests,
-    count_steps,
     load_batches,
 )
+from backbones.data.shared_memory import Prefetch
 from backbones.errors import UserError
 
 CPU = torch.device("cpu")
@@ -62,22 +65,6 @@ def test_shapes_types_and_labels(folder: ImageFolder) -> None:
         assert torch.equal(batch.images.float().mean(dim=(1, 2)).argmax(dim=1), batch.labels)
 
 
-@given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 5), st.integers(1, 4))
-@settings(deadline=None)
-def test_an_epoch_visits_each_image_at_most_once(images: int, batch_size: int, seed: int, epochs: int) -> None:
-    if batch_size > images:
-        with raises(UserError, match=f"--batch-size {batch_size}.*only {images} images"):
-            count_steps(images, batch_size)
-        return
-    steps = count_steps(images, batch_size)
-    requests = list(TrainingRequests(images, batch_size, seed, 0, epochs * steps))
-    assert [request.epoch for request in requests] == [epoch for epoch in range(epochs) for _ in range(steps)]
-    for epoch in range(epochs):
-        seen = np.concatenate([request.indices for request in requests if request.epoch == epoch])
-        assert len(set(seen.tolist())) == len(seen) == steps * batch_size > images - batch_size
-        assert set(seen.tolist()) <= set(range(images))
-
-
 def test_epochs_have_different_orders_and_different_crops(folder: ImageFolder) -> None:
     first, second = (next(iter(TrainingRequests(100, 100, 0, epoch, epoch + 1))).indices for epoch in (0, 1))
     assert not np.array_equal(first, second)
@@ -89,10 +76,48 @@ def test_epochs_have_different_orders_and_different_crops(folder: ImageFolder) -
 FIRST_IMAGE = next(iter(ValidationRequests(1, 1)))
 
 
-@given(st.integers(1, 60), st.integers(1, 60))
-def test_validation_visits_each_image_exactly_once(images: int, batch_size: int) -> None:
-    indices = [index for request in ValidationRequests(images, batch_size) for index in request.indices]
-    assert indices == list(range(images))
+@mark.parametrize(("workers", "images_per_piece"), [(1, 1), (2, 2), (2, 3)])
+def test_batches_do_not_depend_on_the_pieces(
+    folder: ImageFolder, monkeypatch: MonkeyPatch, workers: int, images_per_piece: int
+) -> None:
+    whole = training_batches(folder)
+    monkeypatch.setattr(loader, "plan_prefetch", lambda image_bytes, workers: Prefetch(images_per_piece, 2))
+    assert same(whole, training_batches(folder, workers=workers))
+    dataset = ImageBatches(folder.val, 32, 0)
+    batches = load_batches(dataset, ValidationRequests(len(folder.val), 4), workers, CPU)
+    assert [len(batch.labels) for batch in batches] == [4, 4, 1]
+
+
+def test_a_dead_worker_is_one_clear_error(folder: ImageFolder, monkeypatch: MonkeyPatch) -> None:
+    main = os.getpid()
+
+    def die(path: str) -> Image.Image:
+        assert os.getpid() != main
+        os.kill(os.getpid(), signal.SIGBUS)  # what a full /dev/shm ends in
+        raise AssertionError
+
+    monkeypatch.setattr(loader, "decode_image", die)
+    handler = signal.getsignal(signal.SIGCHLD)
+    with raises(UserError, match=r"a loader worker died.*/dev/shm has \d+ of \d+ MiB free; use fewer --workers"):
+        training_batches(folder, workers=1)
+    assert signal.getsignal(signal.SIGCHLD) == handler
+
+
+def test_full_shared_memory_is_one_clear_error(folder: ImageFolder, monkeypatch: MonkeyPatch) -> None:
+    def full(tensor: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("unable to allocate shared memory(shm) for file </torch_1>: No space left on device (28)")
+
+    monkeypatch.setattr(torch.Tensor, "share_memory_", full)
+    with raises(UserError, match=r"cannot hand over its images.*use fewer --workers"):
+        training_batches(folder, workers=1)
+
+
+def test_workers_end_at_once_when_an_image_is_unreadable(folder: ImageFolder) -> None:
+    Path(folder.train.path(7)).write_bytes(b"")
+    with raises(UserError) as caught:
+        training_batches(folder, workers=2)
+    assert caught.tb is not None  # it keeps the frames, and must not keep the workers
+    assert not multiprocessing.active_children()
 
 
 @mark.parametrize("workers", [0, 2])

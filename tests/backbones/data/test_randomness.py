@@ -31,6 +31,6 @@ def test_numbers_of_a_purpose_never_change() -> None:
 
 
 def test_step_seeds_differ_and_fit_torch() -> None:
-    seeds = {step_seed(seed, step) for seed in range(3) for step in range(100)}
+    seeds = {step_seed(seed, step, part) for seed in range(3) for step in range(25) for part in range(4)}
     assert len(seeds) == 300
     assert all(0 <= seed < 2**63 for seed in seeds)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import os
 import signal
 import stat
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+import PIL
 from tqdm import tqdm
 
 from backbones.errors import UserError
@@ -25,6 +28,8 @@ Result = TypeVar("Result")
 Summary = TypeVar("Summary")
 
 _TOO_FEW_FOR_PROCESSES = 256  # below this, starting processes costs more than it saves
+_CHUNK = 16
+_CHUNKS_UNDER_WAY = 4  # per process; a million images must not become a million pending tasks
 _SECONDS_BEFORE_BAR = 2.0
 
 
@@ -54,16 +59,21 @@ def content_fingerprint(stamps: Sequence[FileStamp]) -> str:
 
 
 def check_each(
-    check: Callable[[Item], Result], items: Sequence[Item], description: str, workers: int | None = None
+    check: Callable[[Item], Result], items: Collection[Item], description: str, workers: int | None = None
 ) -> list[Result]:
     """Return ``check(item)`` for each item, in order; the first exception in that order ends the work.
 
     Large sets are spread over processes, so ``check`` and the items must pickle. ``workers`` defaults to the CPUs this
     process may use. The progress bar appears after two seconds, on a terminal only.
+
+    Raises:
+        UserError: A process died.
     """
     workers = workers or _usable_cpus()
-    bar = functools.partial(
-        tqdm,
+    alone = workers == 1 or len(items) < _TOO_FEW_FOR_PROCESSES
+    results = map(check, items) if alone else _in_processes(check, items, workers)
+    bar = tqdm(
+        results,
         total=len(items),
         desc=description,
         unit="file",
@@ -71,13 +81,32 @@ def check_each(
         disable=None,
         leave=False,
     )
-    if workers == 1 or len(items) < _TOO_FEW_FOR_PROCESSES:
-        return list(bar(map(check, items)))
-    pool = ProcessPoolExecutor(workers, initializer=_leave_interrupts_to_the_parent)
     try:
-        return list(bar(pool.map(check, items, chunksize=16)))
+        return list(bar)
+    except BrokenProcessPool:
+        raise UserError(
+            f"{description}: a process died, most likely because memory ran out; free some, or allow fewer CPUs "
+            "('taskset -c 0,1 python ...')"
+        ) from None
+
+
+def _in_processes(check: Callable[[Item], Result], items: Collection[Item], workers: int) -> Iterator[Result]:
+    pool = ProcessPoolExecutor(workers, initializer=_leave_interrupts_to_the_parent)
+    under_way: deque[Future[list[Result]]] = deque()
+    remaining = iter(items)
+    try:
+        while chunk := list(islice(remaining, _CHUNK)):
+            under_way.append(pool.submit(_check_chunk, check, chunk))
+            if len(under_way) == _CHUNKS_UNDER_WAY * workers:
+                yield from under_way.popleft().result()
+        while under_way:
+            yield from under_way.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _check_chunk(check: Callable[[Item], Result], chunk: Sequence[Item]) -> list[Result]:
+    return [check(item) for item in chunk]
 
 
 def _usable_cpus() -> int:
@@ -95,14 +124,16 @@ def remembered(
     root: Path,
     stamps: Sequence[FileStamp],
     arguments: Mapping[str, Any],
+    sources: Path,
     compute: Callable[[], Summary],
 ) -> Summary:
     """Return the summary stored for exactly these files and arguments, else compute and store it.
 
-    Only success is stored: a data set that failed is about to be changed. Any change of a name, size or mtime, of
-    ``arguments``, or of the code of the checks makes a new key. A stored file that cannot be read back is replaced.
+    ``sources`` is the folder of the modules that check. Only success is stored: a data set that failed is about to be
+    changed. Any change of a name, size or mtime, of ``arguments``, of the code of the checks or of Pillow makes a new
+    key. A stored file that cannot be read back is replaced.
     """
-    key = _key(root, stamps, arguments)
+    key = _key(root, stamps, arguments, sources)
     path = cache_dir() / "verified" / f"{key}.json"
     known = _recall(summary_type, path, key)
     if known is not None:
@@ -123,15 +154,15 @@ def _recall(summary_type: Callable[..., Summary], path: Path, key: str) -> Summa
         return None
 
 
-def _key(root: Path, stamps: Sequence[FileStamp], arguments: Mapping[str, Any]) -> str:
-    document = [_code_fingerprint(), str(root.resolve()), arguments, sorted(stamps)]
+def _key(root: Path, stamps: Sequence[FileStamp], arguments: Mapping[str, Any], sources: Path) -> str:
+    code = checks_fingerprint([*sources.glob("*.py"), *Path(__file__).parent.glob("*.py")])
+    document = [code, str(root.resolve()), arguments, sorted(stamps)]
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
-@functools.cache
-def _code_fingerprint() -> str:
-    """SHA-256 of this package's sources: a verdict of older checks is no verdict."""
-    digest = hashlib.sha256()
-    for source in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(source.read_bytes())
+def checks_fingerprint(modules: Collection[Path]) -> str:
+    """SHA-256 of source files and Pillow's version: a verdict of other checks, or another decoder, is no verdict."""
+    digest = hashlib.sha256(PIL.__version__.encode())
+    for module in sorted(modules):
+        digest.update(module.read_bytes())
     return digest.hexdigest()

@@ -1,0 +1,26 @@
+"""The benchmark of a large index, on a small one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+TOOL = Path(__file__).resolve().parents[2] / "tools" / "bench_index.py"
+
+
+def test_measures_and_removes_its_tree(tmp_path: Path) -> None:
+    (tmp_path / "scratch").mkdir()
+    options = ["--images", "600", "--classes", "3", "--decode", "40", "--workers", "1"]
+    command = [sys.executable, TOOL, *options, "--out", tmp_path / "scratch", "--json", tmp_path / "bench.json"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment, check=True)
+    figures = json.loads((tmp_path / "bench.json").read_text())
+    assert (figures["training images"], figures["validation images"]) == (600, 23)
+    assert figures["decoding check on one core, images/s"] > 10
+    assert figures["epoch 2: loader worker, proportional, MiB"] < figures["epoch 2: loader worker, resident, MiB"]
+    for name, value in figures.items():
+        assert f"| {name} | {value:,} |" in done.stdout
+    assert not list((tmp_path / "scratch").iterdir())

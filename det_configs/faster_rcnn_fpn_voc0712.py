@@ -8,7 +8,7 @@
 # Left open here, because they come from elsewhere: num_classes (the list of classes), mean/std/channel order and the
 # neck's in_channels (the bundle).
 _base_ = "mmdet::pascal_voc/faster-rcnn_r50_fpn_1x_voc0712.py"
-custom_imports = dict(imports=["transfer.voc_metric"])
+custom_imports = dict(imports=["transfer.detection_metric"])
 
 model = dict(
     data_preprocessor=dict(_delete_=True, type="DetDataPreprocessor", pad_size_divisor=32),
@@ -25,10 +25,7 @@ model = dict(
 train_dataloader = dict(batch_size=2)
 base_batch_size = 16
 
-# Both ways to average precision over recall are always reported (transfer/detection.py).
-val_evaluator = [
-    dict(type="AnyClassVOCMetric", metric="mAP", eval_mode="11points", prefix="voc07"),
-    dict(type="AnyClassVOCMetric", metric="mAP", eval_mode="area", prefix="voc"),
-]
+# VOC's and COCO's averages of the same detections.
+val_evaluator = dict(_delete_=True, type="DetectionMetric")
 test_evaluator = val_evaluator
 default_hooks = dict(checkpoint=dict(type="CheckpointHook", interval=1, max_keep_ckpts=2))

@@ -71,9 +71,11 @@ def _training_length(config: Config) -> int | None:
 
 
 def _move_schedule(config: Config, planned: int | None, asked: int | None) -> None:
-    """A schedule that ended with the training still does, when an option makes the training longer or shorter."""
+    """A schedule that ended with the training still does when an option changes its length; milestones move along."""
     schedulers = config.get("param_scheduler") or []
     for scheduler in [schedulers] if isinstance(schedulers, dict) else schedulers:
+        if planned and asked and scheduler.get("end") == planned and "milestones" in scheduler:
+            scheduler["milestones"] = [round(step * asked / planned) for step in scheduler["milestones"]]
         for key in ("end", "T_max"):
             if key in scheduler and scheduler[key] == planned:
                 scheduler[key] = asked

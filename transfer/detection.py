@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 
 from backbones.bundle import Bundle
 from backbones.errors import UserError
 from transfer.data.voc import VOC_CLASSES, check_voc
 from transfer.task import Task, innermost_datasets
+
+EVALUATOR = "DetectionMetric"
+PREFIX = "detection/"  # of all that DetectionMetric measures
 
 
 def set_classes(config: Config, classes: tuple[str, ...]) -> None:
@@ -22,21 +25,35 @@ def set_classes(config: Config, classes: tuple[str, ...]) -> None:
 
 
 def set_channels(config: Config, bundle: Bundle) -> None:
-    """The feature pyramid takes the stages that the trunk gives it."""
+    """Whatever reads the trunk takes the stages that it gives: a feature pyramid, or RPN and the head of regions."""
     stages = config.model.backbone.get("out_indices", (0, 1, 2, 3))
-    config.model.neck.in_channels = [bundle.feature_info[index].channels for index in stages]
+    if "shared_head" in config.model.roi_head:
+        _set_shared_stage(config.model, bundle, stages[-1])
+    else:
+        config.model.neck.in_channels = [bundle.feature_info[index].channels for index in stages]
+
+
+def _set_shared_stage(model: ConfigDict, bundle: Bundle, last: int) -> None:
+    """The stage after the trunk's last one becomes the regions' head, from the same bundle and held alike."""
+    channels = bundle.feature_info[last].channels
+    model.rpn_head.in_channels = channels
+    model.roi_head.bbox_roi_extractor.out_channels = channels
+    model.roi_head.bbox_head.in_channels = bundle.feature_info[last + 1].channels
+    held = {key: model.backbone.get(key, False) for key in ("norm_eval", "norm_frozen")}
+    model.roi_head.shared_head.update(
+        bundle=bundle.source, seed=bundle.training.get("seed") or 0, stage=last + 1, **held
+    )
 
 
 def check_evaluator(config: Config) -> None:
-    """Both ways to average precision over recall are measured.
+    """All averages are measured, under the names that ``metrics`` knows.
 
     Raises:
-        UserError: One of them is missing.
+        UserError: The evaluation is another one.
     """
-    evaluators = config.test_evaluator if isinstance(config.test_evaluator, list) else [config.test_evaluator]
-    missing = {"voc07", "voc"} - {evaluator.get("prefix") for evaluator in evaluators}
-    if missing:
-        raise UserError(f"test_evaluator: nothing has the prefix {' or '.join(sorted(missing))}; see det_configs/")
+    asked = config.test_evaluator
+    if not isinstance(asked, dict) or set(asked) != {"type"} or asked.type != EVALUATOR:
+        raise UserError(f"test_evaluator is {asked}; transfers are measured with dict(type={EVALUATOR!r}) alone")
 
 
 def check_data(config: Config, classes: tuple[str, ...]) -> dict[str, Any]:
@@ -62,8 +79,22 @@ def check_data(config: Config, classes: tuple[str, ...]) -> dict[str, Any]:
 
 
 def metrics(measured: Mapping[str, float]) -> dict[str, float]:
-    """VOC mean average precision at IoU 0.5 in percent: VOC2007's 11 points, and the area under the curve."""
-    return {"voc07_map": 100 * measured["voc07/mAP"], "voc_map": 100 * measured["voc/mAP"]}
+    """Mean average precision over the classes in percent: VOC's two and COCO's three (``DetectionMetric``)."""
+    return {
+        key.removeprefix(PREFIX): 100 * value
+        for key, value in measured.items()
+        if key.startswith(PREFIX) and "/" not in key.removeprefix(PREFIX)
+    }
+
+
+def per_class(measured: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """The same averages of each class in percent; a class without objects to find is left out."""
+    found: dict[str, dict[str, float]] = {}
+    for key, value in measured.items():
+        average, separator, name = key.removeprefix(PREFIX).partition("/")
+        if key.startswith(PREFIX) and separator:
+            found.setdefault(name, {})[average] = 100 * value
+    return found
 
 
 DETECTION = Task(
@@ -75,10 +106,12 @@ DETECTION = Task(
     check_evaluator=check_evaluator,
     check_data=check_data,
     metrics=metrics,
+    per_class=per_class,
     bfloat16_modules=(
         "backbone",
         "neck",
         "rpn_head.rpn_conv",
+        "roi_head.shared_head",
         "roi_head.bbox_head.shared_fcs.0",
         "roi_head.bbox_head.shared_fcs.1",
     ),

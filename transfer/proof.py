@@ -3,24 +3,26 @@
 Taken after the framework has done all its own building, initialising and loading, and before the first training step:
 
 inputs    the model's data preprocessor turns a fixed BGR image into what the classifier's normalisation makes of it;
-ledger    every tensor of the bundle arrived in ``model.backbone`` with its value (``backbones.ledger``);
-features  a fixed batch gives, bit for bit, the features of the classifier's own trunk, in classification geometry. A
-          dilated backbone is another function of the same tensors, so its tensors are put into a trunk of output
-          stride 32 for this comparison.
+ledger    every tensor of the bundle's trunk arrived with its value in one place of the model: in ``backbone``, or for
+          the stage that the heads of regions share, there (``backbones.ledger``);
+features  a fixed batch gives, bit for bit, the features of the classifier's own trunk. A dilated or padded backbone is
+          another function of the same tensors, so there it is compared twice: its tensors in a trunk of classification
+          geometry with the classifier's own, and itself with the bundle's tensors in a fresh trunk of its geometry.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from backbones.bundle import Bundle, InputContract, tensor_checksum
-from backbones.ledger import Ledger, ProofError, load_trunk, take_ledger
-from backbones.models import Trunk, create_backbone
+from backbones.ledger import Ledger, ProofError, load_trunk, take_parts_ledger
+from backbones.models import FeatureInfo, Trunk, create_backbone
+from transfer.trunk import CLASSIFICATION_STRIDE, RoIStage
 
-CLASSIFICATION_STRIDE = 32
 PROOF_IMAGES = 2
 PROOF_SEED = 1812_01187
 # Half a grey level is 8e-3 in normalised units; rounding of a float32 normalisation stays below this.
@@ -40,16 +42,21 @@ def prove(model: nn.Module, bundle: Bundle) -> tuple[Ledger, dict[str, Any]]:
     Raises:
         ProofError: The input normalisation, a tensor or a feature differs; the message says which.
     """
-    images = proof_images(bundle.input_contract)
+    parts = {name: module for name, module in model.named_modules() if isinstance(module, (Trunk, RoIStage))}
+    reference = _fresh_trunk(bundle)
+    images = proof_images(bundle.input_contract, reference.smallest_image)
     inputs = check_inputs(model.data_preprocessor, images, bundle.input_contract)
-    ledger = take_ledger(bundle, model.backbone.state_dict())
-    features = check_features(model.backbone, normalise(images, bundle.input_contract), bundle)
+    ledger = take_parts_ledger(bundle, parts)
+    features = check_features(list(parts.values()), reference, normalise(images, bundle.input_contract), bundle)
     return ledger, {"inputs": inputs, "ledger": ledger.summary(), "features": features}
 
 
-def proof_images(contract: InputContract) -> Tensor:
-    """Fixed images (2, 3, S, S), uint8, channels in the contract's order, S the evaluation size rounded up to 32."""
-    size = -(-contract.eval_size // CLASSIFICATION_STRIDE) * CLASSIFICATION_STRIDE
+def proof_images(contract: InputContract, smallest: int) -> Tensor:
+    """Fixed images (2, 3, S, S), uint8, channels in the contract's order.
+
+    S is the evaluation size, or the network's smallest image where that is larger, rounded up to 32 pixels.
+    """
+    size = -(-max(contract.eval_size, smallest) // CLASSIFICATION_STRIDE) * CLASSIFICATION_STRIDE
     generator = torch.Generator().manual_seed(PROOF_SEED)
     return torch.randint(0, 256, (PROOF_IMAGES, 3, size, size), generator=generator, dtype=torch.uint8)
 
@@ -82,47 +89,78 @@ def check_inputs(preprocessor: nn.Module, images: Tensor, contract: InputContrac
 
 
 @torch.no_grad()
-def check_features(backbone: Trunk, batch: Tensor, bundle: Bundle) -> dict[str, Any]:
-    """Compare the features of a built backbone with those of the classifier's trunk.
+def check_features(
+    parts: Sequence[Trunk | RoIStage], reference: Trunk, batch: Tensor, bundle: Bundle
+) -> dict[str, Any]:
+    """Compare the features that a built model computes with those of the classifier's trunk.
 
     Args:
-        backbone: The built model's backbone, in any mode; it is left as it was.
+        parts: The built model's backbone and, where it is not the whole trunk, the next stage; in any mode, in which
+            they are left.
+        reference: The classifier's trunk, with all stages.
         batch: Normalised images (N, 3, S, S).
         bundle: The source of the weights.
 
     Raises:
         ProofError: A stage's features differ in any bit.
     """
+    backbone = parts[0]
     device = next(backbone.parameters()).device
-    stages = tuple(range(len(bundle.feature_info)))
-    reference = create_backbone(bundle.architecture, out_indices=stages)
-    load_trunk(reference, bundle)
-    built = backbone
-    if backbone.output_stride != CLASSIFICATION_STRIDE or backbone.out_indices != stages:
-        built = create_backbone(bundle.architecture, out_indices=stages)
-        built.load_state_dict(backbone.state_dict())
-    expected = _features(reference.to(device), batch.to(device))
-    seen = _features(built.to(device), batch.to(device))
-    compared = []
-    for info, one, other in zip(bundle.feature_info, expected, seen, strict=True):
-        if not torch.equal(one, other):
-            difference = (one - other).abs().max().item()
-            raise ProofError(f"{info.name} of the built backbone computes other features (by up to {difference:.3g})")
-        compared.append({"stage": info.name, "shape": list(one.shape), "checksum": tensor_checksum(one)})
+    batch = batch.to(device)
+    # A trunk that lacks its last stages was built with their classification strides.
+    output_stride = backbone.output_stride if len(parts) == 1 else CLASSIFICATION_STRIDE
+    dense = output_stride != CLASSIFICATION_STRIDE or backbone.padded != reference.padded
+    expected = _features([reference.to(device)], batch)
+    if dense:
+        alike = _fresh_trunk(bundle, output_stride=output_stride, padded=backbone.padded)
+        _compare(bundle.feature_info, _features([alike.to(device)], batch), _features(parts, batch))
+        rebuilt = create_backbone(bundle.architecture)
+        rebuilt.load_state_dict({name: value for part in parts for name, value in part.state_dict().items()})
+        compared = _compare(bundle.feature_info, expected, _features([rebuilt.to(device)], batch))
+    else:
+        compared = _compare(bundle.feature_info, expected, _features(parts, batch))
     return {
         "equal": True,
         "stages": compared,
-        "geometry": "as built" if built is backbone else "at output stride 32, with the built backbone's tensors",
-        "dense_output_stride": backbone.output_stride,
+        "geometry": "classification, with the built tensors; and as built" if dense else "as built",
+        "dense_output_stride": output_stride,
+        "padded": backbone.padded,
     }
 
 
-def _features(trunk: Trunk, batch: Tensor) -> list[Tensor]:
-    """Features in evaluation mode and full precision; the trunk's mode is restored."""
-    mode = trunk.training
-    trunk.eval()
+def _fresh_trunk(bundle: Bundle, **geometry: Any) -> Trunk:
+    trunk = create_backbone(bundle.architecture, **geometry)
+    load_trunk(trunk, bundle)
+    return trunk
+
+
+def _compare(info: Sequence[FeatureInfo], expected: Sequence[Tensor], seen: Sequence[Tensor]) -> list[dict[str, Any]]:
+    """The stages that were seen, each with its checksum; zeros in both would be no evidence, and are refused."""
+    compared = []
+    for stage, one, other in zip(info, expected, seen, strict=False):  # a backbone may end before the trunk does
+        if not torch.equal(one, other):
+            how = f"of shape {list(other.shape)}, not {list(one.shape)}"
+            if one.shape == other.shape:
+                how = f"by up to {(one - other).abs().max().item():.3g}"
+            raise ProofError(f"{stage.name} of the built model computes other features ({how})")
+        if not one.any():
+            raise ProofError(f"{stage.name} computes nothing but zeros, whose equality would prove nothing")
+        compared.append({"stage": stage.name, "shape": list(one.shape), "checksum": tensor_checksum(one)})
+    return compared
+
+
+def _features(parts: Sequence[Trunk | RoIStage], batch: Tensor) -> list[Tensor]:
+    """Maps of all stages in evaluation mode and full precision; the parts' modes are restored."""
+    trunk, *heads = parts
+    modes = [part.training for part in parts]
+    for part in parts:
+        part.eval()
     try:
-        # The class's own forward: a precision wrapper on the instance is not part of what the weights compute.
-        return [features.float() for features in type(trunk).forward(trunk, batch)]
+        # The classes' own methods: a precision wrapper on an instance is not part of what the weights compute.
+        maps = type(trunk).stages(trunk, batch)
+        for head in heads:
+            maps.append(type(head).forward(head, maps[-1]))
+        return [features.float() for features in maps]
     finally:
-        trunk.train(mode)
+        for part, mode in zip(parts, modes, strict=True):
+            part.train(mode)

@@ -90,6 +90,7 @@ def run_transfer(task: Task, options: TransferOptions) -> dict[str, Any]:
     return folder.finish(
         {
             "metrics": task.metrics(measured),
+            "per_class": task.per_class(measured),
             "proof": proof,
             "timings": {
                 "train_seconds": round(trained - started, 2),

@@ -26,6 +26,7 @@ class Task:
         check_data: Verify the whole data set before anything trains; returns facts for ``run.json``.
         metrics: OpenMMLab's metrics to ours, in percent.
         bfloat16_modules: Submodules that may compute in bf16.
+        per_class: OpenMMLab's metrics to ours of each class, in percent.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Task:
     check_data: Callable[[Config, tuple[str, ...]], dict[str, Any]]
     metrics: Callable[[Mapping[str, float]], dict[str, float]]
     bfloat16_modules: tuple[str, ...]
+    per_class: Callable[[Mapping[str, float]], dict[str, dict[str, float]]] = lambda measured: {}
 
 
 def innermost_datasets(config: Config) -> Iterator[tuple[str, Any]]:

@@ -69,7 +69,10 @@ def runs(shapes: Path, bundle: Path, tmp_path_factory: TempPathFactory) -> Path:
 
 @mark.parametrize(
     ("kind", "task", "metrics"),
-    [("det", "detection", {"voc07_map", "voc_map"}), ("seg", "segmentation", {"pixel_accuracy", "miou"})],
+    [
+        ("det", "detection", {"voc07_map", "voc_map", "coco_ap", "coco_ap50", "coco_ap75"}),
+        ("seg", "segmentation", {"pixel_accuracy", "miou"}),
+    ],
 )
 def test_a_transfer_ends_with_a_proven_result(runs: Path, kind: str, task: str, metrics: set[str]) -> None:
     result = json.loads((runs / kind / "result.json").read_text())
@@ -176,6 +179,21 @@ def test_broken_data_is_named_and_nothing_is_begun(
     assert done.stderr.startswith("error: ")
     assert len(done.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "run").exists()
+
+
+@mark.parametrize(
+    "mistake", ["optim_wrapper.optimizer.lr=abc", "param_scheduler.0.type=NoSuch", "train_cfg.max_iters=-1"]
+)
+def test_a_mistaken_option_is_named_and_nothing_is_begun(
+    mistake: str, shapes: Path, bundle: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "run").mkdir()  # an empty folder stays as it was
+    done = run([*command("seg", bundle, shapes, tmp_path / "run"), mistake])
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("error: ")
+    assert mistake.partition("=")[0].split(".")[-2] in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert list(tmp_path.rglob("*")) == [tmp_path / "run"]
 
 
 def test_a_bundle_cut_short_is_named(shapes: Path, bundle: Path, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def configured(protocol: Path, network: str, *options: str) -> tuple[Config, Bun
 
 
 @mark.parametrize("protocol", PROTOCOLS, ids=lambda path: path.stem)
-@mark.parametrize("network", ["resnet18_d", "resnet50_b"])
+@mark.parametrize("network", ["resnet50_b", "mobilenet_v1_025", "inception_v3"])
 def test_every_protocol_builds_with_every_family(protocol: Path, network: str) -> None:
     from mmengine.registry import MODELS, DefaultScope
 
@@ -63,7 +63,15 @@ def test_every_protocol_builds_with_every_family(protocol: Path, network: str) -
     with DefaultScope.overwrite_default_scope(task.framework):
         model = MODELS.build(config.model)
     assert isinstance(model.backbone, torch.nn.Module)
-    assert model.backbone.feature_info[-1].channels == bundle.feature_info[-1].channels
+    parts = {
+        **model.backbone.state_dict(),
+        **getattr(getattr(model, "roi_head", None), "shared_head", model).state_dict(),
+    }
+    assert {name.removeprefix("trunk.") for name in bundle.tensors if name.startswith("trunk.")} <= parts.keys()
+    maps = model.backbone.eval()(torch.zeros(1, 3, 64, 96))
+    strides = [model.backbone.feature_info[index].stride for index in model.backbone.out_indices]
+    assert [tuple(each.shape[2:]) for each in maps] == [(64 // stride, 96 // stride) for stride in strides]
+    assert model.backbone.output_stride == (8 if protocol.parent.name == "seg_configs" else strides[-1])
     mean = model.data_preprocessor.mean.flatten()
     torch.testing.assert_close(mean, torch.tensor(bundle.input_contract.mean))
 
@@ -110,6 +118,21 @@ def test_the_schedule_ends_with_the_training(protocol: str, option: str, key: st
     assert config.param_scheduler[index][key] == 77
     unchanged = load_config(str(ROOT / protocol), ("optim_wrapper.optimizer.lr=0.5",))
     assert unchanged.param_scheduler[index][key] != 77
+
+
+def test_milestones_keep_their_share_of_the_training() -> None:
+    protocol = str(ROOT / "det_configs/faster_rcnn_c4_voc0712.py")
+    assert load_config(protocol, ()).param_scheduler[1].milestones == [14]
+    moved = load_config(protocol, ("train_cfg.max_epochs=10",))
+    assert (moved.param_scheduler[1].milestones, moved.param_scheduler[1].end) == ([7], 10)
+    assert moved.param_scheduler[0].end == 500  # iterations of warmup
+
+
+def test_the_c4_protocol_at_four_images_is_the_papers_toolkits() -> None:
+    config = load_config(str(ROOT / "det_configs/faster_rcnn_c4_voc0712.py"), ())
+    assert scale_learning_rate(config, processes=1) == "0.001 / 4 x 4 = 0.001"
+    config = load_config(str(ROOT / "det_configs/faster_rcnn_c4_voc0712.py"), ("train_dataloader.batch_size=2",))
+    assert scale_learning_rate(config, processes=4) == "0.001 / 4 x 8 = 0.002"
 
 
 @mark.parametrize("key", ["mean", "std"])

@@ -46,8 +46,8 @@ def largest_difference(features: Tensor, cotangent: Tensor, rois: Tensor, sampli
     dtype=st.sampled_from([torch.float32, torch.float64]),
     sampling=st.builds(
         Sampling,
-        bins=st.sampled_from([(7, 7), (2, 2), (1, 3)]),
-        spatial_scale=st.sampled_from([1.0, 0.25, 1 / 6]),
+        bins=st.sampled_from([(14, 14), (7, 7), (2, 2), (1, 3)]),
+        spatial_scale=st.sampled_from([1.0, 0.25, 1 / 6, 1 / 16]),
         sampling_ratio=st.sampled_from([-1, 0, 1, 2, 3]),
         aligned=st.booleans(),
     ),
@@ -77,6 +77,17 @@ def test_equals_torchvision(
     cotangent = torch.randn(boxes, 3, *sampling.bins, generator=generator, dtype=dtype)
     tolerance = 1e-5 if dtype == torch.float32 else 1e-12
     assert largest_difference(features, cotangent, rois, sampling) < tolerance
+
+
+def test_the_regions_of_the_third_stage() -> None:
+    """14 x 14 bins of 2 x 2 samples on a map at stride 16, from boxes of a few pixels to the whole image."""
+    generator = torch.Generator().manual_seed(0)
+    corner = torch.rand(64, 2, generator=generator) * torch.tensor([320.0, 240.0])
+    extent = 2 ** (torch.rand(64, 2, generator=generator) * 7 + 1)
+    rois = torch.cat([torch.arange(64).remainder(2)[:, None], corner, corner + extent], dim=1)
+    features = torch.randn(2, 16, 15, 20, generator=generator).contiguous(memory_format=torch.channels_last)
+    cotangent = torch.randn(64, 16, 14, 14, generator=generator)
+    assert largest_difference(features, cotangent, rois, Sampling((14, 14), 1 / 16, 2, True)) < 1e-5
 
 
 @pytest.mark.parametrize("aligned", [True, False])

@@ -1,0 +1,61 @@
+"""The C4 protocol from the trunk to the numbers, on tiny rendered data, with one network of each family."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from backbones.data.shapes import make_shapes
+from transfer.detection import DETECTION
+from transfer.run import TransferOptions, run_transfer
+
+PROTOCOL = Path(__file__).resolve().parents[2] / "det_configs/faster_rcnn_c4_voc07.py"
+SMALL = (
+    "train_cfg.max_epochs=1",
+    "train_dataloader.batch_size=4",
+    "train_dataloader.dataset.pipeline.2.scale=(64,64)",
+    "test_dataloader.dataset.pipeline.1.scale=(64,64)",
+    "model.rpn_head.feat_channels=32",
+    "model.train_cfg.rpn_proposal.max_per_img=20",
+    "model.train_cfg.rcnn.sampler.num=8",
+    "model.test_cfg.rpn.max_per_img=10",
+)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("shapes") / "data"
+    return make_shapes(out, images=8, size=64, layouts=("detection",))
+
+
+@pytest.mark.parametrize("network", ["resnet18_d", "mobilenet_v1_025", "inception_v3"])
+def test_it_trains_and_measures(network: str, data: Path, tmp_path: Path) -> None:
+    options = TransferOptions(
+        config=str(PROTOCOL),
+        backbone=f"random:{network}",
+        out=str(tmp_path / "run"),
+        data=str(data / "VOCdevkit"),
+        seed=1,
+        workers=0,
+        cfg_options=SMALL,
+    )
+    result = run_transfer(DETECTION, options)
+    assert list(result["metrics"]) == ["voc07_map", "voc_map", "coco_ap", "coco_ap50", "coco_ap75"]
+    assert all(0 <= value <= 100 for value in result["metrics"].values())
+    assert result["proof"]["features"]["equal"] is True
+    ledger = json.loads((tmp_path / "run/ledger.json").read_text())
+    places = {entry["source"].split(".")[1]: entry["target"] for entry in ledger if entry["target"]}
+    assert places.pop("stage4").startswith("roi_head.shared_head.stage4.")
+    assert all(target.startswith(f"backbone.{stage}.") for stage, target in places.items())
+    trained = torch.load(Path((tmp_path / "run/openmmlab/last_checkpoint").read_text()), weights_only=True)[
+        "state_dict"
+    ]
+    fresh = {entry["target"]: entry["checksum"] for entry in ledger if entry["target"]}
+    assert fresh.keys() == {name for name in trained if name.startswith(("backbone.", "roi_head.shared_head."))}
+    # The last stage trains with the rest: its BatchNorm has seen regions.
+    seen = [value for name, value in trained.items() if "stage4" in name and name.endswith("num_batches_tracked")]
+    assert seen
+    assert all(value > 0 for value in seen)

@@ -1,0 +1,79 @@
+"""Average precision as PASCAL VOC defines it (Everingham et al., The PASCAL VOC Challenge, 2010, Section 4.2).
+
+Detections of a class, from the highest score down, are right when they overlap an object by an IoU of at least 0.5 that
+no detection before them has claimed. Each goes to the object that it overlaps most, and is wrong when that one is
+claimed or overlaps less. When it is a *difficult* object the detection does not count, neither as right nor as wrong,
+and difficult objects are not among those to be found. Widths are x2 - x1 + 1, as VOC's own code has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from mmdet.evaluation.functional.mean_ap import tpfp_default
+from numpy.typing import NDArray
+
+from transfer.evaluated import EvaluatedImage
+
+IOU_THRESHOLD = 0.5
+RECALL_STEPS = 10
+
+
+class VocPrecision(NamedTuple):
+    """Average precision of one class, each from 0 to 1: VOC2007's way, and that of VOC since 2010."""
+
+    eleven_points: float
+    area: float
+
+
+def voc_precision(images: Sequence[EvaluatedImage], label: int) -> VocPrecision | None:
+    """Average precision of a class; None when the images hold no object of it that is not difficult."""
+    objects = sum(int(np.sum((image.labels == label) & ~image.difficult)) for image in images)
+    if not objects:
+        return None
+    right, wrong = _judge(images, label)
+    found, seen = right.cumsum(), (right + wrong).cumsum()
+    precision = found / np.maximum(seen, 1)
+    return VocPrecision(eleven_points(found, precision, objects), area(found, precision, objects))
+
+
+def eleven_points(found: NDArray, precision: NDArray, objects: int) -> float:
+    """Mean over the recalls 0, 0.1, …, 1 of the highest precision at that recall or a greater one.
+
+    Args:
+        found: Right detections among the first 1, 2, … ones, whole numbers.
+        precision: Share of right ones among the first 1, 2, … detections.
+        objects: How many there are to find.
+    """
+    # In whole numbers: 3 of 10 objects are a recall of 0.3, which as a sum of rounded tenths they would miss.
+    reached = [precision[found * RECALL_STEPS >= step * objects] for step in range(RECALL_STEPS + 1)]
+    return float(np.mean([part.max(initial=0) for part in reached]))
+
+
+def area(found: NDArray, precision: NDArray, objects: int) -> float:
+    """Area under the precision-recall curve, made to fall: at each recall the highest precision from there on.
+
+    Args as in ``eleven_points``.
+    """
+    falling = np.maximum.accumulate(precision[::-1])[::-1]
+    return float(np.sum(np.diff(found, prepend=0) * falling) / objects)
+
+
+def _judge(images: Sequence[EvaluatedImage], label: int) -> tuple[NDArray, NDArray]:
+    """Right and wrong, each 0 or 1, for all detections of a class from the highest score down."""
+    scores, right, wrong = [np.zeros(0)], [np.zeros(0, int)], [np.zeros(0, int)]
+    for image in images:
+        mine = image.found_labels == label
+        if not mine.any():
+            continue
+        there = image.labels == label
+        detections = np.hstack([image.found_boxes[mine], image.scores[mine, None]])
+        objects, difficult = image.boxes[there & ~image.difficult], image.boxes[there & image.difficult]
+        hits, misses = tpfp_default(detections, objects, difficult, IOU_THRESHOLD, use_legacy_coordinate=True)
+        scores.append(image.scores[mine])
+        right.append(hits[0].astype(int))
+        wrong.append(misses[0].astype(int))
+    order = np.argsort(-np.concatenate(scores), kind="stable")
+    return np.concatenate(right)[order], np.concatenate(wrong)[order]

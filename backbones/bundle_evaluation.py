@@ -36,7 +36,6 @@ from backbones.trained import class_order, find_bundle, trained_classifier
 from backbones.versions import hardware, package_versions
 
 FORMAT = 1
-SPLITS = ("val", "train")
 LISTED_CONFUSIONS = 20
 VERSIONED = ("torch", "numpy", "pillow", "safetensors", "matplotlib")
 

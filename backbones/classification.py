@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from backbones.averaging import WeightAverage
-from backbones.bundle import IMAGENET_MEAN, IMAGENET_STD, InputContract, read_bundle
+from backbones.bundle import InputContract, imagenet_contract, read_bundle
 from backbones.checkpoint import Progression, load_checkpoint
 from backbones.data.image_folder import verify_images
 from backbones.distributed import join_world, leave_world
@@ -51,25 +52,39 @@ def _run(plan: Plan) -> dict[str, Any]:
     teacher = None
     if request.teacher:
         teacher = load_teacher(request.teacher, plan.data.classes, plan.image_size, plan.device)
-    world.lead(lambda: verify_images(plan.data))
     lines = _describe(plan, model, origin, teacher)
     if request.dry_run:
         dry_run(_job(plan, model, contract, teacher, {}), lines)
         return {}
-    folder = world.lead(lambda: RunFolder.open(request.out, _asked(plan, teacher), request.resume))
-    if folder.finished:
+    folder = world.lead(lambda: RunFolder.check(request.out, _asked(plan, teacher), request.resume))
+    if world.lead(lambda: folder.finished):
         if world.leads:
             print(f"{request.out} is finished; there is nothing to resume")
-        return read_json(folder.result)
+        return world.lead(lambda: read_json(folder.result))
+    world.lead(lambda: verify_images(plan.data))
     job = _job(plan, model, contract, teacher, folder.run["versions"])
+    with folder.locked() if world.leads else nullcontext():
+        return _train(plan, job, folder, lines)
+
+
+def _train(plan: Plan, job: TrainingJob, folder: RunFolder, lines: list[str]) -> dict[str, Any]:
+    """Start the run in its folder, or go on with it there, to its end."""
+    world = plan.world
+    world.lead(folder.begin)
     progression = Progression()
-    if folder.checkpoint.exists():
+    if world.lead(folder.checkpoint.exists):
         progression = load_checkpoint(folder.checkpoint, job.model, job.average, job.optimizer, job.scaler)
         lines.append(f"resumed   after batch {progression.step} of {plan.schedule.total_steps}")
     if world.leads:
         print("\n".join(lines), flush=True)
         folder.forget_after(progression.step, progression.evaluated_step)
-    train(job, folder, progression, _log(plan, folder, progression))
+    try:
+        train(job, folder, progression, _log(plan, folder, progression))
+    except torch.OutOfMemoryError:
+        raise UserError(
+            f"{plan.device} has not enough memory for {plan.batch_size // plan.parts} images of {plan.image_size} px; "
+            f"give a smaller --batch-size, or a larger --accumulate"
+        ) from None
     return world.lead(lambda: _finish(job, folder, progression))
 
 
@@ -84,15 +99,13 @@ def _initial_model(plan: Plan) -> tuple[Classifier, InputContract, str]:
         least = model.smallest_image
         what = f"{request.network} with --auxiliary" if request.auxiliary else request.network
         raise UserError(f"--image-size {plan.image_size}: {what} needs {least} pixels or more")
-    contract = InputContract(IMAGENET_MEAN, IMAGENET_STD, "RGB", plan.image_size, plan.image_size, "bilinear")
+    contract = imagenet_contract(plan.image_size)
     origin = "Xavier initialisation"
     if request.init_from:
         bundle = read_bundle(find_bundle(request.init_from, "--init-from"))
         origin = initialise_from(model, bundle, plan.data.classes, request.network)
-        source = bundle.input_contract
-        contract = InputContract(
-            source.mean, source.std, source.channel_order, plan.image_size, plan.image_size, "bilinear"
-        )
+        size = {"train_size": plan.image_size, "eval_size": plan.image_size, "interpolation": "bilinear"}
+        contract = replace(bundle.input_contract, **size)
     return model.to(plan.device, memory_format=torch.channels_last), contract, origin
 
 
@@ -157,7 +170,7 @@ def _asked(plan: Plan, teacher: Teacher | None) -> dict[str, Any]:
     return whole
 
 
-def _describe(plan: Plan, model: Classifier, origin: str, teacher: Teacher | None) -> Sequence[str]:
+def _describe(plan: Plan, model: Classifier, origin: str, teacher: Teacher | None) -> list[str]:
     data, parameters = plan.data, sum(parameter.numel() for parameter in model.parameters())
     cut = f" in {plan.parts} parts" if plan.parts > 1 else ""
     lines = [

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from backbones.errors import UserError
+from backbones.errors import ToldError, UserError
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, the shell's convention
@@ -16,6 +16,8 @@ def run_command(main: Callable[[], None]) -> NoReturn:
     """Run a tool and leave the process: 0 when it worked, 2 for a user error, 130 after Ctrl-C."""
     try:
         main()
+    except ToldError:
+        sys.exit(EXIT_USER_ERROR)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(EXIT_USER_ERROR)

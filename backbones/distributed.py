@@ -17,7 +17,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from backbones.errors import UserError
+from backbones.errors import ToldError, UserError
 
 Result = TypeVar("Result")
 
@@ -75,7 +75,7 @@ class World:
                 outcome[1] = str(error)
         dist.broadcast_object_list(outcome, src=0, group=self.messages)
         if outcome[1] is not None:
-            raise UserError(outcome[1])
+            raise UserError(outcome[1]) if self.leads else ToldError(outcome[1])
         return outcome[0]
 
 
@@ -92,7 +92,7 @@ def join_world(device: str) -> World:
     Raises:
         UserError: One device was named for several processes, or there are more processes than GPUs here.
     """
-    if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
+    if not {"RANK", "WORLD_SIZE", "MASTER_ADDR"} <= os.environ.keys():
         return ALONE
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     local_rank = int(os.environ.get("LOCAL_RANK", rank))

@@ -77,13 +77,13 @@ def _time_validation(job: TrainingJob) -> float:
     """Seconds that one pass over the validation images takes, from its first batches."""
     with closing(job.validation_batches()) as batches:
         next(batches, None)  # workers have started
-        few = list(islice(batches, VALIDATION_BATCHES))
-        if not few:
-            return 0.0
+        seen = 0
         started = time.perf_counter()
-        evaluate(job.trained, few, job.objective.contract, job.device, job.precision)
+        for batch in islice(batches, VALIDATION_BATCHES):
+            evaluate(job.trained, [batch], job.objective.contract, job.device)
+            seen += len(batch.labels)
         seconds = time.perf_counter() - started
-    return seconds * len(job.data.val) / (sum(len(batch.labels) for batch in few) * job.world.size)
+    return seconds * len(job.data.val) / (seen * job.world.size) if seen else 0.0
 
 
 def _cost_lines(job: TrainingJob, seconds: float, waiting: float, validation: float) -> Iterator[str]:

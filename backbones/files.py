@@ -13,21 +13,44 @@ from typing import Any
 
 from backbones.errors import UserError
 
+PART_SUFFIX = ".part"
+
+
+class WriteError(UserError, OSError):
+    """A file cannot be written."""
+
 
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary sibling of ``path`` that takes its name on success and disappears on any error."""
+    """Yield a temporary sibling of ``path`` that takes its name on success and disappears on any error.
+
+    Raises:
+        WriteError: The file cannot be written.
+    """
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-    os.close(handle)
-    temporary = Path(name)
     try:
-        yield temporary
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp is private; a result is an ordinary file
-        os.replace(temporary, target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=PART_SUFFIX)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            os.chmod(temporary, 0o666 & ~_umask())  # mkstemp is private; a result is an ordinary file
+            _flush(temporary)
+            os.replace(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise WriteError(f"cannot write {path}: {error.strerror or error}; check disk and permissions") from None
+
+
+def _flush(path: Path) -> None:
+    """Have the bytes on the disk before the name is: else a power cut could leave the new name on an empty file."""
+    handle = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(handle)
     finally:
-        temporary.unlink(missing_ok=True)
+        os.close(handle)
 
 
 def _umask() -> int:

@@ -10,8 +10,6 @@ import torch
 
 from backbones.errors import UserError
 
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
-
 
 def resolve_device(requested: str) -> torch.device:
     """The device named ("cpu", "cuda", "cuda:1"), or for "auto" the GPU if there is one.

@@ -9,19 +9,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shlex
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from backbones.errors import UserError
-from backbones.files import atomic_path, read_json, write_json
+from backbones.files import PART_SUFFIX, atomic_path, read_json, write_json
 
 FORMAT = 1
+LOCK = ".lock"
 # What may differ between a run and its resumption.
 CONTEXT_KEYS = (
     "format",
@@ -50,7 +53,14 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], asked: Mapping[str, Any], resume: bool) -> RunFolder:
-        """Start a run in an empty or new folder, or continue the same run in its own.
+        """``check`` and ``begin``."""
+        folder = cls.check(path, asked, resume)
+        folder.begin()
+        return folder
+
+    @classmethod
+    def check(cls, path: str | os.PathLike[str], asked: Mapping[str, Any], resume: bool) -> RunFolder:
+        """See that a run can start in an empty or new folder, or continue in its own; nothing is written.
 
         Args:
             path: The folder.
@@ -69,11 +79,40 @@ class RunFolder:
             if not resume:
                 state = "a finished" if folder.finished else "an unfinished"
                 raise UserError(f"{path} holds {state} run; add --resume to continue it, or choose another --out")
-        elif folder.path.exists() and any(folder.path.iterdir()):
+        elif folder.path.exists() and any(folder._foreign()):
             raise UserError(f"{path} is not empty and holds no run.json; choose a new folder for --out")
-        else:
-            write_json(record, folder.run)
         return folder
+
+    def begin(self) -> None:
+        """Write ``run.json`` if it is not there, and clear away what a kill has left of files being written."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        for entry in self.path.iterdir():
+            if _is_part(entry):
+                entry.unlink(missing_ok=True)
+        if not (self.path / "run.json").exists():
+            write_json(self.path / "run.json", self.run)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes out: two that resume the same run would ruin each other's files.
+
+        Raises:
+            UserError: Another process works in the folder.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        path = self.path / LOCK
+        with open(path, "a", encoding="utf-8") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(f"{self.path}: another process works in this folder; wait for it or stop it") from None
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+
+    def _foreign(self) -> Iterator[Path]:
+        return (entry for entry in self.path.iterdir() if entry.name != LOCK and not _is_part(entry))
 
     @property
     def finished(self) -> bool:
@@ -109,6 +148,10 @@ class RunFolder:
         return read_json(self.result)
 
 
+def _is_part(path: Path) -> bool:
+    return path.name.startswith(".") and path.name.endswith(PART_SUFFIX)
+
+
 def command_line() -> str:
     """The command that started this process, ready to paste into a shell."""
     return shlex.join(["python", *sys.argv])
@@ -129,6 +172,8 @@ def _flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _check_same_run(record: Path, there: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    if not isinstance(there, Mapping):
+        raise UserError(f"{record} is damaged: it holds no record of a run; delete the folder or choose another --out")
     old, new = _flatten(there), _flatten(asked)
     context = {key for key in old.keys() | new.keys() if key in CONTEXT_KEYS or key.split(".")[0] in CONTEXT_KEYS}
     different = sorted(key for key in (old.keys() | new.keys()) - context if old.get(key) != new.get(key))

@@ -57,7 +57,7 @@ def _tensorboard(folder: Path, step: int) -> Tracker:
     from torch.utils.tensorboard import SummaryWriter
 
     # What a killed run wrote after its last checkpoint is about to be written again.
-    writer = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)
+    writer = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
 
     def record(values: Mapping[str, Any]) -> None:
         for name, value in _scalars(values).items():
@@ -71,7 +71,10 @@ def _wandb(folder: Path, project: str, run: Mapping[str, Any]) -> Tracker:
 
     identity = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]  # the same run when it is resumed
     name = f"{folder.resolve().parent.name}/{folder.resolve().name}"
-    session = wandb.init(project=project, name=name, id=identity, resume="allow", dir=str(folder), config=dict(run))
+    try:
+        session = wandb.init(project=project, name=name, id=identity, resume="allow", dir=str(folder), config=dict(run))
+    except Exception as error:  # no account, no network, ...: types of its own
+        raise UserError(f"--wandb {project}: {error}") from None
 
     def record(values: Mapping[str, Any]) -> None:
         session.log({**_scalars(values), "batch": values["step"]})

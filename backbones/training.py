@@ -181,11 +181,9 @@ def finish_epoch(
     save(job, folder, progression, log)
     # BatchNorm's statistics are each process's own; those that are saved, the leading one's, are to be evaluated.
     job.world.share(job.trained.buffers())
-    # On the way speed counts; the last evaluation is the result, and has to be that of the weights as they are saved.
-    precision = "fp32" if progression.step == job.schedule.total_steps else job.precision
     with closing(job.validation_batches()) as batches:
         seen = batches if job.world.size > 1 else stop.watch(batches)  # together, processes finish or none does
-        accuracy = evaluate(job.trained, seen, job.objective.contract, job.device, precision, job.world)
+        accuracy = evaluate(job.trained, seen, job.objective.contract, job.device, "fp32", job.world)
     job.model.train()
     progression.evaluated_step = progression.step
     progression.top1, progression.top5 = accuracy.top1, accuracy.top5

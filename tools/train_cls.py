@@ -44,9 +44,11 @@ def build_parser() -> argparse.ArgumentParser:
 def _add_recipe_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--recipe", help="recipe by name; 'list' prints them with the paper's numbers")
     tricks = {"nargs": "+", "action": "extend", "default": [], "metavar": "TRICK"}
-    group.add_argument("--with", **tricks, dest="switched_on", help="switch on: NAME or NAME=VALUE")
+    group.add_argument(
+        "--with", **tricks, dest="switched_on", help="switch on: NAME or NAME=VALUE (warmup: in epochs of the recipe)"
+    )
     group.add_argument("--without", **tricks, dest="switched_off", help="switch off")
-    group.add_argument("--epochs", type=positive_int, help="default: the recipe's; its turning points scale along")
+    group.add_argument("--epochs", type=positive_int, help="default: the recipe's; warmup and milestones scale along")
     group.add_argument("--batch-size", type=positive_int, help="images per update (default: the recipe's)")
     group.add_argument("--lr", type=positive_float, help="learning rate after warmup (default: the recipe's rule)")
     group.add_argument("--image-size", type=positive_int, help="side of the crop in pixels (224; Inception-V3 299)")

@@ -74,12 +74,26 @@ def run_transfer(task: Task, options: TransferOptions) -> dict[str, Any]:
     config, bundle, asked = _prepare(task, options)
     asked["ops"] = ops
     vacancy = Vacancy(Path(options.out))
-    folder = RunFolder.open(options.out, asked, options.resume)
+    folder = RunFolder.check(options.out, asked, options.resume)
     if folder.finished:
         print(f"{folder.path} is finished; its result:")
         return read_json(folder.result)
+    with folder.locked():
+        folder.begin()
+        return _run(task, config, bundle, folder, vacancy, options, started)
+
+
+def _run(
+    task: Task,
+    config: Config,
+    bundle: Bundle,
+    folder: RunFolder,
+    vacancy: Vacancy,
+    options: TransferOptions,
+    started: float,
+) -> dict[str, Any]:
     with vacancy.restored_on_error():
-        runner = _build(task, config, folder, bundle, asked["precision"], options)
+        runner = _build(task, config, folder, bundle, folder.run["precision"], options)
     try:
         _train(runner, vacancy, options)
         trained = time.perf_counter()

@@ -27,6 +27,7 @@ IMAGE_SUFFIXES = (".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pgm", ".png
 _SUFFIXES = tuple(map(os.fsencode, IMAGE_SUFFIXES))
 _LISTING_THREADS = 16  # for network file systems, which answer slowly and many at once
 _NAMED_IMAGES = 5
+_REMEMBERED_AT_ONCE = 50_000  # a check that is interrupted loses no more than this
 
 
 @dataclass(frozen=True)
@@ -96,35 +97,18 @@ def verify_images(folder: ImageFolder, workers: int | None = None) -> None:
     good = [
         images.contain(split.files, split.sizes, split.changed) for images, split in zip(known, splits, strict=True)
     ]
-    pending = _Paths(splits, tuple(np.flatnonzero(~each) for each in good))
-    if not len(pending):
-        return
-    faults = check_each(what_is_wrong, pending, f"decoding {folder.root}", workers)
-    passed = iter(fault is None for fault in faults)
-    for images, split, each, places in zip(known, splits, good, pending.places, strict=True):
-        each[places] = np.fromiter(passed, dtype=bool, count=len(places))
-        images.remember(split.files[each], split.sizes[each], split.changed[each])
-    bad = {path: fault for path, fault in zip(pending, faults, strict=True) if fault is not None}
+    bad: dict[str, str] = {}
+    for images, split, each in zip(known, splits, good, strict=True):
+        pending = np.flatnonzero(~each)
+        for first in range(0, len(pending), _REMEMBERED_AT_ONCE):
+            places = pending[first : first + _REMEMBERED_AT_ONCE]
+            paths = [split.path(place) for place in places]
+            faults = check_each(what_is_wrong, paths, f"decoding {split.root}, {len(pending) - first} left", workers)
+            each[places] = [fault is None for fault in faults]
+            images.remember(split.files[each], split.sizes[each], split.changed[each])
+            bad.update((path, fault) for path, fault in zip(paths, faults, strict=True) if fault is not None)
     if bad:
         raise UserError(_describe(bad, known[0].write_list(bad) if len(bad) > _NAMED_IMAGES else None))
-
-
-@dataclass(frozen=True)
-class _Paths:
-    """Paths of some images of several splits; made one at a time, because a million of them is a lot of memory."""
-
-    splits: tuple[ImageSplit, ...]
-    places: tuple[np.ndarray, ...]
-
-    def __len__(self) -> int:
-        return sum(map(len, self.places))
-
-    def __iter__(self) -> Iterator[str]:
-        for split, places in zip(self.splits, self.places, strict=True):
-            yield from map(split.path, places)
-
-    def __contains__(self, path: object) -> bool:
-        return path in iter(self)
 
 
 def _describe(bad: dict[str, str], names: Path | None) -> str:

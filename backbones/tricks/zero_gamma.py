@@ -29,7 +29,10 @@ def zero_last_gamma(trunk: nn.Module) -> int:
     """
     blocks = [module for module in trunk.modules() if hasattr(module, "last_norm")]
     if not blocks:
-        raise UserError(f"zero gamma needs residual blocks and {type(trunk).__name__} has none; switch it off")
+        raise UserError(
+            f"zero gamma needs residual blocks and {type(trunk).__name__} has none; add --without zero-gamma, or take "
+            f"a recipe that is without it, such as smooth in place of d-smooth"
+        )
     for block in blocks:
         nn.init.zeros_(block.last_norm.weight)
     return len(blocks)

@@ -89,7 +89,10 @@ def test_a_finished_run_is_left_alone(light: ClassificationRequest, capsys: Capt
         ({"auxiliary": True}, "resnet18_d has no auxiliary head"),
         ({"network": "resnet19_d"}, "unknown network 'resnet19_d'.*resnet18_d"),
         ({"recipe": "d-smoth"}, "unknown recipe 'd-smoth'.*d-smooth"),
-        ({"network": "mobilenet_v1"}, "zero gamma needs residual blocks and MobileNetV1 has none; switch it off"),
+        (
+            {"network": "mobilenet_v1"},
+            "zero gamma needs residual blocks and MobileNetV1 has none; add --without zero-gamma",
+        ),
         ({"precision": "fp16"}, "fp16 needs a CUDA device"),
         ({"device": "tpu"}, "--device tpu"),
         ({"recipe": "d-distill"}, "d-distill distils and has no teacher"),

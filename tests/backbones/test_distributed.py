@@ -49,7 +49,7 @@ def test_only_the_first_process_leads() -> None:
 @fixture
 def started_by_torchrun(monkeypatch: MonkeyPatch) -> MonkeyPatch:
     """The third of four processes."""
-    for name, value in (("RANK", "2"), ("WORLD_SIZE", "4"), ("LOCAL_RANK", "2")):
+    for name, value in (("RANK", "2"), ("WORLD_SIZE", "4"), ("LOCAL_RANK", "2"), ("MASTER_ADDR", "localhost")):
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(dist, "init_process_group", lambda backend: raise_user_error())
     return monkeypatch

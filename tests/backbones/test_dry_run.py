@@ -160,7 +160,10 @@ def test_only_the_leading_process_talks(
 @mark.parametrize(
     ("change", "message"),
     [
-        ({"network": "mobilenet_v1_025"}, "zero gamma needs residual blocks and MobileNetV1 has none; switch it off"),
+        (
+            {"network": "mobilenet_v1_025"},
+            "zero gamma needs residual blocks and MobileNetV1 has none; add --without zero-gamma",
+        ),
         ({"network": "inception_v3", "image_size": 75}, "zero gamma needs residual blocks and InceptionV3 has none"),
         ({"recipe": "d-distill"}, "has no teacher"),
         ({"image_size": 16}, "--image-size 16: resnet18_d needs 32 pixels or more"),

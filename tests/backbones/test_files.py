@@ -69,3 +69,11 @@ def test_checksum(tmp_path: Path) -> None:
         sha256_file(tmp_path / "none")
     with pytest.raises(UserError, match=r"cannot read .*: Is a directory"):
         sha256_file(tmp_path)
+
+
+def test_a_place_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"cannot write .*file/a.json: .*; check disk and permissions"):
+        write_json(tmp_path / "file" / "a.json", 1)
+    with pytest.raises(OSError, match="cannot write"):  # who can do without the file may catch it as what it is
+        write_json(tmp_path / "file" / "a.json", 1)

@@ -120,3 +120,42 @@ def test_weights_from_elsewhere_may_move_and_may_not_change(tmp_path: Path, orig
     for other in ({**ASKED, origin: {"path": "/here/a.safetensors", "sha256": "5678"}}, ASKED):
         with raises(UserError, match=rf"{origin}\.sha256: '1234' there"):
             RunFolder.open(tmp_path, other, resume=True)
+
+
+def test_checking_writes_nothing(tmp_path: Path) -> None:
+    folder = RunFolder.check(tmp_path / "run", ASKED, resume=False)
+    assert not folder.path.exists()
+    folder.begin()
+    assert [path.name for path in folder.path.iterdir()] == ["run.json"]
+
+
+def test_what_a_kill_left_half_written_is_no_obstacle(tmp_path: Path) -> None:
+    left = tmp_path / ".run.json.x1y2.part"
+    left.write_text("{")
+    folder = RunFolder.open(tmp_path, ASKED, resume=True)
+    assert not left.exists()
+    assert (folder.path / "run.json").exists()
+
+
+def test_another_hidden_file_is_an_obstacle(tmp_path: Path) -> None:
+    (tmp_path / ".part.txt").write_text("mine")
+    with raises(UserError, match=r"is not empty and holds no run\.json"):
+        RunFolder.open(tmp_path, ASKED, resume=True)
+
+
+def test_two_processes_cannot_work_in_one_folder(tmp_path: Path) -> None:
+    """A lock belongs to an open file, so two in one process exclude each other as two processes do."""
+    first, second = (RunFolder.check(tmp_path / "run", ASKED, resume=True) for _ in range(2))
+    with first.locked():
+        first.begin()
+        with raises(UserError, match="another process works in this folder"), second.locked():
+            pass
+    with second.locked():  # the first has gone
+        second.begin()
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["run.json"]
+
+
+def test_a_record_that_is_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("[]")
+    with raises(UserError, match=r"run.json is damaged: it holds no record of a run"):
+        RunFolder.check(tmp_path, ASKED, resume=True)

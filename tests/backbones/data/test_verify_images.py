@@ -207,3 +207,21 @@ def test_what_is_known_does_not_depend_on_the_order_of_the_record(tmp_path: Path
     ]
     assert not known.contain(files, sizes + 1, changed).any()
     assert not known.contain(files, sizes, changed + 1).any()
+
+
+def test_an_interrupted_check_goes_on_where_it_was(root: Path, decoded: list[str], monkeypatch: MonkeyPatch) -> None:
+    monkeypatch.setattr(image_folder, "_REMEMBERED_AT_ONCE", 3)
+    look = image_folder.what_is_wrong
+
+    def interrupted(path: str) -> str | None:
+        if len(decoded) == 7:
+            raise KeyboardInterrupt
+        return look(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(image_folder, "what_is_wrong", interrupted)
+        with raises(KeyboardInterrupt):
+            verify_images(open_image_folder(root))
+    folder = open_image_folder(root)
+    verify_images(folder)
+    assert decoded == everything(folder)[:7] + everything(folder)[6:]

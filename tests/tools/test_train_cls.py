@@ -208,11 +208,11 @@ def test_what_is_not_given_is_left_to_recipe_network_and_machine(monkeypatch: Mo
         ({"data": "/nowhere/at/all"}, "error: /nowhere/at/all is not a folder"),
         (
             {"network": "mobilenet_v1"},
-            "error: zero gamma needs residual blocks and MobileNetV1 has none; switch it off",
+            "error: zero gamma needs residual blocks and MobileNetV1 has none; add --without zero-gamma",
         ),
         (
             {"network": "inception_v3", "image-size": "75"},
-            "error: zero gamma needs residual blocks and InceptionV3 has none; switch it off",
+            "error: zero gamma needs residual blocks and InceptionV3 has none; add --without zero-gamma",
         ),
         ({"recipe": "d-distill"}, "error: d-distill distils and has no teacher: give --teacher RUN_OR_BUNDLE"),
         ({"teacher": "x"}, "error: --teacher: d-smooth does not distil; add --with distillation"),

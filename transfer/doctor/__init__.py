@@ -1,0 +1,1 @@
+"""Look for what would stop or slow a run on this machine, and say how to mend it."""

@@ -14,6 +14,7 @@ from types import FrameType
 from typing import IO, Any
 
 from backbones.ablation import Ablation, AblationRow
+from backbones.data.image_folder import open_image_folder
 from backbones.errors import UserError
 from backbones.files import read_json
 
@@ -60,10 +61,11 @@ def check_same_options(ablation: Ablation, parse: Parse) -> None:
         parse: The options of ``tools/train_cls.py`` from a command line's words.
 
     Raises:
-        UserError: Some run was; the message names the first option that differs.
+        UserError: Some run was, or was on other images; the message names the first option that differs.
     """
-    for row, seed in ablation.runs():
-        record = ablation.folder(row, seed) / "run.json"
+    records = [(row, seed, ablation.folder(row, seed) / "run.json") for row, seed in ablation.runs()]
+    fingerprint = open_image_folder(ablation.data).fingerprint if any(path.exists() for *_, path in records) else ""
+    for row, seed, record in records:
         if record.exists():
             run = read_json(record)
             if run.get("recipe") != row.settled.name:
@@ -72,6 +74,10 @@ def check_same_options(ablation: Ablation, parse: Parse) -> None:
             if there is None:
                 raise UserError(f"{record}: no 'command' of tools/train_cls.py in it; move the folder away")
             _compare(ablation, row, seed, there, parse)
+            if run.get("data", {}).get("fingerprint") != fingerprint:
+                raise UserError(
+                    f"{record} is a run on other images than those in {ablation.data}; choose another --out"
+                )
 
 
 def _compare(ablation: Ablation, row: AblationRow, seed: int, there: Mapping[str, Any], parse: Parse) -> None:

@@ -23,6 +23,7 @@ from backbones.ablation import (
     preset_rows,
 )
 from backbones.ablation_runs import check_same_options, train_all
+from backbones.data.image_folder import open_image_folder
 from backbones.errors import UserError
 from backbones.paper import table_rows
 from backbones.switches import SWITCHES, is_on
@@ -166,17 +167,19 @@ def test_a_command_asks_train_cls_for_its_row(tmp_path: Path) -> None:
 
 
 @fixture
-def ablation_with_run(tmp_path: Path) -> Callable[..., Ablation]:
+def ablation_with_run(tmp_path: Path, make_image_folder: Callable[..., Path]) -> Callable[..., Ablation]:
     """An ablation of two rows whose first run there is: started with some options, and asked for with others."""
 
     def make(there: str, asked: str, recipe: str = "b-standard") -> Ablation:
         rows = cumulative_rows("b-standard", ["cosine"])
-        common = {"seeds": (0,), "network": "resnet18_d", "data": Path("x"), "out": tmp_path}
+        images = make_image_folder()
+        common = {"seeds": (0,), "network": "resnet18_d", "data": images, "out": tmp_path}
         started = Ablation(rows, options=tuple(there.split()), **common)
         command = shlex.join(["python", *started.command(rows[0], 0)])
         folder = started.folder(rows[0], 0)
         folder.mkdir()
-        (folder / "run.json").write_text(json.dumps({"command": command, "recipe": recipe}))
+        data = {"fingerprint": open_image_folder(images).fingerprint}
+        (folder / "run.json").write_text(json.dumps({"command": command, "recipe": recipe, "data": data}))
         return Ablation(rows, options=tuple(asked.split()), **common)
 
     return make
@@ -219,6 +222,13 @@ def test_foreign_runs_do_not_count(ablation_with_run: Callable[..., Ablation], t
         record.write_text(json.dumps({"command": command, "recipe": "b-standard"}))
         with raises(UserError, match="no 'command' of tools/train_cls"):
             check_same_options(ablation, parse)
+
+
+def test_runs_on_other_images_do_not_count(ablation_with_run: Callable[..., Ablation]) -> None:
+    ablation = ablation_with_run("", "")
+    (ablation.data / "train" / "class0" / "0.png").unlink()
+    with raises(UserError, match="is a run on other images"):
+        check_same_options(ablation, parse)
 
 
 # In place of tools/train_cls.py: its outcome is in its options.

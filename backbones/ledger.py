@@ -109,7 +109,7 @@ def _take(bundle: Bundle, fates: Mapping[str, str | None], target: Mapping[str, 
         name for source, name in fates.items() if name and tensor_checksum(target[name]) != bundle.checksums[source]
     ]
     if changed:
-        raise ProofError(f"{_names(changed)} in the built backbone differ in value from {bundle.source}")
+        raise ProofError(f"{name_tensors(changed)} in the built backbone differ in value from {bundle.source}")
     return Ledger(tuple(_entry(bundle, source, name) for source, name in fates.items()))
 
 
@@ -171,7 +171,7 @@ def _trunk_fates(bundle: Bundle) -> dict[str, str | None]:
             fates[source] = None
     strangers = [source for source in bundle.tensors if source not in fates]
     if strangers:
-        raise ProofError(f"{bundle.source} holds {_names(strangers)}, which belong neither to trunk nor to head")
+        raise ProofError(f"{bundle.source} holds {name_tensors(strangers)}, which belong neither to trunk nor to head")
     return fates
 
 
@@ -185,9 +185,9 @@ def _check_names(bundle: Bundle, fates: Mapping[str, str | None], target: Mappin
     arriving = {name for name in fates.values() if name}
     problems = []
     if orphans := [name for name in target if name not in arriving]:
-        problems.append(f"the backbone's {_names(orphans)} have no origin in it")
+        problems.append(f"the backbone's {name_tensors(orphans)} have no origin in it")
     if homeless := sorted(arriving - target.keys()):
-        problems.append(f"its {_names(homeless)} have no place in the backbone")
+        problems.append(f"its {name_tensors(homeless)} have no place in the backbone")
     if problems:
         raise ProofError(f"{bundle.source} (a {bundle.architecture}) does not fit this backbone: {'; '.join(problems)}")
 
@@ -207,7 +207,8 @@ def _check_shapes(bundle: Bundle, fates: Mapping[str, str | None], target: Mappi
         )
 
 
-def _names(names: Iterable[str], limit: int = 6) -> str:
+def name_tensors(names: Iterable[str], limit: int = 6) -> str:
+    """Tensors for a message, the first few by name."""
     listed = list(names)
     more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
     return f"tensor{'s' if len(listed) > 1 else ''} {', '.join(listed[:limit])}{more}"

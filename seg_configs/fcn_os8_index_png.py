@@ -26,6 +26,20 @@ test_pipeline = [
     dict(type="LoadAnnotations"),
     dict(type="PackSegInputs"),
 ]
+multi_scale = False  # it would take a CPU longer than most trainings; --cfg-options multi_scale=True
+shorter_sides = [round(240 * scale) for scale in (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)]
+tta_pipeline = [
+    dict(type="LoadImageFromFile"),
+    dict(
+        type="TestTimeAug",
+        transforms=[
+            [dict(type="Resize", scale=(side * 8, side), keep_ratio=True) for side in shorter_sides],
+            [dict(type="RandomFlip", prob=probability, direction="horizontal") for probability in (0.0, 1.0)],
+            [dict(type="LoadAnnotations")],
+            [dict(type="PackSegInputs")],
+        ],
+    ),
+]
 train_dataloader = dict(
     batch_size=batch_size,
     num_workers=1,

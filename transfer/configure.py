@@ -38,6 +38,10 @@ LIVE_KEYS = (
     "env_cfg",
     "log_processor",
     "base_batch_size",
+    "sync_bn",
+    "multi_scale",
+    "tta_model",
+    "tta_pipeline",
 )
 
 

@@ -16,6 +16,7 @@ from torch import nn
 from backbones.errors import UserError
 from backbones.progress import Effort, Progress
 from backbones.run_folder import RunFolder
+from transfer.movement import FIRST_STEPS
 from transfer.precision import compute_in_bfloat16
 
 
@@ -33,6 +34,18 @@ class ProofHook(Hook):
     def before_train(self, runner: Runner) -> None:
         if runner.iter == 0:
             self.prove(runner.model)
+
+
+class AfterTrainingHook(Hook):
+    """Call ``check(model, iterations)`` once the training is complete, also for one that was resumed after its end."""
+
+    priority = "VERY_LOW"
+
+    def __init__(self, check: Callable[[nn.Module, int], None]) -> None:
+        self.check = check
+
+    def after_train(self, runner: Runner) -> None:
+        self.check(runner.model, runner.iter)
 
 
 class SpeedHook(Hook):
@@ -109,7 +122,7 @@ class ProgressHook(Hook):
             seconds=self.effort.seconds + self._lap(),
         )
         self.progress.update(step, losses["loss"], rate, self.effort)
-        if step % self.log_every == 0 or step == runner.max_iters:
+        if step <= FIRST_STEPS or step % self.log_every == 0 or step == runner.max_iters:
             speed = {"images_per_second": self.effort.images_per_second, "data_wait": self.effort.data_wait}
             self.folder.log({"kind": "step", "step": step, "learning_rate": rate, **losses, **speed})
 

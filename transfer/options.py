@@ -36,5 +36,6 @@ def add_transfer_options(parser: argparse.ArgumentParser) -> None:
 
 def print_result(result: Mapping[str, Any]) -> None:
     """Print the metrics of a run, one per line."""
+    width = max(map(len, result["metrics"]))
     for name, value in result["metrics"].items():
-        print(f"{name:<15} {value:6.2f} %")
+        print(f"{name:<{width}} {value:6.2f} %")

@@ -22,6 +22,7 @@ from backbones.precision import resolve_device, resolve_precision
 from backbones.run_folder import RunFolder
 from backbones.versions import hardware, package_versions
 from transfer import ops_bridge
+from transfer.batch_norm import check_batch_norm, choose_batch_norm
 from transfer.configure import (
     config_hash,
     find_classes,
@@ -29,8 +30,9 @@ from transfer.configure import (
     scale_learning_rate,
     set_input_contract,
 )
-from transfer.hooks import PlainCheckpointHook, ProgressHook, ProofHook, SpeedHook
+from transfer.hooks import AfterTrainingHook, PlainCheckpointHook, ProgressHook, ProofHook, SpeedHook
 from transfer.mistakes import named_as
+from transfer.movement import Held, after_training, describe
 from transfer.proof import prove
 from transfer.runner import build_runner
 from transfer.task import Task, set_data_root
@@ -64,7 +66,8 @@ def run_transfer(task: Task, options: TransferOptions) -> dict[str, Any]:
 
     Raises:
         UserError: Anything about options, data, configuration or bundle that the user can mend.
-        ProofError: The built model does not hold the bundle's trunk; nothing was trained.
+        ProofError: The built model does not hold the bundle's trunk, and nothing was trained; or training moved what
+            the configuration holds fixed, or did not move the rest, and nothing is measured.
     """
     started = time.perf_counter()
     # OpenMMLab announces its own deprecations at every start; they concern its authors, and are in its log file.
@@ -158,6 +161,7 @@ def _prepare(task: Task, options: TransferOptions) -> tuple[Config, Bundle, dict
         "config_hash": downstream,
         "classes": len(classes),
         "precision": precision,
+        "batch_norm": choose_batch_norm(config, device, processes=1),
         "backbone": _backbone_facts(options.backbone, bundle),
         "data": data,
         "versions": package_versions(PACKAGES),
@@ -209,10 +213,17 @@ def _build(
 
     def record_proof(model: nn.Module) -> None:
         ledger, proof = prove(model, bundle)
+        proof["batch_norm"] = check_batch_norm(model, folder.run["batch_norm"])
         write_json(folder.path / "ledger.json", ledger.rows())
         write_json(folder.path / "proof.json", proof)
         print(f"proof: {ledger.mapped} tensors arrived in the built {task.name} model, features equal bit for bit")
+        print(f"batch norm: {folder.run['batch_norm']}, layers as built: {proof['batch_norm']}")
 
-    hooks = [ProofHook(record_proof), PlainCheckpointHook(), ProgressHook(folder)]
+    def record_movement(model: nn.Module, iterations: int) -> None:
+        after = after_training(model, bundle, Held.of(config.model.backbone), iterations, folder.metrics)
+        write_json(folder.path / "proof.json", {**read_json(folder.path / "proof.json"), "after_training": after})
+        print(f"after training: {describe(after)}")
+
+    hooks = [ProofHook(record_proof), PlainCheckpointHook(), ProgressHook(folder), AfterTrainingHook(record_movement)]
     hooks.append(SpeedHook(task.bfloat16_modules if precision == "bf16" else ()))
     return build_runner(config, options.config, options.cfg_options, hooks)

@@ -9,13 +9,17 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.hooks import CheckpointHook, Hook
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 
 from transfer.mistakes import named_as
+from transfer.multi_scale import BothProtocolsLoop
 
 
 class QuietRunner(Runner):
-    """mmengine's runner, whose own log goes to its file and only errors to the terminal."""
+    """mmengine's runner, whose own log goes to its file and only errors to the terminal.
+
+    With ``multi_scale`` in the configuration, its test gives both protocols.
+    """
 
     def build_logger(self, *arguments: Any, **options: Any) -> Any:
         logger = super().build_logger(*arguments, **options)
@@ -23,6 +27,13 @@ class QuietRunner(Runner):
             if not isinstance(handler, logging.FileHandler):
                 handler.setLevel(logging.ERROR)
         return logger
+
+    def build_test_loop(self, loop: BaseLoop | dict[str, Any]) -> BaseLoop:
+        if self.cfg.get("multi_scale") and isinstance(loop, dict):
+            if loop.get("type") != "TestLoop":
+                raise ValueError(f"multi_scale=True extends a test_cfg of type TestLoop, and this is {loop}")
+            loop = {**loop, "type": BothProtocolsLoop}
+        return super().build_test_loop(loop)
 
 
 def build_runner(config: Config, path: str, options: Sequence[str], hooks: Sequence[Hook]) -> Runner:
@@ -54,7 +65,8 @@ def build_runner(config: Config, path: str, options: Sequence[str], hooks: Seque
             runner.param_schedulers = runner.build_param_scheduler(runner.param_schedulers)
     with named_as(["val_cfg", "val_dataloader", "val_evaluator"], path, options):
         _ = runner.val_loop
-    with named_as(["test_cfg", "test_dataloader", "test_evaluator"], path, options):
+    multi_scale = ["multi_scale", "tta_model", "tta_pipeline"] if config.get("multi_scale") else []
+    with named_as(["test_cfg", "test_dataloader", "test_evaluator", *multi_scale], path, options):
         _ = runner.test_loop
     return runner
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,15 @@ from mmengine.config import Config
 
 from backbones.bundle import Bundle
 from backbones.errors import UserError
+from transfer import multi_scale
 from transfer.data.index_png import check_index_png
 from transfer.task import Task, innermost_datasets
 
 # The authors' head: a 3x3 convolution to a quarter of the channels it is given.
 HEAD_REDUCTION = 4
-IOU_METRICS = ("mIoU", "mDice", "mFscore")
+EVALUATOR = "SegmentationMetric"
+PREFIX = "segmentation/"  # of all that SegmentationMetric measures
+MULTI_SCALE = "_multiscale"  # ends the names of what is averaged over scales and mirror images
 
 
 def ade20k_classes() -> tuple[str, ...]:
@@ -45,14 +48,14 @@ def set_channels(config: Config, bundle: Bundle) -> None:
 
 
 def check_evaluator(config: Config) -> None:
-    """``IoUMetric`` knows three families of numbers, of which "mIoU" holds both of ours.
+    """Pixel accuracy and intersection over union are measured, under the names that ``metrics`` knows.
 
     Raises:
-        UserError: It is missing, or there is one that does not exist.
+        UserError: The evaluation is another one.
     """
-    asked = config.test_evaluator.iou_metrics
-    if "mIoU" not in asked or not set(asked) <= set(IOU_METRICS):
-        raise UserError(f"test_evaluator.iou_metrics is {asked}; it wants 'mIoU', and besides only {IOU_METRICS[1:]}")
+    asked = config.test_evaluator
+    if not isinstance(asked, dict) or set(asked) != {"type"} or asked.type != EVALUATOR:
+        raise UserError(f"test_evaluator is {asked}; transfers are measured with dict(type={EVALUATOR!r}) alone")
 
 
 def check_data(config: Config, classes: tuple[str, ...]) -> dict[str, Any]:
@@ -84,8 +87,27 @@ def check_data(config: Config, classes: tuple[str, ...]) -> dict[str, Any]:
 
 
 def metrics(measured: Mapping[str, float]) -> dict[str, float]:
-    """Share of labelled pixels that are right, and mean intersection over union of the classes, both in percent."""
-    return {"pixel_accuracy": float(measured["aAcc"]), "miou": float(measured["mIoU"])}
+    """Pixel accuracy and mean intersection over union in percent, single scale, then those of multiple scales."""
+    return {name: 100 * value for name, value in _ours(measured) if "/" not in name}
+
+
+def per_class(measured: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """Intersection over union and accuracy of each class in percent, as far as it has them (``SegmentationMetric``)."""
+    found: dict[str, dict[str, float]] = {}
+    for name, value in _ours(measured):
+        kind, separator, class_name = name.partition("/")
+        if separator:
+            found.setdefault(class_name, {})[kind] = 100 * value
+    return found
+
+
+def _ours(measured: Mapping[str, float]) -> Iterator[tuple[str, float]]:
+    """The evaluator's names without their prefixes: "KIND" or "KIND/CLASS", where KIND tells the protocol."""
+    for key, value in measured.items():
+        name = key.removeprefix(multi_scale.PREFIX)
+        if name.startswith(PREFIX):
+            kind, separator, class_name = name.removeprefix(PREFIX).partition("/")
+            yield f"{kind}{MULTI_SCALE if name != key else ''}{separator}{class_name}", value
 
 
 SEGMENTATION = Task(
@@ -97,5 +119,6 @@ SEGMENTATION = Task(
     check_evaluator=check_evaluator,
     check_data=check_data,
     metrics=metrics,
+    per_class=per_class,
     bfloat16_modules=("backbone", "decode_head.convs", "auxiliary_head.convs"),
 )

@@ -23,7 +23,7 @@ CONFIGS = {"det": "det_configs/faster_rcnn_fpn_demo.py", "seg": "seg_configs/fcn
 DATA = {"det": "VOCdevkit", "seg": "ADEChallengeData2016"}
 SHORT = {
     "det": ["train_cfg.max_epochs=1"],
-    "seg": ["train_cfg.max_iters=6", "default_hooks.checkpoint.interval=2"],
+    "seg": ["multi_scale=True", "train_cfg.max_iters=6", "default_hooks.checkpoint.interval=2"],
 }
 
 
@@ -71,7 +71,7 @@ def runs(shapes: Path, bundle: Path, tmp_path_factory: TempPathFactory) -> Path:
     ("kind", "task", "metrics"),
     [
         ("det", "detection", {"voc07_map", "voc_map", "coco_ap", "coco_ap50", "coco_ap75"}),
-        ("seg", "segmentation", {"pixel_accuracy", "miou"}),
+        ("seg", "segmentation", {"pixel_accuracy", "miou", "pixel_accuracy_multiscale", "miou_multiscale"}),
     ],
 )
 def test_a_transfer_ends_with_a_proven_result(runs: Path, kind: str, task: str, metrics: set[str]) -> None:
@@ -87,7 +87,13 @@ def test_a_transfer_ends_with_a_proven_result(runs: Path, kind: str, task: str, 
     assert result["timings"]["total_seconds"] > 0
     assert {"torch", "mmengine"} <= result["versions"].keys()
     assert result["ops"] in ("torchvision", "mmcv")
-    assert "features equal bit for bit" in (runs / f"{kind}.txt").read_text()
+    printed = (runs / f"{kind}.txt").read_text()
+    assert "features equal bit for bit" in printed
+    assert "batch norm: BatchNorm, layers as built: {'BatchNorm2d': " in printed
+    assert "after training: stem, stage1, stage2, stage3, stage4 learnt, nothing stayed; mean loss" in printed
+    assert all(f"{name} " in printed for name in metrics)
+    assert result["per_class"]
+    assert result["proof"]["after_training"]["first_losses"]["mean"]["loss"] > 0
     losses = [json.loads(line)["loss"] for line in (runs / kind / "metrics.jsonl").read_text().splitlines()]
     assert losses
 

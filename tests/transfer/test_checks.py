@@ -36,6 +36,7 @@ DEMO = ROOT / "seg_configs/fcn_os8_demo.py"
         ("param_scheduler=PolyLR", "has a list"),
         ("param_scheduler.9={}", "no place '9' there"),
         ("model.backbone.norm_eval=false", "write False, as in Python"),
+        ("multi_scale=yes", "the configuration has True or False there"),
         ("default_hooks.checkpoint.interval=often", "has a number there"),
     ],
 )
@@ -52,7 +53,8 @@ def test_good_options_pass() -> None:
         "train_cfg.max_iters=7",
         "model.backbone.norm_eval=True",
         "param_scheduler.0.power=1",
-        "test_evaluator.iou_metrics=['mIoU', 'mDice']",
+        "train_dataloader.dataset.pipeline.2.crop_size=[64, 64]",
+        "multi_scale=True",
     )
     config = load_config(str(DEMO), options)
     assert config.optim_wrapper.optimizer.lr == 1

@@ -53,10 +53,10 @@ def start(kind: str, data: Path, out: Path, *options: str, resume: bool = False)
         ("seg", "optim_wrapper.clip_grad=5", "clip_grad"),
         ("seg", "train_cfg.max_iter=5", "unexpected keyword argument 'max_iter'"),
         ("seg", "train_dataloader.sampler.type=NoSuch", "NoSuch is not in the"),
-        ("seg", "test_evaluator.type=NoSuch", "NoSuch is not in the"),
         ("seg", "test_cfg.type=NoSuch", "NoSuch is not in the"),
         ("seg", "default_hooks.checkpoint.intervall=3", "unexpected keyword argument 'intervall'"),
         ("seg", "model.auxiliary_head=None", "model cannot be used"),
+        ("det", "multi_scale=True", "tta_pipeline cannot be used"),
         ("seg", "model.decode_head.depth=1", "unexpected keyword argument 'depth'"),
         ("det", "train_cfg.max_iters=5", "unexpected keyword argument 'max_iters'"),
         ("det", "model.neck.out_channels=64", "to have 128 channels, but got 64"),  # seen in the first step
@@ -76,8 +76,8 @@ def test_one_message_and_no_folder(kind: str, option: str, words: str, data: Pat
 @pytest.mark.parametrize(
     ("kind", "option", "words"),
     [
-        ("seg", "test_evaluator.iou_metrics=['mDice']", r"test_evaluator.iou_metrics is \['mDice'\]"),
-        ("seg", "test_evaluator.iou_metrics=['mIoU', 'IoU']", "test_evaluator.iou_metrics is"),
+        ("seg", "test_evaluator.ignore_index=0", "test_evaluator is .*'ignore_index': 0.* alone"),
+        ("seg", "test_evaluator.type=IoUMetric", "test_evaluator is .*'IoUMetric'.* alone"),
         ("det", "test_evaluator.prefix=mine", "test_evaluator is .*'prefix': 'mine'.* alone"),
         ("det", "test_evaluator.type=VOCMetric", "test_evaluator is .*'VOCMetric'.* alone"),
     ],

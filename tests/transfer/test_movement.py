@@ -1,0 +1,200 @@
+"""After training: what was held stayed, what trains moved, in both tasks; and everything that must be refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from backbones.bundle import Bundle
+from backbones.data.shapes import make_shapes
+from backbones.ledger import ProofError
+from backbones.models import Trunk
+from transfer.hooks import ProgressHook
+from transfer.movement import FIRST_STEPS, Held, check_movement, first_losses
+from transfer.run import TransferOptions, run_transfer
+from transfer.trunk import bundle_stage, bundle_trunk, open_bundle
+
+ROOT = Path(__file__).resolve().parents[2]
+NETWORK = "random:mobilenet_v1_025"
+SEGMENTATION = (
+    "train_cfg.max_iters=12",
+    "train_dataloader.batch_size=2",
+    "model.data_preprocessor.size=(64,64)",
+    "train_dataloader.dataset.pipeline.2.crop_size=(64,64)",
+)
+DETECTION = (
+    "train_cfg.max_epochs=1",
+    "train_dataloader.batch_size=4",
+    "train_dataloader.dataset.pipeline.2.scale=(64,64)",
+    "test_dataloader.dataset.pipeline.1.scale=(64,64)",
+    "model.rpn_head.feat_channels=32",
+    "model.train_cfg.rpn_proposal.max_per_img=20",
+    "model.train_cfg.rcnn.sampler.num=8",
+    "model.test_cfg.rpn.max_per_img=10",
+)
+HELD = ("model.backbone.frozen_stages=1", "model.backbone.norm_eval=True", "model.backbone.norm_frozen=True")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("shapes") / "data"
+    return make_shapes(out, images=8, size=64, layouts=("detection", "segmentation"))
+
+
+def transfer(kind: str, data: Path, out: Path, *options: str, resume: bool = False) -> dict[str, Any]:
+    from transfer.detection import DETECTION as detection
+    from transfer.segmentation import SEGMENTATION as segmentation
+
+    task, protocol, folder, small = {
+        "seg": (segmentation, "seg_configs/fcn_os8_demo.py", "ADEChallengeData2016", SEGMENTATION),
+        "c4": (detection, "det_configs/faster_rcnn_c4_voc07.py", "VOCdevkit", DETECTION),
+    }[kind]
+    fixed = {"config": str(ROOT / protocol), "backbone": NETWORK, "workers": 0, "seed": 1, "resume": resume}
+    return run_transfer(
+        task, TransferOptions(**fixed, out=str(out), data=str(data / folder), cfg_options=(*small, *options))
+    )
+
+
+@pytest.mark.parametrize("kind", ["seg", "c4"])
+def test_a_run_records_what_moved_and_its_first_losses(kind: str, data: Path, tmp_path: Path) -> None:
+    result = transfer(kind, data, tmp_path / "run", *HELD)
+    after = result["proof"]["after_training"]
+    assert [stage["stage"] for stage in after["stages"]] == ["stem", "stage1", "stage2", "stage3", "stage4"]
+    for stage in after["stages"]:
+        frozen = stage["stage"] in ("stem", "stage1")
+        assert (stage["before"] == stage["after"]) == frozen
+        # A sixth of a stage's tensors are kernels; the others are BatchNorm's, and held.
+        assert stage["moved"] == (0 if frozen else stage["tensors"] // 6)
+    records = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    losses = [record["loss"] for record in records if record["step"] <= FIRST_STEPS]
+    assert len(losses) == min(FIRST_STEPS, after["iterations"]) == after["first_losses"]["iterations"]
+    assert after["first_losses"]["mean"]["loss"] == pytest.approx(sum(losses) / len(losses))
+    assert result["batch_norm"] == "BatchNorm"
+    assert set(result["proof"]["batch_norm"]) == {"BatchNorm2d"}
+
+
+def test_a_resumed_run_is_compared_with_the_bundle_and_not_with_its_checkpoint(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = (*HELD, "default_hooks.checkpoint.interval=3")
+    step = ProgressHook.after_train_iter
+
+    def stop_at_5(self: Any, runner: Any, *rest: Any, **more: Any) -> None:
+        if runner.iter == 4:
+            raise KeyboardInterrupt
+        step(self, runner, *rest, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ProgressHook, "after_train_iter", stop_at_5)
+        with pytest.raises(KeyboardInterrupt):
+            transfer("seg", data, tmp_path / "run", *options)
+    result = transfer("seg", data, tmp_path / "run", *options, resume=True)
+    bundle = open_bundle(NETWORK, 1)
+    untrained = check_movement(bundle_trunk(NETWORK, seed=1), bundle, Held(frozen_stages=4))
+    after = result["proof"]["after_training"]
+    assert [stage["before"] for stage in after["stages"]] == [stage["before"] for stage in untrained]
+    assert (after["iterations"], after["first_losses"]["iterations"]) == (12, FIRST_STEPS)
+
+
+def test_a_stage_that_was_not_really_frozen_stops_the_run(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Trunk, "freeze", lambda self, *held: self)
+    with pytest.raises(ProofError, match=r"stem: the configuration holds tensors stem\..* fixed, but training changed"):
+        transfer("seg", data, tmp_path / "run", "model.backbone.frozen_stages=1")
+    assert not (tmp_path / "run/result.json").exists()
+
+
+def test_a_trunk_without_a_learning_rate_stops_the_run(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(ProofError, match=r"stem: training was to change tensors stem\..* are still the bundle's"):
+        transfer("seg", data, tmp_path / "run", "optim_wrapper.paramwise_cfg.custom_keys.backbone={'lr_mult': 0}")
+    assert not (tmp_path / "run/result.json").exists()
+
+
+class Parts(nn.Module):
+    """A trunk's first three stages, and the last as a head of regions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = bundle_trunk(NETWORK, stages=3, out_indices=(2,))
+        self.head = bundle_stage(NETWORK, 3)
+
+
+@pytest.fixture
+def parts() -> tuple[Parts, Bundle]:
+    return Parts(), open_bundle(NETWORK, 0)
+
+
+@torch.no_grad()
+def move(model: nn.Module, chosen: Callable[[str], bool]) -> None:
+    for name, tensor in model.state_dict().items():
+        if chosen(name):
+            tensor.copy_(tensor + 1)
+
+
+def is_norm(name: str) -> bool:
+    return ".norm." in name
+
+
+def is_statistic(name: str) -> bool:
+    return name.endswith(("running_mean", "running_var", "num_batches_tracked"))
+
+
+def is_frozen(name: str) -> bool:
+    return name.startswith(("backbone.stem.", "backbone.stage1."))
+
+
+CASES = {
+    "nothing held": (Held(), lambda name: True),
+    "stem held": (Held(frozen_stages=0), lambda name: not name.startswith("backbone.stem.")),
+    "two parts held": (Held(frozen_stages=1), lambda name: not is_frozen(name)),
+    "statistics held": (Held(norm_eval=True), lambda name: not is_statistic(name)),
+    "gamma and beta held": (Held(norm_frozen=True), lambda name: is_statistic(name) or not is_norm(name)),
+    "all of it": (Held(1, True, True), lambda name: not is_frozen(name) and not is_norm(name)),
+    "everything frozen": (Held(frozen_stages=4), lambda name: False),
+}
+
+
+@pytest.mark.parametrize(("held", "moves"), CASES.values(), ids=CASES)
+def test_exactly_what_the_configuration_says_passes(
+    held: Held, moves: Callable[[str], bool], parts: tuple[Parts, Bundle]
+) -> None:
+    model, bundle = parts
+    names = list(model.state_dict())
+    move(model, moves)
+    stages = check_movement(model, bundle, held)
+    assert sum(stage["tensors"] for stage in stages) == len(names)
+    assert sum(stage["moved"] for stage in stages) == sum(map(moves, names))
+    assert all((stage["before"] != stage["after"]) == (stage["moved"] > 0) for stage in stages)
+    first = {}  # of either sort
+    for name in names:
+        first.setdefault(moves(name), name)
+    for moved, name in first.items():  # one tensor too many, or one too few
+        tensor = model.state_dict()[name]
+        kept = tensor.clone()
+        source = bundle.tensors[f"trunk.{name.partition('.')[2]}"]
+        tensor.copy_(source if moved else tensor + 1)
+        wanted = "was to change tensor" if moved else "fixed, but training changed"
+        with pytest.raises(ProofError, match=wanted) as caught:
+            check_movement(model, bundle, held)
+        assert name.partition(".")[2] in str(caught.value)
+        tensor.copy_(kept)
+
+
+def test_held_is_read_from_the_configuration() -> None:
+    assert Held.of({"type": "BundleTrunk", "bundle": "x", "output_stride": 8}) == Held()
+    assert Held.of({"frozen_stages": 2, "norm_eval": True, "norm_frozen": True, "seed": 3}) == Held(2, True, True)
+
+
+def test_first_losses_of_a_short_record(tmp_path: Path) -> None:
+    lines = [{"kind": "step", "step": step, "loss": float(step), "aux.loss_ce": 1.0, "acc": 9.0} for step in (1, 2, 20)]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert first_losses(tmp_path / "metrics.jsonl") == {"iterations": 2, "mean": {"loss": 1.5, "aux.loss_ce": 1.0}}
+    (tmp_path / "metrics.jsonl").write_text("")
+    assert first_losses(tmp_path / "metrics.jsonl") == {"iterations": 0, "mean": {}}

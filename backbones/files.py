@@ -40,8 +40,12 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             os.replace(temporary, target)
         finally:
             temporary.unlink(missing_ok=True)
+    except WriteError:  # from a file that is written inside this one's context; it names that file
+        raise
     except OSError as error:
-        raise WriteError(f"cannot write {path}: {error.strerror or error}; check disk and permissions") from None
+        problem = WriteError(f"cannot write {path}: {error.strerror or error}; check disk and permissions")
+        problem.errno = error.errno
+        raise problem from None
 
 
 def _flush(path: Path) -> None:

@@ -77,3 +77,11 @@ def test_a_place_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
         write_json(tmp_path / "file" / "a.json", 1)
     with pytest.raises(OSError, match="cannot write"):  # who can do without the file may catch it as what it is
         write_json(tmp_path / "file" / "a.json", 1)
+
+
+def test_the_innermost_file_is_the_one_that_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught, atomic_path(tmp_path / "outer"), atomic_path(tmp_path / "inner"):
+        raise OSError(28, "No space left on device")
+    expected = f"cannot write {tmp_path / 'inner'}: No space left on device; check disk and permissions"
+    assert (str(caught.value), caught.value.errno) == (expected, 28)
+    assert list(tmp_path.iterdir()) == []

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from mmengine.config import Config, ConfigDict
+from mmengine.registry import DefaultScope
 from pytest import mark, raises
 from torch import Tensor, nn
 
@@ -53,7 +54,9 @@ def build() -> Build:
 
     def build(toolkit: str, settings: dict[str, Any], **changes: Any) -> nn.Module:
         registry = {"mmdet": DETECTION, "mmseg": SEGMENTATION}[toolkit]
-        return registry.build(ConfigDict({**settings, **changes}))
+        # A runner in this process may have left its own toolkit as the one in which names are looked up.
+        with DefaultScope.overwrite_default_scope(toolkit):
+            return registry.build(ConfigDict({**settings, **changes}))
 
     return build
 

@@ -136,15 +136,15 @@ def preset_rows(preset: str, network: str) -> tuple[AblationRow, ...]:
     if preset.startswith("table4-"):
         column = f"batch{preset.removeprefix('table4-')}_top1"
         names = [row["recipes"][column] for row in table_rows(4)]
-        references = [None, *names]
+        references = [None, *names[:-1]]
     else:
         kind = PRESETS[preset] if has_residual_blocks(network) else "mobilenet_v1"
         names = [row["recipe"] for row in table_rows(6) if row["network"] == kind]
         if preset.endswith("without-distillation"):
             names = [name for name in names if not find_recipe(name).distillation]
-        references = [None, *names[:2], *[names[2]] * 3]
+        references = [None, *names[:2], *[names[2]] * (len(names) - 3)]
     return tuple(
-        AblationRow(name, name, reference=reference) for name, reference in zip(names, references, strict=False)
+        AblationRow(name, name, reference=reference) for name, reference in zip(names, references, strict=True)
     )
 
 

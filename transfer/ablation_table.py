@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from statistics import fmean
 
 from backbones.ablation import Ablation, AblationRow
@@ -154,7 +155,7 @@ def _notes(ablation: Ablation, rows: list[TableRow]) -> list[str]:
 
 
 def _difference_note(rows: tuple[AblationRow, ...]) -> str:
-    above = dict(zip([row.label for row in rows[1:]], [row.label for row in rows], strict=False))
+    above = {row.label: before.label for before, row in pairwise(rows)}
     others: dict[str, list[str]] = {}
     for row in rows:
         if row.reference and row.reference != above[row.label]:

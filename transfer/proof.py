@@ -136,8 +136,11 @@ def _fresh_trunk(bundle: Bundle, **geometry: Any) -> Trunk:
 
 def _compare(info: Sequence[FeatureInfo], expected: Sequence[Tensor], seen: Sequence[Tensor]) -> list[dict[str, Any]]:
     """The stages that were seen, each with its checksum; zeros in both would be no evidence, and are refused."""
+    if not seen:
+        raise ProofError("the built model's backbone computes no stage, so there is nothing to compare")
     compared = []
-    for stage, one, other in zip(info, expected, seen, strict=False):  # a backbone may end before the trunk does
+    count = len(seen)  # a backbone may end before the trunk does
+    for stage, one, other in zip(info[:count], expected[:count], seen, strict=True):
         if not torch.equal(one, other):
             how = f"of shape {list(other.shape)}, not {list(one.shape)}"
             if one.shape == other.shape:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ def tricks_of(row: AblationRow) -> set[str]:
 def test_each_cumulative_row_adds_its_trick_and_nothing_else(order: list[str], count: int) -> None:
     rows = cumulative_rows("b-standard", order[:count])
     assert tricks_of(rows[0]) == set()
-    for above, row, name in zip(rows, rows[1:], order, strict=False):
+    for (above, row), name in zip(pairwise(rows), order[:count], strict=True):
         assert tricks_of(row) == tricks_of(above) | {name}
         assert row.reference == above.label
     assert len(rows) == count + 1

@@ -19,18 +19,8 @@ test_pipeline = [
 ]
 multi_scale = False
 scales = [0.5, 0.75, 1.0, 1.25, 1.5, 1.75]
-tta_pipeline = [
-    dict(type="LoadImageFromFile"),
-    dict(
-        type="TestTimeAug",
-        transforms=[
-            [dict(type="Resize", scale_factor=scale, keep_ratio=True) for scale in scales],
-            [dict(type="RandomFlip", prob=probability, direction="horizontal") for probability in (0.0, 1.0)],
-            [dict(type="LoadAnnotations")],
-            [dict(type="PackSegInputs")],
-        ],
-    ),
-]
+tta_pipeline = _base_.tta_pipeline
+tta_pipeline[1].transforms[0] = [dict(type="Resize", scale_factor=scale, keep_ratio=True) for scale in scales]
 train_dataloader = dict(batch_size=batch_size, num_workers=1, dataset=dict(pipeline=train_pipeline))
 test_dataloader = dict(batch_size=8, num_workers=1, dataset=dict(pipeline=test_pipeline))
 train_cfg = dict(max_iters=max_iters)

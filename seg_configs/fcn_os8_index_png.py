@@ -20,26 +20,12 @@ train_pipeline = [
     dict(type="RandomFlip", prob=0.5),
     dict(type="PackSegInputs"),
 ]
-test_pipeline = [
-    dict(type="LoadImageFromFile"),
-    dict(type="Resize", scale=(240 * 8, 240), keep_ratio=True),
-    dict(type="LoadAnnotations"),
-    dict(type="PackSegInputs"),
-]
+test_pipeline = _base_.test_pipeline
+test_pipeline[1].scale = (240 * 8, 240)
 multi_scale = False  # it would take a CPU longer than most trainings; --cfg-options multi_scale=True
 shorter_sides = [round(240 * scale) for scale in (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)]
-tta_pipeline = [
-    dict(type="LoadImageFromFile"),
-    dict(
-        type="TestTimeAug",
-        transforms=[
-            [dict(type="Resize", scale=(side * 8, side), keep_ratio=True) for side in shorter_sides],
-            [dict(type="RandomFlip", prob=probability, direction="horizontal") for probability in (0.0, 1.0)],
-            [dict(type="LoadAnnotations")],
-            [dict(type="PackSegInputs")],
-        ],
-    ),
-]
+tta_pipeline = _base_.tta_pipeline
+tta_pipeline[1].transforms[0] = [dict(type="Resize", scale=(side * 8, side), keep_ratio=True) for side in shorter_sides]
 train_dataloader = dict(
     batch_size=batch_size,
     num_workers=1,

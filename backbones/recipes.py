@@ -60,7 +60,7 @@ def _table4(batch_size: int) -> Iterator[Recipe]:
 
 B_STANDARD = Recipe(
     name="b-standard",
-    summary="the baseline: Nesterov momentum, step decay at epochs 30, 60 and 90",
+    summary="the baseline: Nesterov momentum, step decay at epochs 30, 60 and 90 of 120",
 )
 # The learning rate is 0.1 / 256 * 1024 = 0.4 by linear scaling (Section 3.1).
 D_EFFICIENT = Recipe(

@@ -55,7 +55,10 @@ class AblationRow:
 
 @dataclass(frozen=True)
 class Ablation:
-    """Rows, seeds, and what all runs share; ``options`` are further options of ``tools/train_cls.py``."""
+    """Rows, seeds, and what all runs share.
+
+    ``options`` are further options of ``tools/train_cls.py``, ``asked`` is the command that asks for this ablation.
+    """
 
     rows: tuple[AblationRow, ...]
     seeds: tuple[int, ...]
@@ -64,6 +67,7 @@ class Ablation:
     out: Path
     teacher: Path | None = None
     options: tuple[str, ...] = ()
+    asked: str = ""
 
     def runs(self) -> Iterator[tuple[AblationRow, int]]:
         """Every row with every seed; one seed after the other, so that a whole table is there early."""

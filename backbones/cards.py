@@ -14,7 +14,8 @@ from backbones.switches import SWITCHES, is_on
 
 INDEX = """# Method cards
 
-Made by `python tools/make_cards.py` from the modules of `backbones/tricks/`, the recipes and `measured.json`.
+Made by `python tools/make_cards.py` from the modules of `backbones/tricks/`, the recipes and `measured.json`, which
+`python tools/make_cards.py --ablation DIR` takes from a study of `tools/ablate.py` ([how](../ablation.md)).
 """
 RULE = re.compile(r"^=+  =+$")
 

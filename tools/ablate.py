@@ -84,6 +84,7 @@ def read_ablation(words: Sequence[str]) -> tuple[Ablation, bool]:
         out=asked.out,
         teacher=asked.teacher,
         options=tuple(options),
+        asked=f"python tools/ablate.py {shlex.join(words)}",
     )
     check_rows(ablation.rows, network, asked.teacher)
     if rate is not None and any("linear-scaling" in (*row.on, *row.off) for row in ablation.rows):

@@ -16,10 +16,23 @@ from backbones.command import run_command
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write one file per trick."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "docs" / "tricks", help="(%(default)s)")
-    folder = parser.parse_args(arguments).out
+    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "docs" / "tricks", help="folder of the cards")
+    parser.add_argument(
+        "--ablation",
+        type=pathlib.Path,
+        nargs="+",
+        metavar="DIR",
+        help="finished studies of tools/ablate.py to measure by",
+    )
+    asked = parser.parse_args(arguments)
+    folder = asked.out
 
     from backbones.cards import write_cards
+    from backbones.files import write_json
+    from backbones.measured import measured
+
+    if asked.ablation:
+        write_json(folder / "measured.json", measured(asked.ablation))
 
     for path in write_cards(folder):
         print(path)

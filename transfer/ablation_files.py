@@ -37,7 +37,8 @@ def as_markdown(table: AblationTable) -> str:
     for first, *others in lines:
         cells = [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))]
         text.append(f"| {' | '.join(cells)} |")
-    return "\n".join([f"# Ablation: {table.network}", "", *text, "", *(f"- {note}" for note in table.notes), ""])
+    notes = [*table.notes, f"made by `{table.command}`"]
+    return "\n".join([f"# Ablation: {table.network}", "", *text, "", *(f"- {note}" for note in notes), ""])
 
 
 def as_csv(table: AblationTable) -> str:

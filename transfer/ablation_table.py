@@ -41,6 +41,7 @@ class TableRow:
 class AblationTable:
     """What the files show. ``paper_network`` is that of all the paper's numbers in it, None when there are none."""
 
+    command: str
     network: str
     seeds: tuple[int, ...]
     rows: tuple[TableRow, ...]
@@ -84,7 +85,7 @@ def ablation_table(ablation: Ablation, failures: Mapping[tuple[str, int], str]) 
         )
     tables = tuple(sorted({result.table for result in paper.values()}))
     notes = (*_notes(ablation, rows), *_paper_notes(ablation, network, tables), *_fairness(ablation, runs))
-    return AblationTable(ablation.network, ablation.seeds, tuple(rows), network, tables, notes)
+    return AblationTable(ablation.asked, ablation.network, ablation.seeds, tuple(rows), network, tables, notes)
 
 
 def _read_runs(ablation: Ablation) -> dict[str, list[Run]]:

@@ -28,11 +28,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     folder = asked.out
 
     from backbones.cards import write_cards
-    from backbones.files import write_json
+    from backbones.files import read_json, write_json
     from backbones.measured import measured
 
     if asked.ablation:
-        write_json(folder / "measured.json", measured(asked.ablation))
+        known = folder / "measured.json"
+        write_json(known, {**(read_json(known) if known.exists() else {}), **measured(asked.ablation)})
 
     for path in write_cards(folder):
         print(path)

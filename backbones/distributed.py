@@ -8,7 +8,9 @@ depend on the place of an image in the whole batch, so n processes train the wei
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -17,19 +19,25 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from backbones.command import EXIT_INTERRUPTED
 from backbones.errors import ToldError, UserError
+from backbones.interruption import ignored
 
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class World:
-    """This process among its peers; ``ALONE`` is the only process. ``messages`` is the group for small host data."""
+    """This process among its peers; ``ALONE`` is the only process.
+
+    ``messages`` is the group for small host data, ``partings`` one that loses patience soon, to end together.
+    """
 
     rank: int = 0
     size: int = 1
     local_rank: int = 0
     messages: Any = None
+    partings: Any = None
 
     @property
     def leads(self) -> bool:
@@ -78,10 +86,37 @@ class World:
             raise UserError(outcome[1]) if self.leads else ToldError(outcome[1])
         return outcome[0]
 
+    @contextmanager
+    def one_voice(self) -> Iterator[None]:
+        """An error that ends all processes is told by the leading one; one that ends a single process, by that one.
+
+        Raises:
+            ToldError: In place of its own error, in a process whose leading one has met an error too.
+        """
+        try:
+            yield
+        except BaseException as error:
+            if self.size == 1 or not self._all_here() or self.leads:
+                raise
+            if isinstance(error, KeyboardInterrupt):
+                raise SystemExit(EXIT_INTERRUPTED) from None
+            raise ToldError(str(error)) from error
+
+    def _all_here(self) -> bool:
+        """Whether all processes ask this now, which those do not that still work or are dead."""
+        with ignored(signal.SIGINT):  # torchrun passes on the Ctrl-C that the terminal has sent to all
+            try:
+                dist.barrier(self.partings)
+            except RuntimeError:
+                return False
+        return True
+
 
 ALONE = World()
 # While the leading process looks through a data set for the first time, the others wait; that can take an hour.
 PATIENCE = timedelta(hours=12)
+# After an error in one process, how long it waits to learn whether the others have met it too.
+COURTESY = timedelta(seconds=10)
 
 
 def join_world(device: str) -> World:
@@ -105,7 +140,8 @@ def join_world(device: str) -> World:
         torch.cuda.set_device(local_rank)
     if not dist.is_initialized():
         dist.init_process_group("nccl" if gpus else "gloo")
-    return World(rank, size, local_rank, dist.new_group(backend="gloo", timeout=PATIENCE))
+    groups = [dist.new_group(backend="gloo", timeout=timeout) for timeout in (PATIENCE, COURTESY)]
+    return World(rank, size, local_rank, *groups)
 
 
 def leave_world() -> None:

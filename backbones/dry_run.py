@@ -18,6 +18,7 @@ from backbones.schedule import Schedule
 from backbones.training import TrainingJob, training_step
 
 WARM_STEPS, TIMED_STEPS, VALIDATION_BATCHES = 2, 5, 2
+FAREWELL = "dry run: nothing was trained, nothing was written"
 
 
 def dry_run(job: TrainingJob, lines: Sequence[str]) -> None:
@@ -94,10 +95,15 @@ def _cost_lines(job: TrainingJob, seconds: float, waiting: float, validation: fl
         f"time      {seconds:.3f} s per batch ({rate:.0f} img/s, data wait {waiting / seconds:.0%}), validation "
         f"{tqdm.format_interval(validation)}: {tqdm.format_interval(whole)} in all, if it goes on like this"
     )
+    yield memory_line(job.device, job.workers)
+    yield FAREWELL
+
+
+def memory_line(device: torch.device, workers: int) -> str:
+    """What this process has needed at most, so far."""
     unit = 1 if sys.platform == "darwin" else 1024
     host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    line = f"memory    {host / 1e9:.1f} GB of main memory at most, without {job.workers} workers"
-    if job.device.type == "cuda":
-        line += f"; {torch.cuda.max_memory_allocated(job.device) / 1e9:.1f} GB on {job.device}"
-    yield line
-    yield "dry run: nothing was trained, nothing was written"
+    line = f"memory    {host / 1e9:.1f} GB of main memory at most, without {workers} workers"
+    if device.type == "cuda":
+        line += f"; {torch.cuda.max_memory_allocated(device) / 1e9:.1f} GB on {device}"
+    return line

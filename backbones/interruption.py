@@ -5,10 +5,24 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
+
+
+@contextmanager
+def ignored(number: int) -> Iterator[None]:
+    """Nothing happens on this signal inside; outside the main thread, Python's handlers stay as they are."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(number, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(number, previous)
 
 
 class StopSignal:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from backbones.command import run_command
-from transfer.options import add_transfer_options, print_result
+from transfer.options import add_transfer_options, parse_transfer_options, print_result
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -20,12 +20,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--backbone RUN/backbone.safetensors --out RUN_SEG",
     )
     add_transfer_options(parser)
-    options = parser.parse_args(arguments)
+    options = parse_transfer_options(parser, arguments)
 
     from transfer.run import TransferOptions, run_transfer
     from transfer.segmentation import SEGMENTATION
 
-    print_result(run_transfer(SEGMENTATION, TransferOptions(**vars(options))))
+    print_result(run_transfer(SEGMENTATION, TransferOptions(**options)))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -135,12 +136,14 @@ def data_root(config: Config) -> Path:
     return Path(next(dataset.data_root for _, dataset in innermost_datasets(config)))
 
 
-def config_hash(config: Config, precision: str) -> str:
+def config_hash(config: Config, precision: str, processes: int = 1) -> str:
     """12 hexadecimal digits over the downstream configuration and arithmetic: all but backbone, seed and paths.
 
-    Take it before the bundle's values go in, so that all arms of a comparison share it.
+    Take it before the bundle's values go in, so that all arms of a comparison share it. The configuration's batch is
+    that of one process, so several of them train another protocol than one does.
     """
-    text = json.dumps([precision, _hashable(config.to_dict())], sort_keys=True, default=str)
+    several = [processes] if processes > 1 else []
+    text = json.dumps([precision, _hashable(config.to_dict()), *several], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -173,10 +176,31 @@ def set_input_contract(config: Config, contract: InputContract) -> None:
     preprocessor.update(wanted)
 
 
+def set_workers(config: Config, workers: int | None) -> None:
+    """Let every loader have this many processes; None leaves them as they are."""
+    if workers is not None:
+        for split in ("train", "val", "test"):
+            if loader := config.get(f"{split}_dataloader"):
+                loader.update(num_workers=workers, persistent_workers=workers > 0)
+
+
 def scale_learning_rate(config: Config, processes: int) -> str:
     """Scale the protocol's learning rate, stated for ``base_batch_size``, to the total batch, and say how."""
     config.pop("auto_scale_lr", None)  # mmengine's own rule must not scale it a second time
     base = config.optim_wrapper.optimizer.lr
-    total = config.train_dataloader.batch_size * processes
+    total = math.prod(_batch_factors(config, processes).values())
     config.optim_wrapper.optimizer.lr = base * total / config.base_batch_size
     return f"{base:g} / {config.base_batch_size} x {total} = {config.optim_wrapper.optimizer.lr:g}"
+
+
+def describe_batch(config: Config, processes: int) -> str:
+    """The total batch, which is what one update of the weights has seen, as a product."""
+    factors = _batch_factors(config, processes)
+    parts = [f"{count} {name}" for name, count in factors.items() if count > 1 or name == "images"]
+    product = f" = {' x '.join(parts)}" if len(parts) > 1 else ""
+    return f"total batch {math.prod(factors.values())}{product}"
+
+
+def _batch_factors(config: Config, processes: int) -> dict[str, int]:
+    accumulated = config.optim_wrapper.get("accumulative_counts", 1)
+    return {"images": config.train_dataloader.batch_size, "batches": accumulated, "processes": processes}

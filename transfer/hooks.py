@@ -10,14 +10,40 @@ from typing import Any
 
 import torch
 from mmengine.hooks import Hook
+from mmengine.model import BaseTTAModel, is_model_wrapper
+from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from torch import nn
 
+from backbones.distributed import ALONE, World
 from backbones.errors import UserError
 from backbones.progress import Effort, Progress
 from backbones.run_folder import RunFolder
 from transfer.movement import FIRST_STEPS
 from transfer.precision import compute_in_bfloat16
+
+
+def bare_model(runner: Runner) -> nn.Module:
+    """The model itself, without what keeps its replicas together or averages its predictions."""
+    model = runner.model
+    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+        model = model.module
+    return model
+
+
+def check_loss(loss: float, runner: Runner) -> float:
+    """The learning rate of the step just made.
+
+    Raises:
+        UserError: The loss is no number any more.
+    """
+    rate = runner.optim_wrapper.get_lr()["lr"][0]
+    if not math.isfinite(loss):
+        raise UserError(
+            f"loss is {loss} at iteration {runner.iter + 1} with learning rate {rate:.4g}; lower it with "
+            "--cfg-options optim_wrapper.optimizer.lr=… or clip: optim_wrapper.clip_grad=\"{'max_norm': 10}\""
+        )
+    return rate
 
 
 class ProofHook(Hook):
@@ -33,7 +59,9 @@ class ProofHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         if runner.iter == 0:
-            self.prove(runner.model)
+            # The trunks built for comparison draw random numbers, which the training must not miss.
+            with torch.random.fork_rng(devices=[]):
+                self.prove(bare_model(runner))
 
 
 class AfterTrainingHook(Hook):
@@ -45,9 +73,10 @@ class AfterTrainingHook(Hook):
         self.check = check
 
     def after_train(self, runner: Runner) -> None:
-        self.check(runner.model, runner.iter)
+        self.check(bare_model(runner), runner.iter)
 
 
+@HOOKS.register_module()
 class SpeedHook(Hook):
     """After the proof: convolutions in channels-last, and in bf16 where the machine is fast at it."""
 
@@ -65,23 +94,63 @@ class SpeedHook(Hook):
 
     def _apply(self, runner: Runner) -> None:
         if not self.done:
-            model = runner.model
+            model = bare_model(runner)
             model.to(memory_format=torch.channels_last)
             compute_in_bfloat16(model, self.bfloat16_modules)
             self.done = True
 
 
+class SharedBuffersHook(Hook):
+    """Before an evaluation, all processes take over BatchNorm's running statistics from the leading one.
+
+    Each has estimated its own, on its share of the images; the leading one's are those that checkpoints hold.
+    """
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def before_val(self, runner: Runner) -> None:
+        self.world.share(runner.model.buffers())
+
+    before_test = before_val
+
+
+class ClockHook(Hook):
+    """Seconds of training over all sittings; one that was killed counts up to the checkpoint that it left.
+
+    Args:
+        started: Begin of this sitting, as ``time.perf_counter`` tells it.
+    """
+
+    def __init__(self, started: float) -> None:
+        self.started = started
+        self.earlier = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """So far."""
+        return self.earlier + time.perf_counter() - self.started
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        checkpoint["meta"]["train_seconds"] = self.seconds
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        self.earlier = checkpoint["meta"].get("train_seconds", 0.0)
+
+
+@HOOKS.register_module()
 class PlainCheckpointHook(Hook):
     """Keep checkpoints loadable with ``weights_only=True``.
 
     mmengine 0.10.7 stores its message hub with ``HistoryBuffer`` objects, which PyTorch refuses to unpickle since 2.6,
-    with good reason. Smoothed log values are not worth a pickle: only plain scalars are kept.
+    with good reason. Smoothed log values are not worth a pickle: only plain scalars are kept, and the numbers of the
+    checkpoints there are, so that the oldest go on making room.
     """
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         hub = checkpoint["message_hub"]
         # By exact type: NumPy's float64 is a float to isinstance, and a stranger to the unpickler.
-        plain = {key: value for key, value in hub["runtime_info"].items() if type(value) in (int, float, str)}
+        plain = {key: value for key, value in hub["runtime_info"].items() if _is_plain(value)}
         checkpoint["message_hub"] = {
             "log_scalars": {},
             "runtime_info": plain,
@@ -94,12 +163,14 @@ class ProgressHook(Hook):
 
     log_every = 20
 
-    def __init__(self, folder: RunFolder) -> None:
+    def __init__(self, folder: RunFolder, world: World = ALONE) -> None:
         self.folder = folder
+        self.world = world
 
     def before_train(self, runner: Runner) -> None:
-        self.folder.forget_after(runner.iter, runner.iter)
-        self.progress = Progress(runner.max_iters, runner.iter)
+        if self.world.leads:
+            self.folder.forget_after(runner.iter, runner.iter)
+        self.progress = Progress(runner.max_iters, runner.iter, quiet=not self.world.leads)
         self.effort = Effort()
         self.mark = time.perf_counter()
 
@@ -109,20 +180,16 @@ class ProgressHook(Hook):
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         step = runner.iter + 1
-        losses = {key: float(value.detach()) for key, value in outputs.items()}
-        rate = runner.optim_wrapper.get_lr()["lr"][0]
-        if not math.isfinite(losses["loss"]):
-            raise UserError(
-                f"loss is {losses['loss']} at iteration {step} with learning rate {rate:.4g}; lower it with "
-                "--cfg-options optim_wrapper.optimizer.lr=… or clip: optim_wrapper.clip_grad=\"{'max_norm': 10}\""
-            )
+        means = self.world.mean(torch.stack([value.detach().float().mean() for value in outputs.values()]))
+        losses = dict(zip(outputs, means.tolist(), strict=True))
+        rate = check_loss(losses["loss"], runner)
         self.effort = replace(
             self.effort,
-            images=self.effort.images + len(data_batch["inputs"]),
+            images=self.effort.images + len(data_batch["inputs"]) * self.world.size,
             seconds=self.effort.seconds + self._lap(),
         )
         self.progress.update(step, losses["loss"], rate, self.effort)
-        if step <= FIRST_STEPS or step % self.log_every == 0 or step == runner.max_iters:
+        if self.world.leads and (step <= FIRST_STEPS or step % self.log_every == 0 or step == runner.max_iters):
             speed = {"images_per_second": self.effort.images_per_second, "data_wait": self.effort.data_wait}
             self.folder.log({"kind": "step", "step": step, "learning_rate": rate, **losses, **speed})
 
@@ -132,3 +199,9 @@ class ProgressHook(Hook):
     def _lap(self) -> float:
         before, self.mark = self.mark, time.perf_counter()
         return self.mark - before
+
+
+def _is_plain(value: Any) -> bool:
+    if type(value) is list:
+        return all(type(item) is int for item in value)
+    return type(value) in (int, float, str)

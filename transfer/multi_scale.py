@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.model import is_model_wrapper
 from mmengine.registry import MODELS
 from mmengine.runner import Runner, TestLoop
+
+from transfer.hooks import bare_model
 
 PREFIX = "multi_scale/"
 
@@ -31,16 +34,21 @@ class BothProtocolsLoop(TestLoop):
         augmented.dataset.pipeline = runner.cfg.tta_pipeline
         self.second = TestLoop(runner, augmented, copy.deepcopy(evaluator))
         super().__init__(runner, dataloader, evaluator)
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        self.averaging_model = MODELS.build({**runner.cfg.tta_model, "module": model})
+        self.averaging_model = MODELS.build({**runner.cfg.tta_model, "module": bare_model(runner)})
 
     def run(self) -> dict[str, Any]:
         """Metrics of both runs."""
         single = super().run()
+        with self.averaging() as second:
+            averaged = second.run()
+        return {**single, **{f"{PREFIX}{name}": value for name, value in averaged.items()}}
+
+    @contextmanager
+    def averaging(self) -> Iterator[TestLoop]:
+        """The loop of the second run, while the runner's model is the one that averages."""
         model = self.runner.model
         self.runner.model = self.averaging_model
         try:
-            averaged = self.second.run()
+            yield self.second
         finally:
             self.runner.model = model
-        return {**single, **{f"{PREFIX}{name}": value for name, value in averaged.items()}}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from backbones.options import natural_int
@@ -13,7 +13,7 @@ def add_transfer_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of a transfer; their names are the fields of ``transfer.run.TransferOptions``."""
     parser.add_argument("config", help="protocol file of det_configs/ or seg_configs/")
     parser.add_argument("--backbone", required=True, help="backbone.safetensors of a run, or random:NETWORK")
-    parser.add_argument("--out", required=True, help="run folder to make")
+    parser.add_argument("--out", help="run folder to make")
     parser.add_argument("--data", help="data set folder (default: the configuration's data_root)")
     parser.add_argument(
         "--classes", help="file of class names, one per line (default: classes.txt in the data, else the benchmark's)"
@@ -29,13 +29,29 @@ def add_transfer_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--workers", type=natural_int, help="processes that load images (default: the configuration's)")
     parser.add_argument("--resume", action="store_true", help="continue the run that --out holds")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
+        "--dry-run", action="store_true", help="build, prove, try a few steps, print plan and cost; write nothing"
+    )
+    instead.add_argument(
+        "--dump-config", metavar="FILE.py", help="write a configuration for OpenMMLab's own train script, and end"
+    )
     parser.add_argument(
         "--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help="settings to change in the configuration"
     )
 
 
+def parse_transfer_options(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> dict[str, Any]:
+    """The options by name; ends the program where a run has no folder to go to."""
+    options = vars(parser.parse_args(arguments))
+    if not (options["out"] or options["dry_run"] or options["dump_config"]):
+        parser.error("--out is required, except with --dry-run or --dump-config")
+    return options
+
+
 def print_result(result: Mapping[str, Any]) -> None:
-    """Print the metrics of a run, one per line."""
-    width = max(map(len, result["metrics"]))
-    for name, value in result["metrics"].items():
+    """Print the metrics of a run, one per line; of an empty result nothing."""
+    metrics = result.get("metrics", {})
+    width = max(map(len, metrics), default=0)
+    for name, value in metrics.items():
         print(f"{name:<{width}} {value:6.2f} %")

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.device import get_device
 from mmengine.hooks import CheckpointHook, Hook
+from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
 from mmengine.runner import BaseLoop, Runner
+from torch import nn
 
 from transfer.mistakes import named_as
 from transfer.multi_scale import BothProtocolsLoop
+from transfer.plan import TransferPlan
 
 
 class QuietRunner(Runner):
@@ -34,6 +41,39 @@ class QuietRunner(Runner):
                 raise ValueError(f"multi_scale=True extends a test_cfg of type TestLoop, and this is {loop}")
             loop = {**loop, "type": BothProtocolsLoop}
         return super().build_test_loop(loop)
+
+    def wrap_model(self, model_wrapper_cfg: Any, model: nn.Module) -> nn.Module:
+        """mmengine's replica of several names its GPU, which PyTorch refuses for a model on the CPU."""
+        if not self.distributed or get_device() != "cpu":
+            return super().wrap_model(model_wrapper_cfg, model)
+        return MMDistributedDataParallel(module=revert_sync_batchnorm(model), broadcast_buffers=False)
+
+
+def set_run(plan: TransferPlan, work_dir: Path, name: str) -> None:
+    """Write into the configuration where it runs, in how many processes, and register the task's framework.
+
+    ``work_dir`` is mmengine's folder. Nothing is resumed.
+    """
+    config, world = plan.config, plan.world
+    config.work_dir = str(work_dir)
+    config.experiment_name = name
+    config.resume, config.load_from = False, None
+    if config.get("visualizer"):
+        config.visualizer.name = config.work_dir  # mmengine keeps visualizers by name, with the folder they write to
+    if world.size > 1:
+        config.launcher = "pytorch"
+        # The model of the leading process goes to all; dropout and augmentation draw their own numbers in each.
+        config.randomness.diff_rank_seed = True
+        for split in ("val", "test"):
+            _collect_in_memory(config.get(f"{split}_evaluator"))
+    importlib.import_module(f"{plan.task.framework}.utils").register_all_modules()
+
+
+def _collect_in_memory(evaluator: Any) -> None:
+    """mmengine would have processes exchange their detections through files in the current folder."""
+    for metric in evaluator if isinstance(evaluator, list) else [evaluator]:
+        if metric:
+            metric.collect_device = "gpu"  # its name for "by the process group", gloo's too
 
 
 def build_runner(config: Config, path: str, options: Sequence[str], hooks: Sequence[Hook]) -> Runner:
@@ -69,6 +109,21 @@ def build_runner(config: Config, path: str, options: Sequence[str], hooks: Seque
     with named_as(["test_cfg", "test_dataloader", "test_evaluator", *multi_scale], path, options):
         _ = runner.test_loop
     return runner
+
+
+@contextmanager
+def blamed_on_settings(runner: Runner, path: str, options: Sequence[str]) -> Iterator[None]:
+    """An error before the first training step is done becomes a ``UserError`` that names the settings changed.
+
+    The protocols themselves are tested: an error without changed settings wants a traceback.
+    """
+    try:
+        yield
+    except Exception:
+        if runner.iter > 0 or not options:
+            raise
+        with named_as(["model"], path, options):
+            raise
 
 
 def _check_checkpoint_options(runner: Runner) -> None:

@@ -11,13 +11,14 @@ from pathlib import Path
 class Vacancy:
     """What was missing at a path: make one before a run folder is opened there.
 
-    Whatever held something before is never touched.
+    Whatever held something before is never touched; and nothing is where it is not ``owned``, because another process
+    sees to it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, owned: bool = True) -> None:
         self.path = path
         self.missing = [folder for folder in (path, *path.parents) if not folder.exists()]
-        self.vacant = bool(self.missing) or (path.is_dir() and not any(path.iterdir()))
+        self.vacant = owned and (bool(self.missing) or (path.is_dir() and not any(path.iterdir())))
 
     @contextlib.contextmanager
     def restored_on_error(self) -> Iterator[None]:

@@ -38,6 +38,8 @@ def test_alone_everything_is_ones_own() -> None:
     assert (ALONE.any(True), ALONE.any(False)) == (True, False)
     assert ALONE.lead(lambda: 5) == 5
     ALONE.share([value])
+    with raises(ZeroDivisionError), ALONE.one_voice():
+        raise ZeroDivisionError
     with raises(UserError, match="no such luck"):
         ALONE.lead(raise_user_error)
 
@@ -76,9 +78,11 @@ def test_more_processes_than_gpus_are_refused(started_by_torchrun: MonkeyPatch) 
 # What each of two processes does; its answers go to a file.
 WORKER = """
 import json, os, sys
+from datetime import timedelta
 from pathlib import Path
 import torch
 import torch.distributed as dist
+import backbones.distributed
 import backbones.training
 from backbones.bundle import tensor_checksum
 from backbones.classification import run_classification
@@ -87,6 +91,7 @@ from backbones.errors import UserError
 from backbones.request import ClassificationRequest
 
 torch.set_num_threads(1)
+backbones.distributed.COURTESY = timedelta(seconds=1)
 answers = {}
 world = join_world("cpu")
 answers["place"] = [world.rank, world.size, world.local_rank, world.leads]
@@ -107,6 +112,16 @@ try:
     world.lead(fail)
 except UserError as error:
     answers["error"] = str(error)
+def voice_of(ranks):  # what becomes of an error in processes of these ranks
+    try:
+        with world.one_voice():
+            if world.rank in ranks:
+                raise ValueError(f"rank {world.rank}")
+    except (UserError, ValueError) as error:
+        return [type(error).__name__, str(error)]
+
+answers["all fail"] = voice_of((0, 1))
+answers["one fails"] = voice_of((1,))
 original = backbones.training.evaluate
 
 def evaluate(model, *arguments):
@@ -194,6 +209,11 @@ def test_one_works_and_all_have_the_result(pair: Pair) -> None:
     assert told(pair, "lead") == [{"rank": 0}] * 2
     assert told(pair, "worked") == [1, 0]
     assert told(pair, "error") == ["no such luck"] * 2
+
+
+def test_an_error_of_all_is_told_by_the_first_and_an_error_of_one_by_that_one(pair: Pair) -> None:
+    assert told(pair, "all fail") == [["ValueError", "rank 0"], ["ToldError", "rank 1"]]
+    assert told(pair, "one fails") == [None, ["ValueError", "rank 1"]]
 
 
 def test_they_part_when_the_run_is_over(pair: Pair) -> None:

@@ -15,6 +15,7 @@ from transfer import ops_bridge
 from transfer.configure import (
     config_hash,
     data_root,
+    describe_batch,
     find_classes,
     load_config,
     scale_learning_rate,
@@ -97,6 +98,9 @@ def test_the_hash_covers_the_protocol_and_nothing_of_the_arm(tmp_path: Path) -> 
     assert hashed("optim_wrapper.optimizer.lr=0.5") != base
     assert hashed("model.backbone.frozen_stages=1") != base
     assert hashed(precision="fp32") != base
+    several = [config_hash(load_config(str(protocol), ()), "bf16", processes) for processes in (1, 2, 4)]
+    assert several[0] == base
+    assert len(set(several)) == 3  # the batch in the file is one process's
     assert config_hash(load_config(str(ROOT / "det_configs/faster_rcnn_fpn_demo.py"), ()), "bf16") != base
 
 
@@ -104,6 +108,11 @@ def test_learning_rate_follows_the_total_batch() -> None:
     config = load_config(str(ROOT / "det_configs/faster_rcnn_fpn_voc0712.py"), ())
     assert scale_learning_rate(config, processes=4) == "0.01 / 16 x 8 = 0.005"
     assert config.optim_wrapper.optimizer.lr == 0.005
+    assert describe_batch(config, processes=4) == "total batch 8 = 2 images x 4 processes"
+    assert describe_batch(config, processes=1) == "total batch 2"
+    config.optim_wrapper.accumulative_counts = 3
+    assert scale_learning_rate(config, processes=4) == "0.005 / 16 x 24 = 0.0075"
+    assert describe_batch(config, processes=4) == "total batch 24 = 2 images x 3 batches x 4 processes"
 
 
 @mark.parametrize(

@@ -53,3 +53,11 @@ def test_success_keeps_everything(tmp_path: Path) -> None:
     with vacancy.restored_on_error():
         (tmp_path / "run").mkdir()
     assert (tmp_path / "run").is_dir()
+
+
+def test_what_another_process_owns_is_left_to_it(tmp_path: Path) -> None:
+    vacancy = Vacancy(tmp_path / "run", owned=False)
+    (tmp_path / "run").mkdir()
+    with pytest.raises(ZeroDivisionError), vacancy.restored_on_error():
+        raise ZeroDivisionError
+    assert (tmp_path / "run").exists()

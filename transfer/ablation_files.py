@@ -13,7 +13,7 @@ from typing import Any
 from backbones.errors import UserError
 from backbones.files import write_bytes, write_json
 from transfer.ablation_table import METRIC, AblationTable, TableRow
-from transfer.compare import CONFIDENCE, Interval
+from transfer.cells import CONFIDENCE, Interval
 
 FORMAT = 1
 MISSING = "–"  # noqa: RUF001 - an en dash, so that nobody takes it for a minus sign

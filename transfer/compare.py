@@ -5,63 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
-from scipy.special import stdtrit
-
 from backbones.errors import UserError
+from transfer.cells import CONFIDENCE, METRIC_NAMES, Cell, PaperNumber, make_cell, values_by_seed
 from transfer.fairness import classification_settings, fairness_notes
 from transfer.paper import PaperRow, find_row, recipe_order, setting
-from transfer.results import Run, RunTree, read_tree
+from transfer.result_file import Run
+from transfer.results import RunTree, read_tree
 
-CONFIDENCE = 0.95
 DEFAULT_BASELINE = "b-standard"
 RANDOM_RECIPE = "random"
-METRIC_NAMES = {
-    "top1": "top-1",
-    "voc07_map": "mAP 07",
-    "voc_map": "mAP area",
-    "miou": "mIoU",
-    "pixel_accuracy": "pixAcc",
-}
-
-Interval = tuple[float, float]
-Seeds = Mapping[int | None, float]  # seed -> percent; None: a backbone from outside, whose seed nobody noted
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Row minus baseline, in points. Without a seed in common (``pairs`` 0) it is the difference of the two means."""
-
-    value: float
-    pairs: int
-    interval: Interval | None
-
-
-@dataclass(frozen=True)
-class PaperNumber:
-    """The paper's number, and its difference from the paper's own row of the baseline's name."""
-
-    value: float
-    difference: float | None
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One row, one metric, over seeds; ``mean`` is None when nothing was measured, ``interval`` below two seeds."""
-
-    seeds: tuple[int | None, ...]
-    values: tuple[float, ...]
-    mean: float | None
-    interval: Interval | None
-    difference: Difference | None
-    paper: PaperNumber | None
-
-    @property
-    def n(self) -> int:
-        """Number of seeds."""
-        return len(self.values)
 
 
 @dataclass(frozen=True)
@@ -117,39 +71,6 @@ def compare_runs(root: str | Path, baseline: str | None = None) -> Comparison:
     return Comparison(tree.root, names[chosen], rows, unfinished, notes)
 
 
-def student_interval(values: Sequence[float]) -> Interval | None:
-    """Student's t interval of the mean at ``CONFIDENCE``: mean ± t(n - 1) · s / √n; None below two values."""
-    n = len(values)
-    if n < 2:
-        return None
-    quantile = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2))  # the inverse of the t distribution function
-    half = quantile * stdev(values) / n**0.5
-    return fmean(values) - half, fmean(values) + half
-
-
-def subtract(row: Seeds, baseline: Seeds) -> Difference | None:
-    """Mean difference over the seeds that both have; that of the means when they share none; None when one is empty."""
-    if not row or not baseline:
-        return None
-    paired = [value - baseline[seed] for seed, value in row.items() if seed in baseline]
-    if not paired:
-        return Difference(fmean(row.values()) - fmean(baseline.values()), 0, None)
-    return Difference(fmean(paired), len(paired), student_interval(paired))
-
-
-def values_by_seed(runs: Sequence[Run], metric: str) -> dict[int | None, float]:
-    """A row's values of one metric.
-
-    Top-1 comes from classification runs. Without any it is what the transferred bundles say, once per backbone: three
-    transfers of one backbone are still one measurement of its accuracy.
-    """
-    values: dict[int | None, float] = {run.seed: run.metrics[metric] for run in runs if metric in run.metrics}
-    if metric == "top1" and not values:
-        known = (run.backbone for run in runs if run.backbone.get("top1") is not None)
-        values = {backbone.get("seed"): backbone["top1"] for backbone in known}
-    return values
-
-
 def _position(key: tuple[str, str]) -> tuple[int, str, str]:
     """Random first, then the paper's order, then the alphabet."""
     recipe, network = key
@@ -176,15 +97,9 @@ def _row(name: str, runs: Sequence[Run], baseline: Sequence[Run], root: Path) ->
     is_baseline = baseline[0].row == (recipe, network)
     cells = {}
     for metric in METRIC_NAMES:
-        mine = values_by_seed(runs, metric)
-        cells[metric] = Cell(
-            seeds=tuple(mine),
-            values=tuple(mine.values()),
-            mean=fmean(mine.values()) if mine else None,
-            interval=student_interval(list(mine.values())),
-            difference=None if is_baseline else subtract(mine, values_by_seed(baseline, metric)),
-            paper=_paper_number(metric, paper, paper_baseline),
-        )
+        reference = None if is_baseline else values_by_seed(baseline, metric)
+        number = _paper_number(metric, paper, paper_baseline)
+        cells[metric] = make_cell(values_by_seed(runs, metric), reference, number)
     paths = tuple(run.path.relative_to(root).as_posix() for run in runs)
     return Row(name, recipe, network, paper and paper.network, cells, paths, classification_settings(runs))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from backbones.errors import UserError
 from backbones.recipes import find_recipe
-from transfer.results import Run
+from transfer.result_file import Run
 
 # These belong to a recipe: they are told, and not held against a row.
 RECIPE_SETTINGS = ("batch_size", "learning_rate")

@@ -12,7 +12,8 @@ from typing import Any
 
 from backbones.errors import UserError
 from backbones.files import write_bytes, write_json
-from transfer.compare import CONFIDENCE, METRIC_NAMES, Cell, Comparison, Difference, Interval, Row
+from transfer.cells import CONFIDENCE, METRIC_NAMES, Cell, Difference, Interval
+from transfer.compare import Comparison, Row
 from transfer.paper import SOURCES, setting
 
 FORMAT = 1

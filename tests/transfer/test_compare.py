@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backbones.errors import UserError
-from transfer.compare import Cell, Comparison, Row, compare_runs, student_interval, subtract
+from transfer.cells import Cell, student_interval, subtract
+from transfer.compare import Comparison, Row, compare_runs
 from transfer.tables import as_text
 
 # Two-sided 95 % points of Student's t by degrees of freedom, from a printed table.

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from backbones.errors import UserError
-from transfer.compare import Cell, Comparison, compare_runs
+from transfer.cells import Cell
+from transfer.compare import Comparison, compare_runs
 from transfer.tables import as_markdown, as_text, write_report
 
 

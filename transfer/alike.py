@@ -1,0 +1,103 @@
+"""Whether runs may stand in one comparison: measured alike, each in a place of its own, on their row's backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+
+from backbones.errors import UserError
+from backbones.files import sha256_file
+from transfer.result_file import Run
+
+# Two notes of one measurement may differ by rounding, two measurements hardly agree this well.
+_ROUNDING = 0.01
+
+
+def check_comparable(runs: Sequence[Run]) -> None:
+    """Check the finished runs of a comparison.
+
+    Raises:
+        UserError: Runs of a task that were not measured alike, two runs that claim the same place, or runs of a row
+            with different backbones; the message names both files.
+    """
+    _check_measured_alike(runs)
+    _check_no_duplicates(runs)
+    _check_backbones(runs)
+
+
+def _check_measured_alike(runs: Sequence[Run]) -> None:
+    """Within a task, one downstream configuration and one data set."""
+    for one, other in _disagreement(runs, lambda run: run.task, lambda run: run.config_hash):
+        raise UserError(
+            f"{one.path} and {other.path}: the downstream configurations differ (config_hash {one.config_hash} and "
+            f"{other.config_hash}), so their {one.task} results cannot be compared; {_how_to_see(one, other)}. Repeat "
+            "one of them with the other's configuration, or keep them in different folders"
+        )
+    for one, other in _disagreement(runs, lambda run: run.task, lambda run: run.fingerprint):
+        raise UserError(
+            f"{one.path} and {other.path}: the {one.task} data differ (fingerprint {one.fingerprint} and "
+            f"{other.fingerprint}), so the results cannot be compared. Repeat one of them on the other's data, or keep "
+            "them in different folders"
+        )
+
+
+def _how_to_see(one: Run, other: Run) -> str:
+    dumped = [run.path.parent / "openmmlab" / f"{run.protocol}.py" for run in (one, other)]
+    if all(file.is_file() for file in dumped):
+        return f"see: diff {dumped[0]} {dumped[1]}"
+    return "see 'protocol' and 'command' in both files"
+
+
+def _check_no_duplicates(runs: Iterable[Run]) -> None:
+    seen: dict[Hashable, Run] = {}
+    for run in runs:
+        first = seen.setdefault((run.task, run.row, run.seed), run)
+        if first is not run:
+            raise UserError(
+                f"{first.path} and {run.path} are both {run.task} of {run.recipe} ({run.network}) with seed "
+                f"{run.seed}; move one of them out of the tree"
+            )
+
+
+def _check_backbones(runs: Sequence[Run]) -> None:
+    """Within a row, one backbone per training seed, and the one whose classification run is in the tree."""
+    trained = {(run.row, run.seed): run for run in runs if run.task == "classification"}
+    transfers = [run for run in runs if run.task != "classification"]
+    for one, other in _disagreement(
+        transfers, lambda run: (run.row, run.backbone.get("seed")), lambda run: run.backbone.get("sha256")
+    ):
+        raise UserError(
+            f"{one.path} and {other.path} are of one row, {one.recipe} ({one.network}), but of different backbones "
+            f"(sha256 {one.backbone['sha256']:.12} and {other.backbone['sha256']:.12}); repeat one with the other's"
+        )
+    for run in transfers:
+        source = trained.get((run.row, run.backbone.get("seed")))
+        if source is not None:
+            _check_pair(run, source)
+
+
+def _check_pair(transfer: Run, source: Run) -> None:
+    """The transferred backbone is the one that the classification run wrote, so that its top-1 is the row's."""
+    mine, theirs = transfer.backbone.get("top1"), source.metrics.get("top1")
+    if mine is not None and theirs is not None and abs(mine - theirs) > _ROUNDING:
+        raise UserError(
+            f"{transfer.path} transferred a backbone of top-1 {mine:.2f}, but {source.path} says {theirs:.2f}: not the "
+            "same training; repeat the transfer with that run's backbone"
+        )
+    bundle, checksum = source.path.parent / "backbone.safetensors", transfer.backbone.get("sha256")
+    if checksum is not None and bundle.is_file() and sha256_file(bundle) != checksum:
+        raise UserError(
+            f"{transfer.path} transferred other weights (sha256 {checksum:.12}) than {bundle}, whose top-1 stands in "
+            "its row; repeat the transfer with that bundle, or move one of the two runs out of the tree"
+        )
+
+
+def _disagreement(
+    runs: Iterable[Run], group: Callable[[Run], Hashable], value: Callable[[Run], str | None]
+) -> Iterator[tuple[Run, Run]]:
+    """Pairs of a group's first run and one with another value; runs without a value are left out."""
+    first: dict[Hashable, Run] = {}
+    for run in runs:
+        if value(run) is not None:
+            known = first.setdefault(group(run), run)
+            if value(known) != value(run):
+                yield known, run

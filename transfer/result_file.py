@@ -1,0 +1,130 @@
+"""One run folder's record, read and checked key by key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from backbones.errors import UserError
+from backbones.files import read_json
+
+METRICS = {
+    "classification": ("top1", "top5"),
+    "detection": ("voc07_map", "voc_map"),
+    "segmentation": ("pixel_accuracy", "miou"),
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """What ``run.json`` or, of a finished run, ``result.json`` says.
+
+    Attributes:
+        path: That file.
+        metrics: Metric to percent; empty for an unfinished run.
+        config_hash: Of the downstream configuration.
+        fingerprint: Of the data.
+        backbone: Facts of the transferred backbone: "sha256", "seed", "top1"; those that are known.
+        settings: How a classifier was trained: "epochs", "batch_size", "image_size", and so on.
+    """
+
+    path: Path
+    task: str
+    recipe: str
+    network: str
+    seed: int
+    metrics: dict[str, float] = field(default_factory=dict)
+    protocol: str | None = None
+    config_hash: str | None = None
+    fingerprint: str | None = None
+    backbone: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def row(self) -> tuple[str, str]:
+        """Recipe and network: the row of a comparison that this run belongs to."""
+        return self.recipe, self.network
+
+
+def read_run(path: Path, finished: bool) -> Run:
+    """Read ``result.json`` or, of an unfinished run, ``run.json``.
+
+    Raises:
+        UserError: The file is not what it should be.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise UserError(f"{path} does not hold a run; delete it or restore it")
+    task = _text(path, content, "task")
+    if task not in METRICS:
+        raise UserError(f"{path}: unknown task {task!r}; known are {', '.join(METRICS)}")
+    transfer = task != "classification"
+    return Run(
+        path=path,
+        task=task,
+        recipe=_text(path, content, "recipe"),
+        network=_text(path, content, "network"),
+        seed=_whole(path, "seed", content.get("seed")),
+        metrics=_metrics(path, task, content.get("metrics")) if finished else {},
+        protocol=content.get("protocol"),
+        config_hash=_text(path, content, "config_hash") if finished and transfer else None,
+        fingerprint=_section(path, content, "data").get("fingerprint"),
+        backbone=_backbone(path, content),
+        settings={} if transfer else _settings(path, content),
+    )
+
+
+def _text(path: Path, content: dict[str, Any], key: str) -> str:
+    value = content.get(key)
+    if not isinstance(value, str) or not value:
+        raise UserError(f"{path}: {key!r} is {value!r} where a name should be; repeat the run")
+    return value
+
+
+def _whole(path: Path, key: str, value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise UserError(f"{path}: {key!r} is {value!r} where a whole number should be; repeat the run")
+    return value
+
+
+def _section(path: Path, content: dict[str, Any], key: str) -> dict[str, Any]:
+    section = content.get(key) or {}
+    if not isinstance(section, dict):
+        raise UserError(f"{path}: {key!r} is {section!r} where a section should be; repeat the run")
+    return section
+
+
+def _percent(path: Path, key: str, value: Any) -> float:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not 0 <= value <= 100:  # which is false for NaN
+        raise UserError(f"{path}: {key} is {value!r}, which is no percentage; repeat the run")
+    return float(value)
+
+
+def _metrics(path: Path, task: str, metrics: Any) -> dict[str, float]:
+    known = METRICS[task]
+    if not isinstance(metrics, dict) or not any(metric in metrics for metric in known):
+        raise UserError(f"{path}: 'metrics' holds neither {' nor '.join(known)}; repeat the run")
+    return {metric: _percent(path, metric, metrics[metric]) for metric in known if metric in metrics}
+
+
+def _backbone(path: Path, content: dict[str, Any]) -> dict[str, Any]:
+    backbone = dict(_section(path, content, "backbone"))
+    if backbone.get("sha256") is not None:
+        _text(path, backbone, "sha256")
+    if backbone.get("top1") is not None:
+        backbone["top1"] = _percent(path, "backbone.top1", backbone["top1"])
+    if backbone.get("seed") is not None:
+        backbone["seed"] = _whole(path, "backbone.seed", backbone["seed"])
+    return backbone
+
+
+def _settings(path: Path, content: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a classification run, with the content of the weights that it started from."""
+    settings = dict(_section(path, content, "settings"))
+    if "epochs" in settings:
+        settings["epochs"] = _whole(path, "settings.epochs", settings["epochs"])
+    _section(path, settings, "recipe")
+    start = _section(path, content, "init_from").get("sha256")
+    return settings | ({"init_from": start[:12]} if isinstance(start, str) else {})

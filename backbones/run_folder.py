@@ -36,6 +36,7 @@ CONTEXT_KEYS = (
     "backbone.path",
     "teacher.path",
     "init_from.path",
+    "fixed_hash",  # a part of what config_hash covers
 )
 
 

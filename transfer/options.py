@@ -39,6 +39,12 @@ def add_transfer_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help="settings to change in the configuration"
     )
+    parser.add_argument(
+        "--tuned-over",
+        type=natural_int,
+        metavar="N",
+        help="tuned arm of the comparison: the chosen one of N optimizer settings or schedules tried for this row",
+    )
 
 
 def parse_transfer_options(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from transfer.configure import (
 from transfer.mistakes import named_as
 from transfer.task import Task, set_data_root
 from transfer.trunk import RANDOM_PREFIX, bundle_trunk, open_bundle
+from transfer.tuning import describe_tuning, without_tunable
 
 PACKAGES = ("torch", "torchvision", "mmengine", "mmcv-lite", "mmcv", "mmdet", "mmsegmentation", "numpy")
 
@@ -51,6 +52,7 @@ class TransferOptions:
     dry_run: bool = False
     dump_config: str | None = None
     cfg_options: Sequence[str] = ()
+    tuned_over: int | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ def settle(task: Task, options: TransferOptions, world: World, ops: str) -> Tran
     Raises:
         UserError: Anything about options, configuration or bundle that the user can mend.
     """
+    tuned = describe_tuning(options.cfg_options, options.tuned_over)
     config = load_config(options.config, options.cfg_options)
     with named_as(["train_dataloader", "test_dataloader"], options.config, options.cfg_options):
         if options.data:
@@ -105,6 +108,7 @@ def settle(task: Task, options: TransferOptions, world: World, ops: str) -> Tran
     with named_as(["model"], options.config, options.cfg_options):
         task.set_classes(config, classes)
         downstream = config_hash(config, precision, world.size)
+        fixed = config_hash(without_tunable(config), precision, world.size)
         bundle = _set_backbone(task, config, options)
     with named_as(["test_evaluator"], options.config, options.cfg_options):
         task.check_evaluator(config)
@@ -114,6 +118,8 @@ def settle(task: Task, options: TransferOptions, world: World, ops: str) -> Tran
     config.randomness = dict(seed=options.seed)
     asked = _asked(task, options, bundle) | {
         "config_hash": downstream,
+        "fixed_hash": fixed,
+        **tuned,
         "classes": len(classes),
         "precision": precision,
         "hardware": {**hardware(device), "processes": world.size},

@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from backbones.errors import UserError
 from backbones.files import sha256_file
 from transfer.result_file import Run
+from transfer.tuning import TUNABLE_KEYS
 
 # Two notes of one measurement may differ by rounding, two measurements hardly agree this well.
 _ROUNDING = 0.01
@@ -25,19 +26,34 @@ def check_comparable(runs: Sequence[Run]) -> None:
 
 
 def _check_measured_alike(runs: Sequence[Run]) -> None:
-    """Within a task, one downstream configuration and one data set."""
-    for one, other in _disagreement(runs, lambda run: run.task, lambda run: run.config_hash):
+    """Within a task, one downstream configuration but for what was tuned, and one data set."""
+    fixed = [run for run in runs if not run.tuned]
+    for one, other in _disagreement(fixed, lambda run: run.task, lambda run: run.config_hash):
         raise UserError(
             f"{one.path} and {other.path}: the downstream configurations differ (config_hash {one.config_hash} and "
             f"{other.config_hash}), so their {one.task} results cannot be compared; {_how_to_see(one, other)}. Repeat "
-            "one of them with the other's configuration, or keep them in different folders"
+            "one of them with the other's configuration, or keep them in different folders; what a search has "
+            "chosen is marked with --tuned-over"
         )
+    _check_tuned_alike([*fixed, *(run for run in runs if run.tuned)])
     for one, other in _disagreement(runs, lambda run: run.task, lambda run: run.fingerprint):
         raise UserError(
             f"{one.path} and {other.path}: the {one.task} data differ (fingerprint {one.fingerprint} and "
             f"{other.fingerprint}), so the results cannot be compared. Repeat one of them on the other's data, or keep "
             "them in different folders"
         )
+
+
+def _check_tuned_alike(runs: Sequence[Run]) -> None:
+    """Tuned runs differ from their task's first run, a fixed one if there is any, in nothing but what may be tuned."""
+    for one, other in _disagreement(runs, lambda run: run.task, lambda run: run.fixed_hash):
+        if other.tuned:
+            raise UserError(
+                f"{one.path} and {other.path}, which is tuned: the downstream configurations differ in more than "
+                f"{', '.join(TUNABLE_KEYS)} (fixed_hash {one.fixed_hash} and {other.fixed_hash}), so their {one.task} "
+                f"results cannot be compared; {_how_to_see(one, other)}. Tune with the rest as it is in the other, or "
+                "keep them in different folders"
+            )
 
 
 def _how_to_see(one: Run, other: Run) -> str:
@@ -50,11 +66,11 @@ def _how_to_see(one: Run, other: Run) -> str:
 def _check_no_duplicates(runs: Iterable[Run]) -> None:
     seen: dict[Hashable, Run] = {}
     for run in runs:
-        first = seen.setdefault((run.task, run.row, run.seed), run)
+        first = seen.setdefault((run.task, run.row, run.seed, run.arm), run)
         if first is not run:
             raise UserError(
-                f"{first.path} and {run.path} are both {run.task} of {run.recipe} ({run.network}) with seed "
-                f"{run.seed}; move one of them out of the tree"
+                f"{first.path} and {run.path} are both {'tuned ' if run.tuned else ''}{run.task} of {run.recipe} "
+                f"({run.network}) with seed {run.seed}; move one of them out of the tree"
             )
 
 

@@ -8,7 +8,7 @@ from statistics import fmean, stdev
 
 from scipy.special import stdtrit
 
-from transfer.result_file import Run
+from transfer.result_file import FIXED, Run
 
 CONFIDENCE = 0.95
 METRIC_NAMES = {
@@ -89,13 +89,15 @@ def subtract(row: Seeds, baseline: Seeds) -> Difference | None:
     return Difference(fmean(paired), len(paired), student_interval(paired))
 
 
-def values_by_seed(runs: Sequence[Run], metric: str) -> dict[int | None, float]:
-    """A row's values of one metric.
+def values_by_seed(runs: Sequence[Run], metric: str, arm: str = FIXED) -> dict[int | None, float]:
+    """A row's values of one metric in one arm.
 
     Top-1 comes from classification runs. Without any it is what the transferred bundles say, once per backbone: three
     transfers of one backbone are still one measurement of its accuracy.
     """
-    values: dict[int | None, float] = {run.seed: run.metrics[metric] for run in runs if metric in run.metrics}
+    values: dict[int | None, float] = {
+        run.seed: run.metrics[metric] for run in runs if run.arm == arm and metric in run.metrics
+    }
     if metric == "top1" and not values:
         known = (run.backbone for run in runs if run.backbone.get("top1") is not None)
         values = {backbone.get("seed"): backbone["top1"] for backbone in known}

@@ -13,6 +13,7 @@ from transfer.fairness import classification_settings, fairness_notes
 from transfer.paper import PaperRow, find_row, recipe_order, setting
 from transfer.result_file import Run
 from transfer.results import RunTree, read_tree
+from transfer.tuned import TunedRow, TunedTask, tuned_tasks, tuning_notes
 
 DEFAULT_BASELINE = "b-standard"
 RANDOM_RECIPE = "random"
@@ -36,13 +37,18 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything the report shows; ``notes`` say how to read it."""
+    """Everything the report shows; ``notes`` say how to read it.
+
+    The cells of ``rows`` are the fixed arm's, and top-1, which is the same in both arms; ``tuned`` has the tasks that
+    have tuned runs.
+    """
 
     root: Path
     baseline: str
     rows: tuple[Row, ...]
     unfinished: tuple[str, ...]
     notes: tuple[str, ...]
+    tuned: tuple[TunedTask, ...] = ()
 
 
 def compare_runs(root: str | Path, baseline: str | None = None) -> Comparison:
@@ -63,12 +69,14 @@ def compare_runs(root: str | Path, baseline: str | None = None) -> Comparison:
     chosen = _choose_baseline(names, baseline)
     rows = tuple(_row(names[key], grouped[key], grouped[chosen], tree.root) for key in order)
     unfinished = tuple(
-        f"{run.path.parent.relative_to(tree.root)}: {run.task} of {run.recipe} ({run.network}), seed {run.seed}"
+        f"{run.path.parent.relative_to(tree.root)}: {'tuned ' if run.tuned else ''}{run.task} of {run.recipe} "
+        f"({run.network}), seed {run.seed}"
         for run in tree.unfinished
     )
-    fairness = fairness_notes({names[key]: grouped[key] for key in order})
-    notes = (*fairness, *_notes(tree, rows, names[chosen]))
-    return Comparison(tree.root, names[chosen], rows, unfinished, notes)
+    named = {names[key]: grouped[key] for key in order}
+    tuned = tuned_tasks(named, names[chosen], tree.root)
+    notes = (*fairness_notes(named), *tuning_notes(named, names[chosen]), *_notes(tree, rows, tuned, names[chosen]))
+    return Comparison(tree.root, names[chosen], rows, unfinished, notes, tuned)
 
 
 def _position(key: tuple[str, str]) -> tuple[int, str, str]:
@@ -100,7 +108,7 @@ def _row(name: str, runs: Sequence[Run], baseline: Sequence[Run], root: Path) ->
         reference = None if is_baseline else values_by_seed(baseline, metric)
         number = _paper_number(metric, paper, paper_baseline)
         cells[metric] = make_cell(values_by_seed(runs, metric), reference, number)
-    paths = tuple(run.path.relative_to(root).as_posix() for run in runs)
+    paths = tuple(run.path.relative_to(root).as_posix() for run in runs if not run.tuned)
     return Row(name, recipe, network, paper and paper.network, cells, paths, classification_settings(runs))
 
 
@@ -111,10 +119,10 @@ def _paper_number(metric: str, row: PaperRow | None, baseline: PaperRow | None) 
     return PaperNumber(row.values[metric], row.values[metric] - baseline.values[metric] if different else None)
 
 
-def _notes(tree: RunTree, rows: Sequence[Row], baseline: str) -> tuple[str, ...]:
-    cells = [cell for row in rows for cell in row.cells.values()]
+def _notes(tree: RunTree, rows: Sequence[Row], tuned: Sequence[TunedTask], baseline: str) -> tuple[str, ...]:
+    shown = [*rows, *(row for task in tuned for row in task.rows)]
     notes = [f'Δ: difference from the row "{baseline}" in points, paired by seed.']
-    if any(cell.n > 1 for cell in cells):
+    if any(cell.n > 1 for row in shown for cell in row.cells.values()):
         notes.append(
             f"±: half the width of the {CONFIDENCE * 100:.0f} % Student-t interval of the mean over seeds; n: seeds, "
             "and under Δ those that both rows have (0: none, so Δ is the difference of the means). n=1, no interval."
@@ -125,7 +133,7 @@ def _notes(tree: RunTree, rows: Sequence[Row], baseline: str) -> tuple[str, ...]
         "mAP 07: average precision at 11 points, as VOC2007 has it; mAP area: under the whole curve, as VOC has had it "
         "since 2010. The paper does not say which one it means; its mAP stands beside the first."
     )
-    notes += _paper_note(rows, baseline) + _backbone_note(tree, rows) + _protocol_notes(tree)
+    notes += _paper_note(rows, baseline) + _backbone_note(tree, rows, shown) + _protocol_notes(tree)
     return tuple(notes)
 
 
@@ -143,12 +151,13 @@ def _paper_note(rows: Sequence[Row], baseline: str) -> list[str]:
     return [f"{note} Comparable with these runs only where data and downstream protocol are the paper's."]
 
 
-def _backbone_note(tree: RunTree, rows: Sequence[Row]) -> list[str]:
+def _backbone_note(tree: RunTree, rows: Sequence[Row], shown: Sequence[Row | TunedRow]) -> list[str]:
     """A row of many transfers of one backbone does not sample the backbone's own training noise."""
     single = []
+    sampled = {row.name for row in shown for metric, cell in row.cells.items() if metric != "top1" and cell.n > 1}
     for row, runs in zip(rows, (tree.rows()[row.recipe, row.network] for row in rows), strict=True):
         backbones = {run.backbone["sha256"] for run in runs if run.backbone.get("sha256")}
-        if len(backbones) == 1 and any(row.cells[metric].n > 1 for metric in METRIC_NAMES if metric != "top1"):
+        if len(backbones) == 1 and row.name in sampled:
             single.append(row.name)
     if not single:
         return []
@@ -158,6 +167,9 @@ def _backbone_note(tree: RunTree, rows: Sequence[Row]) -> list[str]:
 def _protocol_notes(tree: RunTree) -> list[str]:
     protocols: dict[str, dict[str, None]] = {}
     for run in tree.finished:
-        hashed = f" (config {run.config_hash})" if run.config_hash else ""
-        protocols.setdefault(run.task, {})[f"{run.protocol or 'unnamed'}{hashed}"] = None
+        if run.tuned:
+            task, hashed = f"{run.task}, tuned", f" (config {run.fixed_hash} without what was tuned)"
+        else:
+            task, hashed = run.task, f" (config {run.config_hash})" if run.config_hash else ""
+        protocols.setdefault(task, {})[f"{run.protocol or 'unnamed'}{hashed}"] = None
     return [f"{task}: {', '.join(names)}." for task, names in sorted(protocols.items())]

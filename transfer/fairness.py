@@ -1,4 +1,4 @@
-"""How the classifiers of a comparison were trained, and whether more than the recipe tells their rows apart."""
+"""Whether more than the recipe tells the rows of a comparison apart: how they were trained, and tuned."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def classification_settings(runs: Sequence[Run]) -> dict[str, list[Any]]:
 
 
 def fairness_notes(rows: Rows) -> list[str]:
-    """Notes on the classification runs: first what makes the rows incomparable, then batch and learning rate."""
-    return _unlike(rows) + _recipe_settings(rows) + _other_trainings(rows)
+    """First what makes the rows incomparable, then batch and learning rate of the classification runs."""
+    return _unlike(rows) + _unlike_searches(rows) + _recipe_settings(rows) + _other_trainings(rows)
 
 
 def _unlike(rows: Rows) -> list[str]:
@@ -51,6 +51,26 @@ def _unlike(rows: Rows) -> list[str]:
     return [
         f"NOT ALIKE, classification: {'; '.join(found)}. What differs between these rows, top-1 and everything "
         "transferred, is not due to the recipe alone."
+    ]
+
+
+def _unlike_searches(rows: Rows) -> list[str]:
+    """Tasks whose tuned runs were chosen from more configurations in one row than in another."""
+    searches: dict[str, dict[int, dict[str, None]]] = {}  # task -> size -> rows
+    for name, row in rows.items():
+        for run in row:
+            if run.tuned:
+                searches.setdefault(run.task, {}).setdefault(run.tuned.search, {})[name] = None
+    found = [
+        f"{task} best of {', '.join(f'{size} ({_list(names)})' for size, names in sorted(sizes.items()))}"
+        for task, sizes in sorted(searches.items())
+        if len(sizes) > 1
+    ]
+    if not found:
+        return []
+    return [
+        f"NOT ALIKE, tuning: {'; '.join(found)}. The larger search had more chances, so what is tuned differs between "
+        "these rows by more than the backbone."
     ]
 
 

@@ -8,12 +8,23 @@ from typing import Any
 
 from backbones.errors import UserError
 from backbones.files import read_json
+from transfer.tuning import LEAST_SEARCH
 
 METRICS = {
     "classification": ("top1", "top5"),
     "detection": ("voc07_map", "voc_map"),
     "segmentation": ("pixel_accuracy", "miou"),
 }
+
+FIXED, TUNED = "fixed", "tuned"
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """The search that a run was chosen from: how many configurations it tried, and the chosen options as written."""
+
+    search: int
+    changed: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -24,6 +35,8 @@ class Run:
         path: That file.
         metrics: Metric to percent; empty for an unfinished run.
         config_hash: Of the downstream configuration.
+        fixed_hash: Of that without what may be tuned (``transfer.tuning``); older runs have none.
+        tuned: Of a run of the tuned arm; None for one of the fixed protocol.
         fingerprint: Of the data.
         backbone: Facts of the transferred backbone: "sha256", "seed", "top1"; those that are known.
         settings: How a classifier was trained: "epochs", "batch_size", "image_size", and so on.
@@ -37,6 +50,8 @@ class Run:
     metrics: dict[str, float] = field(default_factory=dict)
     protocol: str | None = None
     config_hash: str | None = None
+    fixed_hash: str | None = None
+    tuned: Tuning | None = None
     fingerprint: str | None = None
     backbone: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
@@ -45,6 +60,11 @@ class Run:
     def row(self) -> tuple[str, str]:
         """Recipe and network: the row of a comparison that this run belongs to."""
         return self.recipe, self.network
+
+    @property
+    def arm(self) -> str:
+        """FIXED: with the protocol that all rows share; TUNED: with the best of a search of its row's own."""
+        return TUNED if self.tuned else FIXED
 
 
 def read_run(path: Path, finished: bool) -> Run:
@@ -60,6 +80,8 @@ def read_run(path: Path, finished: bool) -> Run:
     if task not in METRICS:
         raise UserError(f"{path}: unknown task {task!r}; known are {', '.join(METRICS)}")
     transfer = task != "classification"
+    tuned = _tuning(path, content.get("tuned")) if transfer else None
+    hashed = transfer and ("fixed_hash" in content or (finished and tuned is not None))
     return Run(
         path=path,
         task=task,
@@ -69,6 +91,8 @@ def read_run(path: Path, finished: bool) -> Run:
         metrics=_metrics(path, task, content.get("metrics")) if finished else {},
         protocol=content.get("protocol"),
         config_hash=_text(path, content, "config_hash") if finished and transfer else None,
+        fixed_hash=_text(path, content, "fixed_hash") if hashed else None,
+        tuned=tuned,
         fingerprint=_section(path, content, "data").get("fingerprint"),
         backbone=_backbone(path, content),
         settings={} if transfer else _settings(path, content),
@@ -118,6 +142,19 @@ def _backbone(path: Path, content: dict[str, Any]) -> dict[str, Any]:
     if backbone.get("seed") is not None:
         backbone["seed"] = _whole(path, "backbone.seed", backbone["seed"])
     return backbone
+
+
+def _tuning(path: Path, tuned: Any) -> Tuning | None:
+    if tuned is None:
+        return None
+    search, changed = (tuned.get(key) for key in ("search", "changed")) if isinstance(tuned, dict) else (None, None)
+    if not isinstance(search, int) or isinstance(search, bool) or search < LEAST_SEARCH:
+        raise UserError(
+            f"{path}: 'tuned.search' is {search!r} where a number from {LEAST_SEARCH} should be; repeat the run"
+        )
+    if not isinstance(changed, dict):
+        raise UserError(f"{path}: 'tuned.changed' is {changed!r} where a section should be; repeat the run")
+    return Tuning(search, {key: str(value) for key, value in changed.items()})
 
 
 def _settings(path: Path, content: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from backbones.files import write_bytes, write_json
 from transfer.cells import CONFIDENCE, METRIC_NAMES, Cell, Difference, Interval
 from transfer.compare import Comparison, Row
 from transfer.paper import SOURCES, setting
+from transfer.result_file import FIXED, TUNED
+from transfer.tuned import TunedRow, TunedTask
 
 FORMAT = 1
 WIDTH = 120
@@ -25,24 +27,43 @@ CSV_FIELDS = (
     *("baseline", "difference", "pairs", "difference_low", "difference_high"),
     *("paper", "paper_difference", "paper_network", "paper_table"),
 )
+ARM_FIELDS = ("arm", "search")
 
 
 def as_text(comparison: Comparison) -> str:
-    """For a terminal: aligned columns, then the notes, wrapped at ``WIDTH``."""
-    lines = _grid(comparison)
+    """For a terminal: aligned columns, the tuned arm below the fixed one, then the notes, wrapped at ``WIDTH``."""
+    parts = _text_table(_grid(comparison))
+    for task in comparison.tuned:
+        parts += ["", _tuned_title(task), "", *_text_table(_tuned_grid(task, comparison.baseline))]
+    return "\n".join([*parts, *_wrapped(comparison.notes), *_wrapped(_unfinished(comparison))])
+
+
+def _text_table(lines: Sequence[list[str]]) -> list[str]:
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     table = []
     for line in lines:
         cells = (cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))
         table.append("  ".join([line[0].ljust(widths[0]), *cells]).rstrip())
     rule = "-" * max(map(len, table))
-    parts = [*_wrapped(comparison.notes), *_wrapped(_unfinished(comparison))]
-    return "\n".join([table[0], rule, *table[1:], rule, *parts])
+    return [table[0], rule, *table[1:], rule]
 
 
 def as_markdown(comparison: Comparison) -> str:
-    """The same table and notes as ``as_text``, in Markdown."""
-    header, *lines = [[cell.replace("|", "\\|") for cell in line] for line in _grid(comparison)]
+    """The same tables and notes as ``as_text``, in Markdown."""
+    parts = ["# Comparison", "", *_markdown_table(_grid(comparison)), ""]
+    for task in comparison.tuned:
+        title = _tuned_title(task)
+        parts += [f"## {title}", "", *_markdown_table(_tuned_grid(task, comparison.baseline)), ""]
+    if comparison.tuned:
+        parts += ["## Notes", ""]
+    parts += [f"- {note}" for note in comparison.notes]
+    if comparison.unfinished:
+        parts += ["", "## Unfinished runs", "", *[f"- {run}" for run in comparison.unfinished]]
+    return "\n".join(parts) + "\n"
+
+
+def _markdown_table(grid: Sequence[list[str]]) -> list[str]:
+    header, *lines = [[cell.replace("|", "\\|") for cell in line] for line in grid]
     for line in lines:
         line[0] = f"*{line[0].strip()}*" if line[0].startswith(INDENT) else f"**{line[0]}**"
     rule = ["---", *["---:"] * (len(header) - 1)]
@@ -52,31 +73,40 @@ def as_markdown(comparison: Comparison) -> str:
     for line in (header, rule, *lines):
         cells = (cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))
         table.append(f"| {' | '.join([line[0].ljust(widths[0]), *cells])} |")
-    notes = [f"- {note}" for note in comparison.notes]
-    unfinished = ["", "## Unfinished runs", "", *[f"- {run}" for run in comparison.unfinished]]
-    parts = ["# Comparison", "", *table, "", *notes, *(unfinished if comparison.unfinished else [])]
-    return "\n".join(parts) + "\n"
+    return table
 
 
 def as_csv(comparison: Comparison) -> str:
-    """One line per row and metric, with ``CSV_FIELDS``; what is not known is empty."""
+    """One line per row and metric, with ``CSV_FIELDS``; what is not known is empty.
+
+    With tuned runs ``ARM_FIELDS`` too: then a row has a line more per metric of a task that has some.
+    """
+    records = [
+        {**_record(comparison.baseline, row, metric, cell), "arm": FIXED}
+        for row in comparison.rows
+        for metric, cell in row.cells.items()
+    ]
+    for task in comparison.tuned:
+        for row, tuned in zip(comparison.rows, task.rows, strict=True):
+            arm = {"arm": TUNED, "search": " ".join(map(str, tuned.searches))}
+            records += [_record(comparison.baseline, row, metric, cell) | arm for metric, cell in tuned.cells.items()]
+    fields = CSV_FIELDS + ARM_FIELDS if comparison.tuned else CSV_FIELDS
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, CSV_FIELDS, lineterminator="\n")
+    writer = csv.DictWriter(stream, fields, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    for row in comparison.rows:
-        for metric, cell in row.cells.items():
-            writer.writerow(_record(comparison.baseline, row, metric, cell))
+    writer.writerows(records)
     return stream.getvalue()
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:
-    """The full structure, every seed's value included."""
+    """The full structure, every seed's value included; "tuned" is there when there are tuned runs."""
+    hidden = {"root"} if comparison.tuned else {"root", "tuned"}
     return {
         "format": FORMAT,
         "confidence": CONFIDENCE,
         "paper": setting(),
         "metrics": METRIC_NAMES,
-        **{key: value for key, value in asdict(comparison).items() if key != "root"},
+        **{key: value for key, value in asdict(comparison).items() if key not in hidden},
     }
 
 
@@ -105,17 +135,47 @@ def _grid(comparison: Comparison) -> list[list[str]]:
     header = ["row"]
     for name in METRIC_NAMES.values():
         header += [name, "Δ"]
-    seeds = any(cell.n > 1 for row in comparison.rows for cell in row.cells.values())
+    seeds = _several_seeds(comparison.rows)
     lines = [header]
     for row in comparison.rows:
-        cells = list(row.cells.values())
-        lines.append(_line(row.name, [_values(cell, row.name == comparison.baseline) for cell in cells]))
-        if any(_has_interval(cell) for cell in cells):
-            lines.append(_line(f"{INDENT}± {CONFIDENCE * 100:.0f} %", [_intervals(cell) for cell in cells]))
-        if seeds:
-            lines.append(_line(f"{INDENT}n", [_counts(cell) for cell in cells]))
+        lines += _row_lines(row, row.name == comparison.baseline, seeds)
         if row.paper_network:
-            lines.append(_line(f"{INDENT}paper", [_paper(cell) for cell in cells]))
+            lines.append(_line(f"{INDENT}paper", [_paper(cell) for cell in row.cells.values()]))
+    return lines
+
+
+def _tuned_grid(task: TunedTask, baseline: str) -> list[list[str]]:
+    """As ``_grid``, with the size of each row's search and without the paper."""
+    header = ["row", "best of"]
+    for metric in task.rows[0].cells:
+        header += [METRIC_NAMES[metric], "Δ"]
+    seeds = _several_seeds(task.rows)
+    lines = [header]
+    for row in task.rows:
+        searches = [", ".join(map(str, row.searches)) or MISSING]
+        for name, *rest in _row_lines(row, row.name == baseline, seeds):
+            lines.append([name, *searches, *rest])
+            searches = [""]
+    return lines
+
+
+def _tuned_title(task: TunedTask) -> str:
+    """Task and size of the search, or the range of the sizes."""
+    sizes = sorted({size for row in task.rows for size in row.searches})
+    return f"{task.task}, tuned: best of {' to '.join(map(str, dict.fromkeys((sizes[0], sizes[-1]))))}"
+
+
+def _several_seeds(rows: Iterable[Row | TunedRow]) -> bool:
+    return any(cell.n > 1 for row in rows for cell in row.cells.values())
+
+
+def _row_lines(row: Row | TunedRow, is_baseline: bool, seeds: bool) -> list[list[str]]:
+    cells = list(row.cells.values())
+    lines = [_line(row.name, [_values(cell, is_baseline) for cell in cells])]
+    if any(_has_interval(cell) for cell in cells):
+        lines.append(_line(f"{INDENT}± {CONFIDENCE * 100:.0f} %", [_intervals(cell) for cell in cells]))
+    if seeds:
+        lines.append(_line(f"{INDENT}n", [_counts(cell) for cell in cells]))
     return lines
 
 

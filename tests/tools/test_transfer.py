@@ -156,6 +156,34 @@ def test_both_tasks_end_in_one_comparison(runs: Path) -> None:
     assert "80.71" in json.dumps(row)  # the paper's mAP of this row stands beside ours
 
 
+def test_the_choice_of_a_search_stands_beside_the_fixed_run(
+    runs: Path, shapes: Path, bundle: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "fixed").symlink_to(runs / "seg")
+    words = command("seg", bundle, shapes, tmp_path / "tuned", "--tuned-over", "5")
+    done = run([*words, "optim_wrapper.optimizer.lr=0.02"])
+    assert done.returncode == 0, done.stderr
+    fixed, tuned = (json.loads((tmp_path / name / "result.json").read_text()) for name in ("fixed", "tuned"))
+    assert tuned["tuned"] == {"search": 5, "changed": {"optim_wrapper.optimizer.lr": "0.02"}}
+    assert "tuned" not in fixed
+    assert tuned["config_hash"] != fixed["config_hash"]
+    assert tuned["fixed_hash"] == fixed["fixed_hash"]
+    again = run([*words, "optim_wrapper.optimizer.lr=0.02", "--resume"])
+    assert "is finished" in again.stdout, again.stderr
+    compare = [sys.executable, str(ROOT / "tools/compare.py"), str(tmp_path), "--baseline", "d-smooth"]
+    done = run(compare)
+    assert done.returncode == 0, done.stderr
+    assert "segmentation, tuned: best of 5" in done.stdout
+    assert "segmentation, tuned to: d-smooth: optim_wrapper.optimizer.lr=0.02." in done.stdout
+
+
+def test_a_search_of_one_is_refused_and_nothing_is_begun(shapes: Path, bundle: Path, tmp_path: Path) -> None:
+    done = run(command("seg", bundle, shapes, tmp_path / "run", "--tuned-over", "1"))
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert done.stderr.startswith("error: --tuned-over 1: ")
+    assert not (tmp_path / "run").exists()
+
+
 def break_xml(data: Path) -> None:
     path = next((data / "VOCdevkit/VOC2007/Annotations").glob("*.xml"))
     path.write_text(path.read_text().replace("<xmin>", "<xmin>9", 1))

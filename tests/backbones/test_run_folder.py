@@ -27,7 +27,7 @@ def test_a_run_from_start_to_finish(tmp_path: Path) -> None:
 
 def test_resumption_may_move_data_and_upgrade(tmp_path: Path) -> None:
     RunFolder.open(tmp_path, ASKED, resume=False)
-    moved = {**ASKED, "data": {"root": "/there", "fingerprint": "f"}, "versions": {"torch": "2"}}
+    moved = {**ASKED, "data": {"root": "/there", "fingerprint": "f"}, "versions": {"torch": "2"}, "fixed_hash": "new"}
     assert RunFolder.open(tmp_path, moved, resume=True).run["data"]["root"] == "/there"
 
 
@@ -37,6 +37,7 @@ def test_resumption_may_move_data_and_upgrade(tmp_path: Path) -> None:
         ({"seed": 1}, "seed: 0 there, 1 asked"),
         ({"data": {"root": "/here", "fingerprint": "g"}}, "data.fingerprint: 'f' there"),
         ({"extra": True}, "extra: None there, True asked"),
+        ({"tuned": {"search": 5, "changed": {}}}, "tuned.search: None there, 5 asked"),
     ],
 )
 def test_another_run_is_refused_and_left_alone(tmp_path: Path, change: dict, named: str) -> None:

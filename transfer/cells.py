@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
@@ -17,6 +17,15 @@ METRIC_NAMES = {
     "voc_map": "mAP area",
     "miou": "mIoU",
     "pixel_accuracy": "pixAcc",
+}
+
+# Shown where a run has them.
+FURTHER_NAMES = {
+    "coco_ap": "AP",
+    "coco_ap50": "AP50",
+    "coco_ap75": "AP75",
+    "miou_multiscale": "mIoU multi",
+    "pixel_accuracy_multiscale": "pixAcc multi",
 }
 
 Interval = tuple[float, float]
@@ -87,6 +96,12 @@ def subtract(row: Seeds, baseline: Seeds) -> Difference | None:
     if not paired:
         return Difference(fmean(row.values()) - fmean(baseline.values()), 0, None)
     return Difference(fmean(paired), len(paired), student_interval(paired))
+
+
+def shown_metrics(runs: Iterable[Run]) -> list[str]:
+    """The metrics of a comparison: the usual ones, and those of the further ones that some run has."""
+    measured = {metric for run in runs for metric in run.metrics}
+    return [*METRIC_NAMES, *(metric for metric in FURTHER_NAMES if metric in measured)]
 
 
 def values_by_seed(runs: Sequence[Run], metric: str, arm: str = FIXED) -> dict[int | None, float]:

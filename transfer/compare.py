@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from backbones.errors import UserError
-from transfer.cells import CONFIDENCE, METRIC_NAMES, Cell, PaperNumber, make_cell, values_by_seed
+from transfer.cells import CONFIDENCE, FURTHER_NAMES, Cell, PaperNumber, make_cell, shown_metrics, values_by_seed
 from transfer.fairness import classification_settings, fairness_notes
 from transfer.paper import PaperRow, find_row, recipe_order, setting
 from transfer.result_file import Run
@@ -67,7 +67,8 @@ def compare_runs(root: str | Path, baseline: str | None = None) -> Comparison:
     several = len({network for _, network in order}) > 1
     names = {key: f"{key[0]} ({key[1]})" if several else key[0] for key in order}
     chosen = _choose_baseline(names, baseline)
-    rows = tuple(_row(names[key], grouped[key], grouped[chosen], tree.root) for key in order)
+    metrics = shown_metrics(run for run in tree.finished if not run.tuned)
+    rows = tuple(_row(names[key], grouped[key], grouped[chosen], metrics, tree.root) for key in order)
     unfinished = tuple(
         f"{run.path.parent.relative_to(tree.root)}: {'tuned ' if run.tuned else ''}{run.task} of {run.recipe} "
         f"({run.network}), seed {run.seed}"
@@ -99,12 +100,12 @@ def _choose_baseline(names: Mapping[tuple[str, str], str], asked: str | None) ->
     raise UserError(f"--baseline {asked}: no such row; the rows are {there}")
 
 
-def _row(name: str, runs: Sequence[Run], baseline: Sequence[Run], root: Path) -> Row:
+def _row(name: str, runs: Sequence[Run], baseline: Sequence[Run], metrics: Sequence[str], root: Path) -> Row:
     recipe, network = runs[0].row
     paper, paper_baseline = find_row(recipe, network), find_row(*baseline[0].row)
     is_baseline = baseline[0].row == (recipe, network)
     cells = {}
-    for metric in METRIC_NAMES:
+    for metric in metrics:
         reference = None if is_baseline else values_by_seed(baseline, metric)
         number = _paper_number(metric, paper, paper_baseline)
         cells[metric] = make_cell(values_by_seed(runs, metric), reference, number)
@@ -129,12 +130,29 @@ def _notes(tree: RunTree, rows: Sequence[Row], tuned: Sequence[TunedTask], basel
         )
     else:
         notes.append("n=1, no interval: one seed per row does not tell a difference from noise.")
-    notes.append(
-        "mAP 07: average precision at 11 points, as VOC2007 has it; mAP area: under the whole curve, as VOC has had it "
-        "since 2010. The paper does not say which one it means; its mAP stands beside the first."
-    )
+    notes += _metric_notes(shown)
+    if any(run.task != "classification" for run in tree.finished):
+        notes.append(
+            "proof: in every transfer all tensors of the backbone arrived in the built model and gave the classifier's "
+            "features; proof.json and ledger.json in the run folders."
+        )
     notes += _paper_note(rows, baseline) + _backbone_note(tree, rows, shown) + _protocol_notes(tree)
     return tuple(notes)
+
+
+def _metric_notes(shown: Sequence[Row | TunedRow]) -> list[str]:
+    notes = [
+        "mAP 07: average precision at 11 points, as VOC2007 has it; mAP area: under the whole curve, as VOC has had it "
+        "since 2010. The paper does not say which one it means; its mAP stands beside the first.",
+        "mIoU, pixAcc: whole images at one scale. The paper does not say whether Table 9 averages over scales, as the "
+        "method that it follows does at evaluation.",
+    ]
+    if any(metric in row.cells for row in shown for metric in FURTHER_NAMES):
+        notes.append(
+            "AP, AP50, AP75: COCO's average precision, mean over IoU thresholds and at two of them; multi: predictions "
+            "averaged over scales and flips. The paper stands beside none of them."
+        )
+    return notes
 
 
 def _paper_note(rows: Sequence[Row], baseline: str) -> list[str]:

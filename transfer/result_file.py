@@ -12,8 +12,8 @@ from transfer.tuning import LEAST_SEARCH
 
 METRICS = {
     "classification": ("top1", "top5"),
-    "detection": ("voc07_map", "voc_map"),
-    "segmentation": ("pixel_accuracy", "miou"),
+    "detection": ("voc07_map", "voc_map", "coco_ap", "coco_ap50", "coco_ap75"),
+    "segmentation": ("pixel_accuracy", "miou", "pixel_accuracy_multiscale", "miou_multiscale"),
 }
 
 FIXED, TUNED = "fixed", "tuned"
@@ -81,6 +81,8 @@ def read_run(path: Path, finished: bool) -> Run:
         raise UserError(f"{path}: unknown task {task!r}; known are {', '.join(METRICS)}")
     transfer = task != "classification"
     tuned = _tuning(path, content.get("tuned")) if transfer else None
+    if finished and transfer:
+        _check_proof(path, content)
     hashed = transfer and ("fixed_hash" in content or (finished and tuned is not None))
     return Run(
         path=path,
@@ -129,8 +131,15 @@ def _percent(path: Path, key: str, value: Any) -> float:
 def _metrics(path: Path, task: str, metrics: Any) -> dict[str, float]:
     known = METRICS[task]
     if not isinstance(metrics, dict) or not any(metric in metrics for metric in known):
-        raise UserError(f"{path}: 'metrics' holds neither {' nor '.join(known)}; repeat the run")
+        raise UserError(f"{path}: 'metrics' holds none of {', '.join(known)}; repeat the run")
     return {metric: _percent(path, metric, metrics[metric]) for metric in known if metric in metrics}
+
+
+def _check_proof(path: Path, content: dict[str, Any]) -> None:
+    """A transfer counts only if its trunk arrived and computed what it computed in the classifier."""
+    features = _section(path, _section(path, content, "proof"), "features")
+    if features.get("equal") is not True:
+        raise UserError(f"{path} holds no proof that its backbone arrived (proof.features.equal); repeat the run")
 
 
 def _backbone(path: Path, content: dict[str, Any]) -> dict[str, Any]:

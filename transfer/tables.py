@@ -5,18 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from backbones.errors import UserError
 from backbones.files import write_bytes, write_json
-from transfer.cells import CONFIDENCE, METRIC_NAMES, Cell, Difference, Interval
+from transfer.cells import CONFIDENCE, FURTHER_NAMES, METRIC_NAMES, Cell, Difference, Interval
 from transfer.compare import Comparison, Row
 from transfer.paper import SOURCES, setting
 from transfer.result_file import FIXED, TUNED
-from transfer.tuned import TunedRow, TunedTask
+from transfer.tuned import TunedTask
 
 FORMAT = 1
 WIDTH = 120
@@ -27,12 +27,15 @@ CSV_FIELDS = (
     *("baseline", "difference", "pairs", "difference_low", "difference_high"),
     *("paper", "paper_difference", "paper_network", "paper_table"),
 )
+FURTHER_TITLE = "further metrics"
 ARM_FIELDS = ("arm", "search")
 
 
 def as_text(comparison: Comparison) -> str:
     """For a terminal: aligned columns, the tuned arm below the fixed one, then the notes, wrapped at ``WIDTH``."""
-    parts = _text_table(_grid(comparison))
+    parts = _text_table(_grid(comparison, METRIC_NAMES))
+    if further := _further(comparison):
+        parts += ["", FURTHER_TITLE, "", *_text_table(_grid(comparison, further))]
     for task in comparison.tuned:
         parts += ["", _tuned_title(task), "", *_text_table(_tuned_grid(task, comparison.baseline))]
     return "\n".join([*parts, *_wrapped(comparison.notes), *_wrapped(_unfinished(comparison))])
@@ -50,11 +53,13 @@ def _text_table(lines: Sequence[list[str]]) -> list[str]:
 
 def as_markdown(comparison: Comparison) -> str:
     """The same tables and notes as ``as_text``, in Markdown."""
-    parts = ["# Comparison", "", *_markdown_table(_grid(comparison)), ""]
+    parts = ["# Comparison", "", *_markdown_table(_grid(comparison, METRIC_NAMES)), ""]
+    if further := _further(comparison):
+        parts += [f"## {FURTHER_TITLE.capitalize()}", "", *_markdown_table(_grid(comparison, further)), ""]
     for task in comparison.tuned:
         title = _tuned_title(task)
         parts += [f"## {title}", "", *_markdown_table(_tuned_grid(task, comparison.baseline)), ""]
-    if comparison.tuned:
+    if comparison.tuned or further:
         parts += ["## Notes", ""]
     parts += [f"- {note}" for note in comparison.notes]
     if comparison.unfinished:
@@ -105,7 +110,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
         "format": FORMAT,
         "confidence": CONFIDENCE,
         "paper": setting(),
-        "metrics": METRIC_NAMES,
+        "metrics": METRIC_NAMES | _further(comparison),
         **{key: value for key, value in asdict(comparison).items() if key not in hidden},
     }
 
@@ -130,17 +135,24 @@ def write_report(comparison: Comparison, out: str | Path | None = None) -> Path:
     return folder / "comparison.md"
 
 
-def _grid(comparison: Comparison) -> list[list[str]]:
+def _further(comparison: Comparison) -> dict[str, str]:
+    """The further metrics that some run has, with the names that the tables show."""
+    return {metric: name for metric, name in FURTHER_NAMES.items() if metric in comparison.rows[0].cells}
+
+
+def _grid(comparison: Comparison, metrics: Mapping[str, str]) -> list[list[str]]:
     """Header, then per row a line of values, and where there is something to say lines of ±, n and the paper."""
     header = ["row"]
-    for name in METRIC_NAMES.values():
+    for name in metrics.values():
         header += [name, "Δ"]
-    seeds = _several_seeds(comparison.rows)
+    shown = {row.name: [row.cells[metric] for metric in metrics] for row in comparison.rows}
+    seeds = _several_seeds(shown.values())
     lines = [header]
     for row in comparison.rows:
-        lines += _row_lines(row, row.name == comparison.baseline, seeds)
-        if row.paper_network:
-            lines.append(_line(f"{INDENT}paper", [_paper(cell) for cell in row.cells.values()]))
+        cells = shown[row.name]
+        lines += _row_lines(row.name, cells, row.name == comparison.baseline, seeds)
+        if row.paper_network and any(cell.paper for cell in cells):
+            lines.append(_line(f"{INDENT}paper", [_paper(cell) for cell in cells]))
     return lines
 
 
@@ -148,12 +160,12 @@ def _tuned_grid(task: TunedTask, baseline: str) -> list[list[str]]:
     """As ``_grid``, with the size of each row's search and without the paper."""
     header = ["row", "best of"]
     for metric in task.rows[0].cells:
-        header += [METRIC_NAMES[metric], "Δ"]
-    seeds = _several_seeds(task.rows)
+        header += [(METRIC_NAMES | FURTHER_NAMES)[metric], "Δ"]
+    seeds = _several_seeds(row.cells.values() for row in task.rows)
     lines = [header]
     for row in task.rows:
         searches = [", ".join(map(str, row.searches)) or MISSING]
-        for name, *rest in _row_lines(row, row.name == baseline, seeds):
+        for name, *rest in _row_lines(row.name, list(row.cells.values()), row.name == baseline, seeds):
             lines.append([name, *searches, *rest])
             searches = [""]
     return lines
@@ -165,13 +177,12 @@ def _tuned_title(task: TunedTask) -> str:
     return f"{task.task}, tuned: best of {' to '.join(map(str, dict.fromkeys((sizes[0], sizes[-1]))))}"
 
 
-def _several_seeds(rows: Iterable[Row | TunedRow]) -> bool:
-    return any(cell.n > 1 for row in rows for cell in row.cells.values())
+def _several_seeds(rows: Iterable[Iterable[Cell]]) -> bool:
+    return any(cell.n > 1 for row in rows for cell in row)
 
 
-def _row_lines(row: Row | TunedRow, is_baseline: bool, seeds: bool) -> list[list[str]]:
-    cells = list(row.cells.values())
-    lines = [_line(row.name, [_values(cell, is_baseline) for cell in cells])]
+def _row_lines(name: str, cells: Sequence[Cell], is_baseline: bool, seeds: bool) -> list[list[str]]:
+    lines = [_line(name, [_values(cell, is_baseline) for cell in cells])]
     if any(_has_interval(cell) for cell in cells):
         lines.append(_line(f"{INDENT}± {CONFIDENCE * 100:.0f} %", [_intervals(cell) for cell in cells]))
     if seeds:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from transfer.cells import METRIC_NAMES, Cell, make_cell, values_by_seed
+from transfer.cells import Cell, make_cell, shown_metrics, values_by_seed
 from transfer.result_file import METRICS, TUNED, Run
 
 Rows = Mapping[str, Sequence[Run]]  # by the name that the comparison shows
@@ -40,8 +40,11 @@ class TunedTask:
 
 def tuned_tasks(rows: Rows, baseline: str, root: Path) -> tuple[TunedTask, ...]:
     """The tuned arm of each task that has one; empty without tuned runs."""
+    metrics = shown_metrics(run for row in rows.values() for run in row if run.tuned)
     return tuple(
-        TunedTask(task, tuple(_row(task, name, rows[name], rows[baseline], name == baseline, root) for name in rows))
+        TunedTask(
+            task, tuple(_row(task, name, rows[name], rows[baseline], name == baseline, metrics, root) for name in rows)
+        )
         for task in _tasks(rows)
     )
 
@@ -51,10 +54,18 @@ def _tasks(rows: Rows) -> list[str]:
     return [task for task in METRICS if task in there]
 
 
-def _row(task: str, name: str, runs: Sequence[Run], baseline: Sequence[Run], is_baseline: bool, root: Path) -> TunedRow:
+def _row(
+    task: str,
+    name: str,
+    runs: Sequence[Run],
+    baseline: Sequence[Run],
+    is_baseline: bool,
+    metrics: Sequence[str],
+    root: Path,
+) -> TunedRow:
     mine = [run for run in runs if run.tuned and run.task == task]
     cells = {}
-    for metric in METRIC_NAMES:
+    for metric in metrics:
         if metric in METRICS[task]:
             reference = None if is_baseline else values_by_seed(baseline, metric, TUNED)
             cells[metric] = make_cell(values_by_seed(mine, metric, TUNED), reference)

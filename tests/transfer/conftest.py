@@ -41,7 +41,7 @@ def add_run() -> Callable[..., Path]:
             "protocol": f"{task}_demo",
         }
         if task != "classification":
-            asked |= {"config_hash": f"{task:.6}123456", "backbone": {}}
+            asked |= {"config_hash": f"{task:.6}123456", "backbone": {}, "proof": {"features": {"equal": True}}}
         asked |= {"data": {"root": "/data", "fingerprint": "f1"}, **extra}
         (path / "run.json").write_text(json.dumps(asked))
         if values is not None:

@@ -113,8 +113,8 @@ def test_corrupt_files(one_seed: Path, name: str, content: str) -> None:
         ({"backbone": {"seed": [1]}}, "'backbone.seed' is [1]"),
         ({"data": []}, ""),
         ({"data": 5}, "'data' is 5"),
-        ({"metrics": None}, "neither voc07_map nor voc_map"),
-        ({"metrics": {"mAP": 50}}, "neither voc07_map nor voc_map"),
+        ({"metrics": None}, "none of voc07_map, voc_map, coco_ap"),
+        ({"metrics": {"mAP": 50}}, "none of voc07_map, voc_map, coco_ap"),
         ({"metrics": {"voc07_map": "50"}}, "voc07_map is '50'"),
         ({"metrics": {"voc07_map": float("nan")}}, "voc07_map is nan"),
         ({"metrics": {"voc07_map": float("inf")}}, "voc07_map is inf"),
@@ -179,3 +179,12 @@ def test_a_transfer_of_another_training_is_refused(tmp_path: Path, add_run: Call
     source = add_run(tmp_path, "classification", "b-standard", (66.0, 90))
     path = add_run(tmp_path, "detection", "b-standard", (50, 50), backbone={"seed": 0, "top1": 64.0})
     refused(tmp_path, str(path), str(source), "top-1 64.00", "66.00")
+
+
+@pytest.mark.parametrize("proof", [None, {}, {"features": {"equal": False}}, {"features": {"equal": "yes"}}])
+def test_a_transfer_without_proof_does_not_count(
+    tmp_path: Path, proof: dict[str, Any] | None, add_run: Callable[..., Path]
+) -> None:
+    path = add_run(tmp_path, "segmentation", "b-standard", (50, 50)) / "result.json"
+    edit(path, proof=proof)
+    refused(tmp_path, str(path), "no proof that its backbone arrived")

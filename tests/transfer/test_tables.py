@@ -73,3 +73,23 @@ def test_report_that_cannot_be_written(one_seed: Path) -> None:
     (one_seed / "taken").write_text("a file")
     with pytest.raises(UserError, match=r"cannot write the report to .*taken"):
         write_report(compare_runs(one_seed), one_seed / "taken")
+
+
+def test_further_metrics_have_a_table_of_their_own(tmp_path: Path, add_run: Callable[..., Path]) -> None:
+    for recipe, value in (("b-standard", 30.0), ("d-smooth", 33.0)):
+        path = add_run(tmp_path, "segmentation", recipe, (70.0, value)) / "result.json"
+        content = json.loads(path.read_text())
+        content["metrics"]["miou_multiscale"] = value + 1.5
+        path.write_text(json.dumps(content))
+    comparison = compare_runs(tmp_path)
+    for text in (as_text(comparison), as_markdown(comparison)):
+        further = text.partition("urther metrics")[2]
+        assert "mIoU multi" in further
+        assert "34.50" in further
+        assert "+3.00" in further
+    assert ",miou_multiscale," in as_csv(comparison)
+    assert as_json(comparison)["rows"][1]["cells"]["miou_multiscale"]["mean"] == 34.5
+
+
+def test_without_further_metrics_there_is_no_table_of_them(one_seed: Path) -> None:
+    assert "urther metrics" not in as_text(compare_runs(one_seed)) + as_markdown(compare_runs(one_seed))

@@ -18,6 +18,7 @@ from transfer import ops_bridge
 from transfer.batch_norm import check_batch_norm, choose_batch_norm
 from transfer.checkpoints import latest_checkpoint
 from transfer.dry_run import dry_run
+from transfer.first_loss import FirstLossHook
 from transfer.hooks import (
     AfterTrainingHook,
     ClockHook,
@@ -33,6 +34,7 @@ from transfer.proof import prove
 from transfer.runner import blamed_on_settings, build_runner, set_run
 from transfer.standalone import dump_config
 from transfer.task import Task
+from transfer.trunk import RANDOM_RECIPE
 from transfer.vacancy import Vacancy
 
 __all__ = ["TransferOptions", "run_transfer"]
@@ -150,7 +152,12 @@ def _build(plan: TransferPlan, folder: RunFolder, clock: ClockHook) -> Runner:
         write_json(folder.path / "proof.json", {**read_json(folder.path / "proof.json"), "after_training": after})
         print(f"after training: {describe(after)}")
 
+    def record_first_step(facts: dict[str, Any]) -> None:
+        write_json(folder.path / "proof.json", {**read_json(folder.path / "proof.json"), "first_step": facts})
+
     hooks = [ProofHook(record_proof), PlainCheckpointHook(), clock, ProgressHook(folder, world)]
+    if plan.bundle.training["recipe"] != RANDOM_RECIPE:
+        hooks.append(FirstLossHook(plan.bundle, lambda facts: world.lead(lambda: record_first_step(facts))))
     hooks += [SpeedHook(plan.bfloat16_modules), SharedBuffersHook(world)]
     hooks.append(AfterTrainingHook(lambda *trained: world.lead(lambda: record_movement(*trained))))
     return build_runner(plan.config, options.config, options.cfg_options, hooks)

@@ -94,8 +94,10 @@ def test_a_transfer_ends_with_a_proven_result(runs: Path, kind: str, task: str, 
     assert all(f"{name} " in printed for name in metrics)
     assert result["per_class"]
     assert result["proof"]["after_training"]["first_losses"]["mean"]["loss"] > 0
+    first = result["proof"]["first_step"]
+    assert first["step"]["loss"] != first["random_trunk"]["loss"]
     losses = [json.loads(line)["loss"] for line in (runs / kind / "metrics.jsonl").read_text().splitlines()]
-    assert losses
+    assert losses[0] == first["step"]["loss"]
 
 
 def test_checkpoints_load_with_weights_only(runs: Path) -> None:

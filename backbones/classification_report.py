@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from backbones.confusion import frequent_pairs
 from backbones.errors import UserError
 from backbones.evaluation import TOP
 
@@ -151,12 +152,7 @@ def frequent_confusions(confusion: np.ndarray, classes: Sequence[str], count: in
 
     ``share`` is in percent of the images of the true class.
     """
-    mistakes = confusion.copy()
-    np.fill_diagonal(mistakes, 0)
-    order = np.argsort(-mistakes, axis=None, kind="stable")[:count]
-    pairs = []
-    for row, column in zip(*np.unravel_index(order, mistakes.shape), strict=True):
-        if images := int(mistakes[row, column]):
-            share = 100.0 * images / int(confusion[row].sum())
-            pairs.append({"true": classes[row], "guessed": classes[column], "images": images, "share": share})
-    return pairs
+    return [
+        {"true": classes[pair.row], "guessed": classes[pair.column], "images": pair.count, "share": pair.share}
+        for pair in frequent_pairs(confusion, count)
+    ]

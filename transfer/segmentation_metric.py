@@ -2,36 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
-from mmseg.evaluation import IoUMetric
+from mmengine.evaluator import BaseMetric
 from mmseg.registry import METRICS
+from numpy.typing import NDArray
 from torch import Tensor
+
+from transfer.evaluated import SegmentationEvaluation, SegmentedImage
 
 
 @METRICS.register_module()
-class SegmentationMetric(IoUMetric):
-    """mmsegmentation's counts of pixels, summed exactly, neither rounded nor averaged away. All from 0 to 1.
+class SegmentationMetric(BaseMetric):
+    """Counts pixels exactly and neither rounds nor averages them away. All measures from 0 to 1.
 
     "pixel_accuracy" is the share of the labelled pixels that are right. Per class, "iou/CLASS" divides the pixels that
     are rightly called so by those that either the label map or the prediction calls so, and "accuracy/CLASS" by those
     that the label map does. "miou" is the mean of the classes' "iou". Pixels without a label count nowhere. A
     class that appears neither in label maps nor in predictions has no "iou", one that no label map has no "accuracy".
+
+    Attributes:
+        evaluated: All that was counted, on the process that computes, once it has.
     """
 
     default_prefix = "segmentation"
+    evaluated: SegmentationEvaluation | None = None
 
-    def compute_metrics(self, results: Sequence[Sequence[Tensor]]) -> dict[str, float]:
-        """The numbers over all images, from intersection, union, predicted and labelled area (classes,) of each."""
-        # One image's counts are exact in float32; those of a data set are not.
-        areas = [torch.stack(list(counts)).double().sum(0) for counts in zip(*results, strict=True)]
-        shares = self.total_area_to_metrics(*areas, ["mIoU"])
-        by_class = {
-            f"{kind}/{name}": float(share)
-            for kind, key in (("iou", "IoU"), ("accuracy", "Acc"))
-            for name, share in zip(self.dataset_meta["classes"], shares[key], strict=True)
-            if not np.isnan(share)
-        }
-        return {"pixel_accuracy": float(shares["aAcc"]), "miou": float(np.nanmean(shares["IoU"])), **by_class}
+    def process(self, data_batch: Any, data_samples: Sequence[Mapping[str, Any]]) -> None:
+        """Count the pixels of a batch: per image its file, and what ``SegmentedImage`` holds."""
+        classes = len(self.dataset_meta["classes"])
+        for sample in data_samples:
+            counted = count_pixels(sample["gt_sem_seg"]["data"], sample["pred_sem_seg"]["data"], classes)
+            self.results.append((sample["img_path"], *counted))
+
+    def compute_metrics(self, results: Sequence[tuple[Any, ...]]) -> dict[str, float]:
+        """The numbers over all images."""
+        names, pairs, pixels = zip(*results, strict=True)
+        images = [SegmentedImage(*counts) for counts in zip(pairs, pixels, strict=True)]
+        self.evaluated = SegmentationEvaluation(tuple(self.dataset_meta["classes"]), names, images)
+        return measure_segmentation(self.evaluated)
+
+
+def count_pixels(label: Tensor, prediction: Tensor, classes: int) -> SegmentedImage:
+    """How often which label is given which class, from two maps of one size; labels beyond the classes mean none."""
+    cells = label.to(prediction.device).long() * classes + prediction.long()
+    counts = torch.bincount(cells.flatten(), minlength=classes**2)[: classes**2]
+    pairs = counts.nonzero().flatten()
+    return SegmentedImage(pairs.cpu().numpy(), counts[pairs].cpu().numpy())
+
+
+def measure_segmentation(evaluation: SegmentationEvaluation) -> dict[str, float]:
+    """The measures of ``SegmentationMetric``."""
+    confusion = evaluation.confusion()
+    iou, accuracy = class_shares(confusion)
+    by_class = {
+        f"{kind}/{name}": float(share)
+        for kind, shares in (("iou", iou), ("accuracy", accuracy))
+        for name, share in zip(evaluation.classes, shares, strict=True)
+        if not np.isnan(share)
+    }
+    right = float(np.trace(confusion)) / float(confusion.sum())
+    return {"pixel_accuracy": right, "miou": float(np.nanmean(iou)), **by_class}
+
+
+def class_shares(confusion: NDArray) -> tuple[NDArray, NDArray]:
+    """Intersection over union and accuracy (classes,) from pixels (label, prediction); nan where nothing divides."""
+    right, labelled, predicted = np.diagonal(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+    with np.errstate(invalid="ignore"):
+        return right / (labelled + predicted - right), right / labelled

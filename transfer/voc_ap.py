@@ -28,37 +28,60 @@ class VocPrecision(NamedTuple):
     area: float
 
 
+class VocCurve(NamedTuple):
+    """Precision and recall of one class among its first 1, 2, … detections, from the highest score down.
+
+    Attributes:
+        found: Right detections among them, whole numbers.
+        precision: Share of right ones among those that count.
+        objects: How many there are to find.
+    """
+
+    found: NDArray
+    precision: NDArray
+    objects: int
+
+    @property
+    def recall(self) -> NDArray:
+        """Share of the objects that are found."""
+        return self.found / self.objects
+
+    @property
+    def falling(self) -> NDArray:
+        """At each recall the highest precision from there on, which is what the area is measured under."""
+        return np.maximum.accumulate(self.precision[::-1])[::-1]
+
+    def average_precision(self) -> VocPrecision:
+        """Both averages of the curve."""
+        return VocPrecision(eleven_points(self), area(self))
+
+
 def voc_precision(images: Sequence[EvaluatedImage], label: int) -> VocPrecision | None:
     """Average precision of a class; None when the images hold no object of it that is not difficult."""
+    curve = voc_curve(images, label)
+    return None if curve is None else curve.average_precision()
+
+
+def voc_curve(images: Sequence[EvaluatedImage], label: int) -> VocCurve | None:
+    """The curve of a class; None when the images hold no object of it that is not difficult."""
     objects = sum(int(np.sum((image.labels == label) & ~image.difficult)) for image in images)
     if not objects:
         return None
     right, wrong = _judge(images, label)
     found, seen = right.cumsum(), (right + wrong).cumsum()
-    precision = found / np.maximum(seen, 1)
-    return VocPrecision(eleven_points(found, precision, objects), area(found, precision, objects))
+    return VocCurve(found, found / np.maximum(seen, 1), objects)
 
 
-def eleven_points(found: NDArray, precision: NDArray, objects: int) -> float:
-    """Mean over the recalls 0, 0.1, …, 1 of the highest precision at that recall or a greater one.
-
-    Args:
-        found: Right detections among the first 1, 2, … ones, whole numbers.
-        precision: Share of right ones among the first 1, 2, … detections.
-        objects: How many there are to find.
-    """
+def eleven_points(curve: VocCurve) -> float:
+    """Mean over the recalls 0, 0.1, …, 1 of the highest precision at that recall or a greater one."""
     # In whole numbers: 3 of 10 objects are a recall of 0.3, which as a sum of rounded tenths they would miss.
-    reached = [precision[found * RECALL_STEPS >= step * objects] for step in range(RECALL_STEPS + 1)]
-    return float(np.mean([part.max(initial=0) for part in reached]))
+    recalls = [curve.found * RECALL_STEPS >= step * curve.objects for step in range(RECALL_STEPS + 1)]
+    return float(np.mean([curve.precision[reached].max(initial=0) for reached in recalls]))
 
 
-def area(found: NDArray, precision: NDArray, objects: int) -> float:
-    """Area under the precision-recall curve, made to fall: at each recall the highest precision from there on.
-
-    Args as in ``eleven_points``.
-    """
-    falling = np.maximum.accumulate(precision[::-1])[::-1]
-    return float(np.sum(np.diff(found, prepend=0) * falling) / objects)
+def area(curve: VocCurve) -> float:
+    """Area under the precision-recall curve, made to fall."""
+    return float(np.sum(np.diff(curve.found, prepend=0) * curve.falling) / curve.objects)
 
 
 def _judge(images: Sequence[EvaluatedImage], label: int) -> tuple[NDArray, NDArray]:

@@ -31,6 +31,7 @@ from transfer.hooks import (
 from transfer.movement import Held, after_training, describe
 from transfer.plan import TransferOptions, TransferPlan, settle
 from transfer.proof import prove
+from transfer.recording import record_evaluation
 from transfer.runner import blamed_on_settings, build_runner, set_run
 from transfer.standalone import dump_config
 from transfer.task import Task
@@ -103,12 +104,14 @@ def _run(plan: TransferPlan, folder: RunFolder, vacancy: Vacancy, started: float
         train_seconds = clock.seconds
         trained = time.perf_counter()
         measured = runner.test()
+        test_seconds = time.perf_counter() - trained
+        pictures = plan.world.lead(lambda: record_evaluation(runner, folder.path))
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"continue with --resume --out {folder.path}") from None
-    test_seconds = time.perf_counter() - trained
     result = {
         "metrics": plan.task.metrics(measured),
         "per_class": plan.task.per_class(measured),
+        "pictures": pictures,
         "timings": {
             "train_seconds": round(train_seconds, 2),
             "test_seconds": round(test_seconds, 2),

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import torch
+from PIL import Image
 from pytest import TempPathFactory, fixture, mark
 
 from backbones.bundle import imagenet_contract, write_bundle
@@ -98,6 +99,49 @@ def test_a_transfer_ends_with_a_proven_result(runs: Path, kind: str, task: str, 
     assert first["step"]["loss"] != first["random_trunk"]["loss"]
     losses = [json.loads(line)["loss"] for line in (runs / kind / "metrics.jsonl").read_text().splitlines()]
     assert losses[0] == first["step"]["loss"]
+
+
+@mark.parametrize("kind", list(CONFIGS))
+def test_what_was_measured_is_kept_image_by_image(runs: Path, shapes: Path, kind: str) -> None:
+    """All numbers of the result can be computed from the stored files alone."""
+    from transfer import ops_bridge
+
+    ops_bridge.install()
+    from transfer import detection, segmentation
+    from transfer.detection_metric import measure_detection, voc_curves
+    from transfer.evaluation_files import MULTI_SCALE, SINGLE_SCALE, read_detections, read_segmentations
+    from transfer.segmentation_metric import measure_segmentation
+
+    result = json.loads((runs / kind / "result.json").read_text())
+    if kind == "det":
+        task, evaluation = detection, read_detections(runs / kind / SINGLE_SCALE)
+        measured = {f"detection/{name}": v for name, v in measure_detection(evaluation, voc_curves(evaluation)).items()}
+    else:
+        task, evaluation = segmentation, read_segmentations(runs / kind / SINGLE_SCALE)
+        files = {"": SINGLE_SCALE, "multi_scale/": MULTI_SCALE}
+        measured = {
+            f"{prefix}segmentation/{name}": value
+            for prefix, file in files.items()
+            for name, value in measure_segmentation(read_segmentations(runs / kind / file)).items()
+        }
+    assert task.metrics(measured) == result["metrics"]
+    assert task.per_class(measured) == result["per_class"]
+    assert len(evaluation.names) == result["data"]["test_images"]
+    assert all((shapes / DATA[kind] / name).is_file() for name in evaluation.names)
+
+
+@mark.parametrize("kind", list(CONFIGS))
+def test_a_transfer_draws_pictures(runs: Path, kind: str) -> None:
+    expected = {"best.png", "median.png", "worst.png", "per_class.png", "confusion.png"}
+    pictures = json.loads((runs / kind / "result.json").read_text())["pictures"]
+    assert set(pictures["drawn"]) == expected | ({"precision_recall.png"} if kind == "det" else set())
+    assert "failed" not in pictures
+    files = sorted((runs / kind / "pictures").iterdir())
+    assert [file.name for file in files] == sorted(pictures["drawn"])
+    for file in files:
+        assert 3000 < file.stat().st_size < 500_000
+        with Image.open(file) as image:
+            assert len(image.convert("RGB").getcolors(1 << 24)) > 10
 
 
 def test_checkpoints_load_with_weights_only(runs: Path) -> None:

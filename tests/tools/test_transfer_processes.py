@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from pytest import TempPathFactory, approx, fixture, mark, param
 
@@ -116,6 +117,11 @@ def test_two_processes_count_each_image_once(kind: str, length: int, files: Path
     alone = resumed_by_one(two, tmp_path / "alone", again, tmp_path)
     assert alone["metrics"] == approx(result["metrics"], abs=1e-6)
     assert alone["per_class"] == result["per_class"]
+    assert alone["pictures"] == result["pictures"]
+    assert "failed" not in result["pictures"]
+    names, names_alone = (np.load(folder / "evaluation.npz")["names"].tolist() for folder in (two, tmp_path / "alone"))
+    assert names == names_alone
+    assert len(set(names)) == TEST_IMAGES
     after = result["proof"]["after_training"]
     assert alone["proof"]["after_training"] == after
     assert all(stage["before"] != stage["after"] for stage in after["stages"])

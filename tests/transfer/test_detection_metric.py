@@ -178,6 +178,7 @@ def measure(images: list[EvaluatedImage], names: tuple[str, ...]) -> dict[str, f
         tensors = {key: torch.from_numpy(value) for key, value in one._asdict().items()}
         hard = tensors["difficult"]
         sample = {
+            "img_path": "some.jpg",
             "gt_instances": {"bboxes": tensors["boxes"][~hard], "labels": tensors["labels"][~hard], "masks": None},
             "ignored_instances": {"bboxes": tensors["boxes"][hard], "labels": tensors["labels"][hard]},
             "pred_instances": {

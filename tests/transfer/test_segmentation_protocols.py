@@ -211,7 +211,8 @@ def test_the_metric_on_any_maps(seed: int, classes: int, images: int) -> None:
     metric.dataset_meta = {"classes": tuple(f"class/{index}" for index in range(classes))}
     for label, prediction in zip(labels, predictions, strict=True):
         target = torch.from_numpy(np.where(np.isin(label, IGNORED), 255, label - 1).astype(np.int64))[None]
-        sample = {"pred_sem_seg": {"data": torch.from_numpy(prediction)[None]}, "gt_sem_seg": {"data": target}}
+        maps = {"pred_sem_seg": {"data": torch.from_numpy(prediction)[None]}, "gt_sem_seg": {"data": target}}
+        sample = {"img_path": "some.jpg", **maps}
         metric.process({}, [sample])
     measured = metric.evaluate(images)
     accuracy, shares = counted(labels, predictions, classes)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from backbones.data.jpeg_scan import lost_scan_data
 from backbones.errors import UserError
 
+_JPEG_FORMATS = ("JPEG", "MPO")  # MPO: a JPEG followed by more JPEGs, as some cameras write
 _START_OF_SCAN, _END_OF_JPEG = b"\xff\xda", b"\xff\xd9"
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -32,7 +35,7 @@ def decode_image(path: str | os.PathLike[str]) -> Image.Image:
             defined conversion (floating point). The message names it.
     """
     try:
-        return _decode(path, reduced=False)
+        return _decode(path, _load)
     except MemoryError:
         raise
     except Exception as error:  # Pillow's decoders raise many types: OSError, ValueError, SyntaxError, struct.error
@@ -41,13 +44,9 @@ def decode_image(path: str | os.PathLike[str]) -> Image.Image:
 
 
 def what_is_wrong(path: str | os.PathLike[str]) -> str | None:
-    """Why ``decode_image`` would refuse a file, or None if it would not.
-
-    The same code, but of a JPEG only the mean of each block of 8 x 8 pixels is computed: every byte is still read and
-    entropy-decoded, in about 70 % of the time.
-    """
+    """Why a data set should do without a file, or None: ``decode_image`` would refuse it, or make up part of it."""
     try:
-        _decode(path, reduced=True)
+        _decode(path, load_entirely)
     except MemoryError:
         raise
     except Exception as error:
@@ -70,15 +69,32 @@ def lacks_its_end(path: str | os.PathLike[str]) -> bool:
     return content.find(_END_OF_JPEG, content.rfind(_START_OF_SCAN)) < 0
 
 
-def _decode(path: str | os.PathLike[str], reduced: bool) -> Image.Image:
+def load_entirely(image: Image.Image, path: str | os.PathLike[str]) -> None:
+    """Decode an image that was opened from ``path``, and ask libjpeg whether all of a JPEG's data made sense.
+
+    Of a JPEG only the mean of each block of 8 x 8 pixels is computed, which becomes the image: every byte is still read
+    and entropy-decoded, in about 70 % of the time.
+
+    Raises:
+        Exception: Whatever Pillow raises on damaged bytes; ``ValueError`` for what it passes over.
+    """
+    image.draft(image.mode, (1, 1))  # formats other than JPEG ignore it
+    _load(image, path)
+    if image.format in _JPEG_FORMATS and (complaint := lost_scan_data(path)):
+        raise ValueError(complaint)
+
+
+def _load(image: Image.Image, path: str | os.PathLike[str]) -> None:
+    image.load()
+    if image.format in _JPEG_FORMATS and lacks_its_end(path):
+        raise ValueError("truncated: zeros where the rest of the image should be")
+
+
+def _decode(path: str | os.PathLike[str], load: Callable[[Image.Image, str | os.PathLike[str]], None]) -> Image.Image:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*EXIF")  # pixels are fine; ImageNet has such files
         with Image.open(path) as image:
-            if reduced:
-                image.draft(image.mode, (1, 1))  # formats other than JPEG ignore it
-            image.load()
-            if image.format in ("JPEG", "MPO") and lacks_its_end(path):
-                raise ValueError("truncated: zeros where the rest of the image should be")
+            load(image, path)
             return _to_rgb(_turn_upright(image))
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from backbones.data import decoding
+from backbones.data import decoding, jpeg_scan
 from backbones.data.verified import checks_fingerprint
 from backbones.files import atomic_path, cache_dir, write_bytes
 
@@ -32,7 +32,8 @@ class KnownImages:
     @classmethod
     def of(cls, root: Path) -> KnownImages:
         """What is remembered about a folder: nothing, if the decoder has changed or the record cannot be read."""
-        verdict = f"{checks_fingerprint([Path(decoding.__file__)])} {root.resolve()}"
+        code = checks_fingerprint([Path(decoding.__file__), Path(jpeg_scan.__file__)])
+        verdict = f"{code} {root.resolve()}"
         record = cache_dir() / "images" / f"{hashlib.sha256(os.fsencode(verdict)).hexdigest()[:32]}.npz"
         try:
             with np.load(record) as stored:

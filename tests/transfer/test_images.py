@@ -158,7 +158,29 @@ def test_zero_filled_tail_is_refused_although_pillow_decodes_it(tmp_path: Path) 
     path.write_bytes(content[: len(content) // 2] + bytes(len(content) - len(content) // 2))
     with Image.open(path) as image:
         image.load()
-    with pytest.raises(UserError, match="ends in zeros"):
+    with pytest.raises(UserError, match="zeros where the rest of the image should be"):
+        verify_image(path)
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"optimize": True}])
+def test_a_damaged_middle_is_found_although_beginning_and_end_are_there(
+    options: dict[str, object], tmp_path: Path
+) -> None:
+    content = encode(NOISE, "JPEG", **options)
+    path = tmp_path / "middle.jpg"
+    path.write_bytes(content[: len(content) // 2] + bytes(len(content) // 2 - 2) + content[-2:])
+    with Image.open(path) as image:
+        image.load()
+    with pytest.raises(UserError, match=r"middle\.jpg is truncated or damaged \(Corrupt JPEG data: "):
+        verify_image(path)
+
+
+def test_a_png_is_held_to_its_checksums(tmp_path: Path) -> None:
+    content = bytearray(encode(NOISE, "PNG"))
+    content[len(content) // 2] ^= 1
+    path = tmp_path / "middle.png"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"middle\.png is truncated or damaged"):
         verify_image(path)
 
 

@@ -12,13 +12,12 @@ mmdet and mmseg decode with ``cv2.imdecode(..., IMREAD_COLOR)``. Compared with P
 
 from __future__ import annotations
 
-import os
 import warnings
 from pathlib import Path
 
 from PIL import Image
 
-from backbones.data.decoding import lacks_its_end
+from backbones.data.decoding import load_entirely
 from backbones.errors import UserError
 
 _CONTAINERS = (
@@ -30,15 +29,14 @@ _CONTAINERS = (
 )  # MPO: a JPEG followed by more JPEGs, as some cameras write
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK")
 _ORIENTATION_TAG = 0x0112
-_END_OF_JPEG = b"\xff\xd9"
-_END_OF_PNG = b"\x00\x00\x00\x00IEND\xaeB\x60\x82"
 
 
 def verify_image(path: Path) -> tuple[int, int]:
     """Return (width, height) of a file that decodes entirely and to the right pixels.
 
     The size is that of the stored raster, which is the frame the annotation is in, because files with an orientation
-    tag are refused. Files that end as their format demands are not decoded, only their header is parsed.
+    tag are refused. Every file is decoded; which damage shows then is said in ``backbones.data.jpeg_scan`` for JPEG,
+    and PNG has checksums.
     Raises ``UserError`` naming the file for anything missing, empty, truncated, undecodable or ambiguous.
     """
     try:
@@ -46,10 +44,9 @@ def verify_image(path: Path) -> tuple[int, int]:
             warnings.simplefilter("ignore")  # odd metadata and very large images are no concern of training
             with Image.open(path) as image:
                 _refuse_ambiguous(image, path)
-                if not _ends_properly(path, str(image.format)):
-                    image.load()
-                    _refuse_zero_filled(path, str(image.format))
-                return image.size
+                size = image.size
+                load_entirely(image, path)
+                return size
     except UserError:
         raise
     except FileNotFoundError:
@@ -91,21 +88,4 @@ def _refuse_ambiguous(image: Image.Image, path: Path) -> None:
         raise UserError(
             f"{path} has transparent pixels, and training would see the colours hidden beneath them; flatten it onto "
             "a background and save it without an alpha channel"
-        )
-
-
-def _ends_properly(path: Path, image_format: str) -> bool:
-    endings = {"JPEG": _END_OF_JPEG, "MPO": _END_OF_JPEG, "PNG": _END_OF_PNG}
-    ending = endings.get(image_format)
-    if ending is None:
-        return False
-    with path.open("rb") as stream:
-        stream.seek(-len(ending), os.SEEK_END)
-        return stream.read() == ending
-
-
-def _refuse_zero_filled(path: Path, image_format: str) -> None:
-    if image_format in ("JPEG", "MPO") and lacks_its_end(path):
-        raise UserError(
-            f"{path} is truncated: it ends in zeros before the end of the image; restore it, or remove it from the data"
         )

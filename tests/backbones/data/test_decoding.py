@@ -12,6 +12,7 @@ from PIL import Image
 from pytest import approx, mark, raises
 
 from backbones.data.decoding import decode_image, what_is_wrong
+from backbones.data.jpeg_scan import lost_scan_data
 from backbones.errors import UserError
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
@@ -153,12 +154,15 @@ JPEGS = ("jpeg", "progressive", "restarts", "gray jpeg", "cmyk", "turned")
 
 
 def accepts(path: Path, content: bytes) -> bool:
-    """Whether the file can be read; the quick check must say the same as the decoder."""
+    """Whether the file can be read; the check must say what the decoder says, and may know more about a JPEG's scan."""
     path.write_bytes(content)
     reason = what_is_wrong(path)
     if reason is None:
         decode_image(path)
         return True
+    if reason == lost_scan_data(path):
+        decode_image(path)
+        return False
     with raises(UserError) as caught:
         decode_image(path)
     assert f"({reason})" in str(caught.value)

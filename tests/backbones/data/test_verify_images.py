@@ -6,12 +6,13 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 from PIL import Image
 from pytest import MonkeyPatch, fixture, mark, raises, warns
 
-from backbones.data import decoding, image_folder
+from backbones.data import decoding, image_folder, jpeg_scan
 from backbones.data.image_folder import ImageFolder, open_image_folder, verify_images
 from backbones.data.known_images import KnownImages
 from backbones.errors import UserError
@@ -101,17 +102,17 @@ def test_a_removed_image_changes_nothing_for_the_others(root: Path, decoded: lis
     assert decoded == []
 
 
-@mark.parametrize("what", ["decoder", "Pillow"])
+@mark.parametrize("what", [decoding, jpeg_scan, "Pillow"])
 def test_another_decoder_looks_at_everything(
-    root: Path, decoded: list[str], monkeypatch: MonkeyPatch, tmp_path: Path, what: str
+    root: Path, decoded: list[str], monkeypatch: MonkeyPatch, tmp_path: Path, what: ModuleType | str
 ) -> None:
     verify_images(open_image_folder(root))
     if what == "Pillow":
         monkeypatch.setattr("PIL.__version__", "0.1")
     else:
-        source = tmp_path / "decoding.py"
-        source.write_text(Path(decoding.__file__).read_text() + "# changed\n")
-        monkeypatch.setattr(decoding, "__file__", str(source))
+        source = tmp_path / "changed.py"
+        source.write_text(Path(what.__file__).read_text() + "# changed\n")
+        monkeypatch.setattr(what, "__file__", str(source))
     verify_images(open_image_folder(root))
     assert len(decoded) == 28
 

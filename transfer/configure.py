@@ -16,6 +16,7 @@ from backbones.bundle import InputContract
 from backbones.errors import UserError
 from transfer.checks import check_kind, check_values
 from transfer.data.voc import read_classes
+from transfer.derived import refuse_derived
 from transfer.mistakes import named_as
 from transfer.task import Task, innermost_datasets
 
@@ -50,8 +51,8 @@ def load_config(path: str, options: Sequence[str]) -> Config:
     """Read a protocol file and apply ``key=value`` options, as OpenMMLab's tools do.
 
     Raises:
-        UserError: No such file, a file that is no configuration, an option that names nothing in it, or a value that
-            cannot be right.
+        UserError: No such file, a file that is no configuration, an option that names nothing in it or something that
+            a run derives, or a value that cannot be right.
     """
     if not Path(path).is_file():
         raise UserError(f"{path}: no such configuration file; the protocols are in det_configs/ and seg_configs/")
@@ -64,7 +65,9 @@ def load_config(path: str, options: Sequence[str]) -> Config:
     planned = _training_length(config)
     for option in options:
         with named_as([option.partition("=")[0]], path, [option]):
-            config.merge_from_dict(_parse_option(config, option))
+            asked = _parse_option(config, option)
+            refuse_derived(config, asked)
+            config.merge_from_dict(asked)
     check_values(config, path)
     _move_schedule(config, planned, _training_length(config))
     return config

@@ -92,7 +92,8 @@ def test_the_hash_covers_the_protocol_and_nothing_of_the_arm(tmp_path: Path) -> 
         return config_hash(load_config(str(protocol), options), precision)
 
     base = hashed()
-    moved = load_config(str(protocol), ("model.backbone.bundle=x", "train_dataloader.num_workers=7"))
+    moved = load_config(str(protocol), ("train_dataloader.num_workers=7",))
+    moved.model.backbone.update(bundle="x", seed=7)
     set_data_root(moved, tmp_path)
     assert config_hash(moved, "bf16") == base
     assert hashed("optim_wrapper.optimizer.lr=0.5") != base

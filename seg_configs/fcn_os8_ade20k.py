@@ -4,9 +4,12 @@
 #
 # The settings are GluonCV's, the authors' own toolkit (the paper names none beyond "as in EncNet"): crop 480, shorter
 # side 520 x [0.5, 2], batch 16, learning rate 0.01 with polynomial decay, heads ten times faster, weight decay 1e-4,
-# 120 epochs, auxiliary loss 0.5. Known differences: no Gaussian blur of training images, and mmsegmentation's dropout
-# takes whole channels. Left open here, because they come from elsewhere: num_classes (the list of classes),
-# mean/std/channel order and the heads' in_channels and channels = in_channels / 4 (the bundle).
+# 120 epochs, auxiliary loss 0.5. Known differences: no Gaussian blur of training images; what a crop has beyond the
+# image is the mean colour (0 after normalisation), where theirs is black (0 before it); mmsegmentation's dropout takes
+# whole channels. EncNet also rotates by up to 10 degrees; GluonCV's code does not, and nor does this.
+# max_iters is 120 epochs at batch 16. Another batch size moves the learning rate but not max_iters: set it, too.
+# Left open here, because they come from elsewhere: num_classes (the list of classes), mean/std/channel order and the
+# heads' in_channels and channels = in_channels / 4 (the bundle).
 default_scope = "mmseg"
 custom_imports = dict(imports=["transfer.segmentation_metric"])
 # Without a classes.txt in the data, the benchmark's own 150 classes.

@@ -116,6 +116,12 @@ def test_learning_rate_follows_the_total_batch() -> None:
     assert describe_batch(config, processes=4) == "total batch 24 = 2 images x 3 batches x 4 processes"
 
 
+def test_another_batch_moves_the_learning_rate_and_not_the_length() -> None:
+    config = load_config(str(ROOT / "seg_configs/fcn_os8_ade20k.py"), ("train_dataloader.batch_size=8",))
+    assert scale_learning_rate(config, processes=1) == "0.01 / 16 x 8 = 0.005"
+    assert config.train_cfg.max_iters == config.param_scheduler[0].end == 120 * 20210 // 16
+
+
 @mark.parametrize(
     ("protocol", "option", "key", "index"),
     [
@@ -143,6 +149,43 @@ def test_the_c4_protocol_at_four_images_is_the_papers_toolkits() -> None:
     assert scale_learning_rate(config, processes=1) == "0.001 / 4 x 4 = 0.001"
     config = load_config(str(ROOT / "det_configs/faster_rcnn_c4_voc0712.py"), ("train_dataloader.batch_size=2",))
     assert scale_learning_rate(config, processes=4) == "0.001 / 4 x 8 = 0.002"
+
+
+@fixture(scope="module")
+def c4_detector(bridge: None) -> torch.nn.Module:
+    from mmengine.registry import MODELS, DefaultScope
+
+    importlib.import_module("mmdet.utils").register_all_modules(init_default_scope=False)
+    config, _ = configured(ROOT / "det_configs/faster_rcnn_c4_voc0712.py", "mobilenet_v1_025")
+    with DefaultScope.overwrite_default_scope("mmdet"):
+        return MODELS.build(config.model)
+
+
+def test_the_c4_protocol_leaves_out_anchors_that_cross_the_border(c4_detector: torch.nn.Module) -> None:
+    from mmengine.structures import InstanceData
+
+    head, (height, width) = c4_detector.rpn_head, (320, 480)
+    meta = dict(img_shape=(height, width), pad_shape=(height, width), batch_input_shape=(height, width))
+    anchors, valid = head.get_anchors([(height // 16, width // 16)], [meta], device="cpu")
+    objects = InstanceData(bboxes=torch.tensor([[0.0, 0.0, 100.0, 100.0]]), labels=torch.tensor([0]))
+    head.sampler.num = 10**6  # whatever can be sampled
+    weights = head.get_targets(anchors, valid, [objects], [meta])[1][0][0]
+    boxes = anchors[0][0]
+    crossing = (boxes[:, :2] < 0).any(1) | (boxes[:, 2] >= width) | (boxes[:, 3] >= height)
+    assert 0 < crossing.sum() < len(boxes)
+    assert weights[~crossing].any()
+    assert not weights[crossing].any()
+
+
+def test_the_c4_protocol_takes_regions_on_difficult_objects_for_background(c4_detector: torch.nn.Module) -> None:
+    from mmengine.structures import InstanceData
+
+    plain, difficult = torch.tensor([[0.0, 0.0, 64.0, 64.0]]), torch.tensor([[200.0, 200.0, 264.0, 264.0]])
+    regions = InstanceData(priors=torch.cat([plain, difficult]))
+    objects = InstanceData(bboxes=plain, labels=torch.tensor([0]))
+    ignored = InstanceData(bboxes=difficult, labels=torch.tensor([0]))
+    for assigner in (c4_detector.rpn_head.assigner, c4_detector.roi_head.bbox_assigner):
+        assert assigner.assign(regions, objects, ignored).gt_inds.tolist() == [1, 0]
 
 
 @mark.parametrize("key", ["mean", "std"])

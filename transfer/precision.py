@@ -13,11 +13,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from backbones.errors import UserError
+
 
 def compute_in_bfloat16(model: nn.Module, names: Sequence[str]) -> list[str]:
     """Wrap the forward of the named submodules in autocast; returns the names that the model has.
 
-    Parameters stay float32 and are therefore the master weights; outputs are float32 again.
+    Parameters stay float32 and are therefore the master weights; outputs are float32 again. Of a model that is wrapped
+    for several processes, give the one inside.
+
+    Raises:
+        UserError: The model has none of the modules that were named, so it would compute in float32.
     """
     wrapped = []
     for name, module in model.named_modules():
@@ -25,6 +31,11 @@ def compute_in_bfloat16(model: nn.Module, names: Sequence[str]) -> list[str]:
             device_type = next(module.parameters()).device.type
             module.forward = _autocast_forward(module.forward, device_type)
             wrapped.append(name)
+    if names and not wrapped:
+        raise UserError(
+            f"--precision bf16: the model has none of the modules that would compute in it ({', '.join(names)}); give "
+            "--precision fp32"
+        )
     return wrapped
 
 

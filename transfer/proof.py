@@ -8,11 +8,14 @@ ledger    every tensor of the bundle's trunk arrived with its value in one place
 features  a fixed batch gives, bit for bit, the features of the classifier's own trunk. A dilated or padded backbone is
           another function of the same tensors, so there it is compared twice: its tensors in a trunk of classification
           geometry with the classifier's own, and itself with the bundle's tensors in a fresh trunk of its geometry.
+          Stage by stage first, which names the one that differs; then as the model calls it, so that another
+          ``forward`` or a hook that was attached to the module is part of what is compared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -102,7 +105,7 @@ def check_features(
         bundle: The source of the weights.
 
     Raises:
-        ProofError: A stage's features differ in any bit.
+        ProofError: A stage's features differ in any bit, or what the parts return when they are called.
     """
     backbone = parts[0]
     device = next(backbone.parameters()).device
@@ -110,10 +113,11 @@ def check_features(
     # A trunk that lacks its last stages was built with their classification strides.
     output_stride = backbone.output_stride if len(parts) == 1 else CLASSIFICATION_STRIDE
     dense = output_stride != CLASSIFICATION_STRIDE or backbone.padded != reference.padded
-    expected = _features([reference.to(device)], batch)
+    expected = as_built = _features([reference.to(device)], batch)
     if dense:
         alike = _fresh_trunk(bundle, output_stride=output_stride, padded=backbone.padded)
-        _compare(bundle.feature_info, _features([alike.to(device)], batch), _features(parts, batch))
+        as_built = _features([alike.to(device)], batch)
+        _compare(bundle.feature_info, as_built, _features(parts, batch))
         rebuilt = create_backbone(bundle.architecture)
         rebuilt.load_state_dict({name: value for part in parts for name, value in part.state_dict().items()})
         compared = _compare(bundle.feature_info, expected, _features([rebuilt.to(device)], batch))
@@ -122,6 +126,7 @@ def check_features(
     return {
         "equal": True,
         "stages": compared,
+        "returned": _compare_calls(parts, as_built, batch, bundle.feature_info),
         "geometry": "classification, with the built tensors; and as built" if dense else "as built",
         "dense_output_stride": output_stride,
         "padded": backbone.padded,
@@ -141,9 +146,9 @@ def _compare(info: Sequence[FeatureInfo], expected: Sequence[Tensor], seen: Sequ
     compared = []
     count = len(seen)  # a backbone may end before the trunk does
     for stage, one, other in zip(info[:count], expected[:count], seen, strict=True):
-        if not torch.equal(one, other):
-            how = f"of shape {list(other.shape)}, not {list(one.shape)}"
-            if one.shape == other.shape:
+        if not _equal(one, other):
+            how = f"of shape {list(other.shape)} and {other.dtype}, not {list(one.shape)} and {one.dtype}"
+            if (one.shape, one.dtype) == (other.shape, other.dtype):
                 how = f"by up to {(one - other).abs().max().item():.3g}"
             raise ProofError(f"{stage.name} of the built model computes other features ({how})")
         if not one.any():
@@ -153,17 +158,50 @@ def _compare(info: Sequence[FeatureInfo], expected: Sequence[Tensor], seen: Sequ
 
 
 def _features(parts: Sequence[Trunk | RoIStage], batch: Tensor) -> list[Tensor]:
-    """Maps of all stages in evaluation mode and full precision; the parts' modes are restored."""
+    """Maps of all stages in evaluation mode."""
     trunk, *heads = parts
+    with _evaluating(parts):
+        maps = trunk.stages(batch)
+        for head in heads:
+            maps.append(head(maps[-1]))
+    return maps
+
+
+def _compare_calls(
+    parts: Sequence[Trunk | RoIStage], expected: Sequence[Tensor], batch: Tensor, info: Sequence[FeatureInfo]
+) -> list[str]:
+    """Names of the stages that the parts return when the model calls them; each must be the one that was expected."""
+    trunk, *heads = parts
+    with _evaluating(parts):
+        returned = list(trunk(batch))
+        wanted = list(trunk.out_indices)
+        for head in heads:
+            returned.append(head(returned[-1]))
+            wanted.append(wanted[-1] + 1)
+    if len(returned) != len(wanted):
+        raise ProofError(f"the built model's backbone returns {len(returned)} maps where {len(wanted)} are expected")
+    for index, seen in zip(wanted, returned, strict=True):
+        if not _equal(expected[index], seen):
+            raise ProofError(
+                f"when it is called, the built model's backbone returns something else for {info[index].name}, which "
+                "it computes rightly: another forward or a hook is attached to it"
+            )
+    return [info[index].name for index in wanted]
+
+
+def _equal(one: Tensor, other: Tensor) -> bool:
+    """Bit for bit; tensors of two types are not."""
+    return one.dtype == other.dtype and torch.equal(one, other)
+
+
+@contextmanager
+def _evaluating(parts: Sequence[nn.Module]) -> Iterator[None]:
+    """Evaluation mode; the parts' own modes are restored."""
     modes = [part.training for part in parts]
     for part in parts:
         part.eval()
     try:
-        # The classes' own methods: a precision wrapper on an instance is not part of what the weights compute.
-        maps = type(trunk).stages(trunk, batch)
-        for head in heads:
-            maps.append(type(head).forward(head, maps[-1]))
-        return [features.float() for features in maps]
+        yield
     finally:
         for part, mode in zip(parts, modes, strict=True):
             part.train(mode)

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from pytest import fixture, mark, raises
+from pytest import MonkeyPatch, fixture, mark, raises
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -103,12 +103,57 @@ def test_held_parts_are_proven_too(bundle_path: Path) -> None:
     assert prove(model, open_bundle(str(bundle_path), 0))[1]["features"]["equal"] is True
 
 
-@mark.parametrize("kind", ["fpn", "c4"])
-def test_the_proof_looks_past_a_precision_wrapper(kind: str, bundle_path: Path) -> None:
+def precision_wrapper(model: nn.Module) -> None:
+    compute_in_bfloat16(model, ["backbone"])
+
+
+def other_forward(model: nn.Module) -> None:
+    plain = model.backbone.forward
+    model.backbone.forward = lambda x: [features * 1.0001 for features in plain(x)]
+
+
+def hook(model: nn.Module) -> None:
+    model.backbone.register_forward_hook(lambda module, inputs, maps: [features + 1 for features in maps])
+
+
+def hook_before(model: nn.Module) -> None:
+    model.backbone.register_forward_pre_hook(lambda module, inputs: (inputs[0].flip(1),))
+
+
+@mark.parametrize("kind", CONFIGS)
+@mark.parametrize("attached", [precision_wrapper, other_forward, hook, hook_before])
+def test_what_is_attached_to_the_backbone_is_part_of_the_proof(kind: str, attached, bundle_path: Path) -> None:
     model = build(kind, bundle_path)
-    wrapped = compute_in_bfloat16(model, importlib.import_module("transfer.detection").DETECTION.bfloat16_modules)
-    assert ("roi_head.shared_head" in wrapped) == (kind == "c4")
-    assert prove(model, open_bundle(str(bundle_path), 0))[1]["features"]["equal"] is True
+    attached(model)
+    with raises(ProofError, match=r"returns something else for stage[13], .* another forward or a hook"):
+        prove(model, open_bundle(str(bundle_path), 0))
+
+
+def test_a_backbone_that_returns_too_little_is_refused(bundle_path: Path) -> None:
+    model = build("fpn", bundle_path)
+    model.backbone.register_forward_hook(lambda module, inputs, maps: maps[:3])
+    with raises(ProofError, match="returns 3 maps where 4 are expected"):
+        prove(model, open_bundle(str(bundle_path), 0))
+
+
+def test_what_is_attached_to_a_shared_head_is_part_of_the_proof(bundle_path: Path) -> None:
+    model = build("c4", bundle_path)
+    compute_in_bfloat16(model, ["roi_head.shared_head"])
+    with raises(ProofError, match="stage4 of the built model computes other features"):
+        prove(model, open_bundle(str(bundle_path), 0))
+
+
+def test_the_maps_that_the_neck_gets_are_recorded(bundle_path: Path) -> None:
+    for kind, stages, names in (("fpn", (1, 2, 3), ["stage2", "stage3", "stage4"]), ("c4", (2,), ["stage3", "stage4"])):
+        _, proof = prove(build(kind, bundle_path, out_indices=stages), open_bundle(str(bundle_path), 0))
+        assert proof["features"]["returned"] == names
+
+
+def test_no_stage_is_no_proof(bundle_path: Path, monkeypatch: MonkeyPatch) -> None:
+    model = build("fpn", bundle_path)
+    monkeypatch.setattr(model.backbone, "stages", lambda x: [])
+    with raises(ProofError, match="computes no stage, so there is nothing to compare"):
+        prove(model, open_bundle(str(bundle_path), 0))
 
 
 @mark.parametrize("network", ["resnet18_d", "mobilenet_v1_025"])

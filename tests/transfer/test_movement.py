@@ -16,7 +16,14 @@ from backbones.data.shapes import make_shapes
 from backbones.ledger import ProofError
 from backbones.models import Trunk
 from transfer.hooks import ProgressHook
-from transfer.movement import FIRST_STEPS, Held, check_movement, first_losses
+from transfer.movement import (
+    FIRST_STEPS,
+    Held,
+    check_gradients,
+    check_movement,
+    check_will_move,
+    first_losses,
+)
 from transfer.run import TransferOptions, run_transfer
 from transfer.trunk import bundle_stage, bundle_trunk, open_bundle
 
@@ -185,6 +192,80 @@ def test_exactly_what_the_configuration_says_passes(
             check_movement(model, bundle, held)
         assert name.partition(".")[2] in str(caught.value)
         tensor.copy_(kept)
+
+
+FREEZING = {"bundle": NETWORK, "stages": 3, "out_indices": (2,)}
+
+
+class Trained(nn.Module):
+    """As a configuration with this ``Held`` builds it, with something behind the trunk."""
+
+    def __init__(self, held: Held) -> None:
+        super().__init__()
+        self.backbone = bundle_trunk(**FREEZING, **vars(held))
+        self.head = bundle_stage(NETWORK, 3, norm_eval=held.norm_eval, norm_frozen=held.norm_frozen)
+        self.last = nn.Conv2d(self.head(torch.zeros(2, self.backbone.feature_info[-1].channels, 4, 4)).shape[1], 1, 1)
+
+    def loss(self) -> torch.Tensor:
+        (third,) = self.backbone(torch.randn(2, 3, 64, 64))
+        return self.last(self.head(third)).square().mean()
+
+
+def sgd(*groups: Any, lr: float = 0.1) -> torch.optim.SGD:
+    return torch.optim.SGD([{"params": list(group)} for group in groups], lr=lr)
+
+
+@pytest.mark.parametrize("held", [Held(), Held(0), Held(1, True, True), Held(2, True), Held(3)])
+def test_what_will_move_passes_before_it_does(held: Held) -> None:
+    model = Trained(held)
+    optimizer = sgd(parameter for parameter in model.parameters() if parameter.requires_grad)
+    check_will_move(model, optimizer, held)
+    seen = []
+    handle = optimizer.register_step_pre_hook(lambda *_: seen.append(check_gradients(model, held)))
+    model.loss().backward()
+    optimizer.step()
+    handle.remove()
+    assert len(seen) == 1
+
+
+def test_a_rate_that_warms_up_from_zero_is_a_rate() -> None:
+    model = Trained(Held())
+    optimizer = sgd(model.parameters())
+    torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: step / 10)
+    assert optimizer.param_groups[0]["lr"] == 0
+    check_will_move(model, optimizer, Held())
+
+
+def test_what_will_not_move_is_refused_before_the_first_step() -> None:
+    model = Trained(Held())
+    stage2 = list(model.backbone.stage2.parameters())
+    others = [each for each in model.parameters() if all(each is not mine for mine in stage2)]
+    with pytest.raises(ProofError, match=r"stage2 is to train, but tensors stage2\..* are not in the optimizer"):
+        check_will_move(model, sgd(others), Held())
+    optimizer = sgd(stage2, others)
+    optimizer.param_groups[0]["lr"] = 0.0
+    with pytest.raises(ProofError, match=r"stage2 is to train, but tensors stage2\..* have learning rate 0"):
+        check_will_move(model, optimizer, Held())
+    check_will_move(model, sgd(model.parameters()), Held(2))  # held, nothing is asked of it
+    model.head.stage4[0].requires_grad_(False)
+    with pytest.raises(ProofError, match=r"stage4 is to train, but tensors stage4\.0\..* require no gradient"):
+        check_will_move(model, sgd(model.parameters()), Held())
+
+
+def test_a_stage_that_the_loss_does_not_reach_is_refused_after_the_first_backward_pass() -> None:
+    model = Trained(Held())
+    with pytest.raises(ProofError, match="stem is to train, but got no gradient from the first loss"):
+        check_gradients(model, Held())
+    (third,) = model.backbone(torch.randn(2, 3, 64, 64))
+    third.mean().backward()
+    with pytest.raises(ProofError, match="stage4 is to train, but got no gradient"):
+        check_gradients(model, Held())
+    check_gradients(model, Held(4))
+    (model.loss() * 0).backward()
+    with pytest.raises(ProofError, match="stage4 is to train, but got only zeros as gradients"):
+        check_gradients(model, Held())
+    model.loss().backward()
+    check_gradients(model, Held())
 
 
 def test_held_is_read_from_the_configuration() -> None:

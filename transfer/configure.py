@@ -69,7 +69,9 @@ def load_config(path: str, options: Sequence[str]) -> Config:
             refuse_derived(config, asked)
             config.merge_from_dict(asked)
     check_values(config, path)
-    _move_schedule(config, planned, _training_length(config))
+    asked = _training_length(config)
+    if planned and asked and planned != asked:
+        _move_schedule(config, planned, asked, [option.partition("=")[0] for option in options])
     return config
 
 
@@ -78,14 +80,31 @@ def _training_length(config: Config) -> int | None:
     return training.get("max_iters") or training.get("max_epochs")
 
 
-def _move_schedule(config: Config, planned: int | None, asked: int | None) -> None:
-    """A schedule that ended with the training still does when an option changes its length; milestones move along."""
+def _move_schedule(config: Config, planned: int, asked: int, options: Sequence[str]) -> None:
+    """A schedule that ended with the training still does when an option changes its length; milestones move along.
+
+    Milestones stay before the end of the training: one at its end would be none. Whatever counts in another unit than
+    the training does stays as it is, and so does what the options themselves set.
+
+    Raises:
+        UserError: The training is too short for a milestone.
+    """
+    by_epoch = config.train_cfg.get("max_iters") is None
     schedulers = config.get("param_scheduler") or []
-    for scheduler in [schedulers] if isinstance(schedulers, dict) else schedulers:
-        if planned and asked and scheduler.get("end") == planned and "milestones" in scheduler:
-            scheduler["milestones"] = [round(step * asked / planned) for step in scheduler["milestones"]]
+    for number, scheduler in enumerate([schedulers] if isinstance(schedulers, dict) else schedulers):
+        place = "param_scheduler" if isinstance(schedulers, dict) else f"param_scheduler.{number}"
+        if scheduler.get("by_epoch", True) != by_epoch or {"param_scheduler", place} & set(options):
+            continue
+        if scheduler.get("milestones") and scheduler.get("end") == planned and f"{place}.milestones" not in options:
+            if asked == 1:
+                raise UserError(
+                    f"a training of length 1 leaves no place for {place}.milestones={scheduler['milestones']} (of "
+                    f"{planned}); make it longer, or leave them out: --cfg-options {place}.milestones=[]"
+                )
+            steps = (math.floor(step * asked / planned) for step in scheduler["milestones"])
+            scheduler["milestones"] = [min(max(step, 1), asked - 1) for step in steps]
         for key in ("end", "T_max"):
-            if key in scheduler and scheduler[key] == planned:
+            if scheduler.get(key) == planned and f"{place}.{key}" not in options:
                 scheduler[key] = asked
 
 

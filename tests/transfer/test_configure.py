@@ -144,6 +144,52 @@ def test_milestones_keep_their_share_of_the_training() -> None:
     assert moved.param_scheduler[0].end == 500  # iterations of warmup
 
 
+@mark.parametrize(("epochs", "milestones"), [(2, [1]), (3, [2]), (4, [3]), (6, [4]), (40, [30])])
+def test_a_shorter_training_still_decays(epochs: int, milestones: list[int]) -> None:
+    """mmdetection's protocol: 4 epochs, decay after 3."""
+    option = f"train_cfg.max_epochs={epochs}"
+    (step,) = load_config(str(ROOT / "det_configs/faster_rcnn_fpn_voc0712.py"), (option,)).param_scheduler
+    assert (step.milestones, step.end) == (milestones, epochs)
+    assert 0 < milestones[0] < epochs
+
+
+def test_one_epoch_without_decay_must_be_wanted() -> None:
+    protocol = str(ROOT / "det_configs/faster_rcnn_fpn_voc0712.py")
+    with raises(UserError, match=r"no place for param_scheduler\.0\.milestones=\[3\] \(of 4\).*param_scheduler\.0\."):
+        load_config(protocol, ("train_cfg.max_epochs=1",))
+    config = load_config(protocol, ("train_cfg.max_epochs=1", "param_scheduler.0.milestones=[]"))
+    assert (config.param_scheduler[0].milestones, config.param_scheduler[0].end) == ([], 1)
+
+
+def test_a_warmup_in_iterations_is_no_number_of_epochs() -> None:
+    protocol = str(ROOT / "det_configs/faster_rcnn_c4_voc0712.py")
+    moved = load_config(protocol, ("param_scheduler.0.end=20", "train_cfg.max_epochs=10"))
+    assert [each.end for each in moved.param_scheduler] == [20, 10]
+    demo = load_config(str(ROOT / "det_configs/faster_rcnn_fpn_demo.py"), ())
+    assert (demo.param_scheduler[0]["end"], demo.param_scheduler[0].by_epoch) == (20, False)
+
+
+def test_a_warmup_in_iterations_as_long_as_the_training_has_epochs_stays(tmp_path: Path) -> None:
+    base = str(ROOT / "det_configs/faster_rcnn_c4_voc0712.py")
+    (tmp_path / "mine.py").write_text(
+        f"_base_ = {base!r}\n"
+        "param_scheduler = _base_.param_scheduler\n"
+        "param_scheduler[0].end = 20\n"
+        "param_scheduler[1].pop('by_epoch')\n"  # epochs are what mmengine counts unless told otherwise
+    )
+    moved = load_config(str(tmp_path / "mine.py"), ("train_cfg.max_epochs=10",))
+    assert [each.end for each in moved.param_scheduler] == [20, 10]
+
+
+def test_what_an_option_sets_is_not_moved() -> None:
+    protocol = str(ROOT / "det_configs/faster_rcnn_c4_voc0712.py")
+    options = ("train_cfg.max_epochs=10", "param_scheduler.1.milestones=[8, 9]")
+    assert load_config(protocol, options).param_scheduler[1].milestones == [8, 9]
+    whole = "param_scheduler=[{'type': 'MultiStepLR', 'milestones': [8], 'end': 20}]"
+    (alone,) = load_config(protocol, ("train_cfg.max_epochs=10", whole)).param_scheduler
+    assert (alone.milestones, alone.end) == ([8], 20)
+
+
 def test_the_c4_protocol_at_four_images_is_the_papers_toolkits() -> None:
     config = load_config(str(ROOT / "det_configs/faster_rcnn_c4_voc0712.py"), ())
     assert scale_learning_rate(config, processes=1) == "0.001 / 4 x 4 = 0.001"

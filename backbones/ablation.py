@@ -167,7 +167,10 @@ def check_rows(rows: Sequence[AblationRow], network: str, teacher: Path | None) 
             )
     distilled = [row.label for row in rows if row.settled.distillation]
     if distilled and teacher is None:
-        raise UserError(f"rows that distil ({', '.join(distilled)}) need --teacher RUN_OR_BUNDLE")
+        raise UserError(
+            f"rows that distil ({', '.join(distilled)}) need --teacher RUN_OR_BUNDLE; or leave them out, in Table 6 by "
+            "--preset table6-without-distillation"
+        )
     if teacher and not distilled:
         raise UserError("--teacher: no row distils; add distillation to --tricks, or take --teacher away")
     if teacher and not teacher.exists():

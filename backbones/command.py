@@ -1,15 +1,29 @@
-"""What every tool does around its ``main``: exit codes and one-line errors."""
+"""What every tool does around its ``main``: options, exit codes and one-line errors."""
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from backbones.errors import ToldError, UserError
+from backbones.errors import ToldError, UserError, did_you_mean
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, the shell's convention
+
+
+class CommandParser(argparse.ArgumentParser):
+    """argparse, whose errors are one line as all others are; options are written out, so that none changes meaning."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **{"formatter_class": argparse.RawDescriptionHelpFormatter, **options})
+
+    def error(self, message: str) -> NoReturn:
+        name, separator, words = message.partition("unrecognized arguments: ")
+        hint = did_you_mean(words.split("=")[0].split()[0], self._option_string_actions) if separator else ""
+        print(f"error: {name}{separator}{words}; {hint}see {self.prog} --help", file=sys.stderr)
+        sys.exit(EXIT_USER_ERROR)
 
 
 def run_command(main: Callable[[], None]) -> NoReturn:

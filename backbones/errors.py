@@ -1,5 +1,10 @@
 """The one exception type that means: the user can mend this."""
 
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
 
 class UserError(Exception):
     """A mistake in an option, a file or a folder.
@@ -11,3 +16,9 @@ class UserError(Exception):
 
 class ToldError(UserError):
     """A ``UserError`` that another process of the same job prints: end as it does, and say nothing."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """ "did you mean A or B? " for up to three similar names, or nothing."""
+    close = difflib.get_close_matches(word, list(known), n=3)
+    return f"did you mean {' or '.join(close)}? " if close else ""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from backbones.errors import UserError
+from backbones.errors import UserError, did_you_mean
 from backbones.paper import paper_results, table_rows
 
 
@@ -134,7 +134,8 @@ def find_recipe(name: str) -> Recipe:
         UserError: There is none; the message lists those there are.
     """
     if name not in RECIPES:
-        raise UserError(f"unknown recipe {name!r}: known are {', '.join(RECIPES)} (--recipe list explains them)")
+        hint = did_you_mean(name, RECIPES)
+        raise UserError(f"unknown recipe {name!r}: {hint}known are {', '.join(RECIPES)} (--recipe list explains them)")
     return RECIPES[name]
 
 

@@ -21,7 +21,7 @@ from backbones.ablation import (
     preset_rows,
 )
 from backbones.ablation_runs import check_same_options, train_all
-from backbones.command import run_command
+from backbones.command import CommandParser, run_command
 from backbones.errors import UserError
 from backbones.options import natural_int
 from tools.train_cls import build_parser as build_train_parser
@@ -42,11 +42,9 @@ RESERVED = (
 )
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> CommandParser:
     """Options of this tool, up to ``--``."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    parser = CommandParser(description=__doc__, epilog=EXAMPLE)
     path = pathlib.Path
     parser.add_argument("--data", type=path, required=True, help="folder with train/CLASS/IMAGE and val/CLASS/IMAGE")
     parser.add_argument("--network", help="network by name (default with --preset: the paper's)")

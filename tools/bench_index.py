@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from backbones.command import run_command
+from backbones.command import CommandParser, run_command
 from backbones.options import positive_int
 
 if TYPE_CHECKING:
@@ -32,11 +32,9 @@ BATCH_SIZE, IMAGE_SIZE, EPOCHS, BATCHES_PER_EPOCH = 64, 64, 3, 6
 MIB = 1 << 20
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> CommandParser:
     """Options of this tool."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    parser = CommandParser(description=__doc__, epilog=EXAMPLE)
     parser.add_argument("--images", type=positive_int, default=1_281_167, help="training images (%(default)s)")
     parser.add_argument("--classes", type=positive_int, default=1000, help="class folders (%(default)s)")
     parser.add_argument(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import pathlib
 import sys
 from collections.abc import Sequence
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from backbones.command import run_command
+from backbones.command import CommandParser, run_command
 
 EXAMPLE = """examples:
   python tools/doctor.py
@@ -20,11 +19,9 @@ exit status: 0 without a problem (warnings are none), 1 with one, 2 for a wrong 
 EXIT_PROBLEM = 1
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> CommandParser:
     """The options."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    parser = CommandParser(description=__doc__, epilog=EXAMPLE)
     parser.add_argument(
         "--data", type=pathlib.Path, nargs="+", action="extend", default=[], metavar="DIR", help="folders of data"
     )

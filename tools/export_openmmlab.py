@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import pathlib
 import sys
 from collections.abc import Sequence
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from backbones.command import run_command
+from backbones.command import CommandParser, run_command
 
 EXAMPLE = """examples:
   python tools/export_openmmlab.py runs/cls/backbone.safetensors --style mmdet --out resnet50_d.pth
@@ -17,11 +16,9 @@ EXAMPLE = """examples:
 """
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> CommandParser:
     """The options."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    parser = CommandParser(description=__doc__, epilog=EXAMPLE)
     parser.add_argument(
         "bundle", type=pathlib.Path, metavar="BUNDLE", help="a backbone.safetensors, or the run folder it is in"
     )

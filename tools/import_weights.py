@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import pathlib
 import sys
 from collections.abc import Sequence
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from backbones.command import run_command
+from backbones.command import CommandParser, run_command
 from backbones.errors import UserError
 from backbones.external.families import family_list
 
@@ -20,11 +19,9 @@ EXAMPLE = """examples:
 """
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> CommandParser:
     """The options."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    parser = CommandParser(description=__doc__, epilog=EXAMPLE)
     parser.add_argument("source", nargs="?", metavar="LIBRARY:NETWORK[.WEIGHTS]", help="the weights")
     parser.add_argument("--list", action="store_true", help="print the networks that can be imported")
     parser.add_argument("--out", type=pathlib.Path, help="the bundle to write")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -10,12 +9,12 @@ from collections.abc import Sequence
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from backbones.command import run_command
+from backbones.command import CommandParser, run_command
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write one file per trick."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = CommandParser(description=__doc__)
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "docs" / "tricks", help="folder of the cards")
     parser.add_argument(
         "--ablation",

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from backbones.command import run_command
+from backbones.command import CommandParser, run_command
 from backbones.options import positive_float, positive_int
 
 EXAMPLE = """examples:
@@ -25,12 +25,10 @@ BENCHMARK_HELP = {
 }
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> CommandParser:
     """One command per data set, and ``check``."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
-    common = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser = CommandParser(description=__doc__, epilog=EXAMPLE)
+    common = CommandParser(add_help=False)
     common.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write counts and faults there too")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, text in BENCHMARK_HELP.items():

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import pathlib
 import sys
 from collections.abc import Sequence
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from backbones.command import run_command
+from backbones.command import CommandParser, run_command
 from backbones.options import positive_int
 
 EXAMPLE = """examples:
@@ -19,11 +18,9 @@ EXAMPLE = """examples:
 """
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> CommandParser:
     """Options of this tool."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    parser = CommandParser(description=__doc__, epilog=EXAMPLE)
     parser.add_argument("networks", nargs="*", metavar="NETWORK", help="'tools/train_cls.py --network list' names them")
     parser.add_argument("--table5", action="store_true", help="the paper's four ResNet-50, before any NETWORK")
     parser.add_argument("--image-size", type=positive_int, help="pixels (default: 224, for an Inception 299)")

@@ -6,7 +6,6 @@ simple shapes: the table shows that the machinery works and says nothing about I
 
 from __future__ import annotations
 
-import argparse
 import os
 import pathlib
 import subprocess
@@ -19,7 +18,7 @@ from typing import NamedTuple
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from backbones.command import run_command
+from backbones.command import CommandParser, run_command
 from backbones.data.shapes import cached_shapes
 from backbones.options import natural_int, positive_int
 
@@ -60,11 +59,17 @@ def transfers(data: pathlib.Path, out: pathlib.Path, seed: int) -> Iterator[Job]
             yield Job(f"{recipe} {task}", [tool, *what, *where])
 
 
+def say(line: str) -> None:
+    """Print a line in one piece: ``print`` would let that of another thread between text and end."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def run_all(jobs: Iterable[Job], at_once: int, threads: int, started: float) -> None:
     """Run jobs, some at once; after one that fails, or after Ctrl-C, start no more and wait for those that run."""
 
     def run(job: Job) -> int:
-        print(f"[{time.monotonic() - started:4.0f} s] {job.name}: python {' '.join(job.command)}", flush=True)
+        say(f"[{time.monotonic() - started:4.0f} s] {job.name}: python {' '.join(job.command)}")
         process = subprocess.Popen(
             [sys.executable, *job.command],
             cwd=ROOT,
@@ -75,7 +80,7 @@ def run_all(jobs: Iterable[Job], at_once: int, threads: int, started: float) -> 
             errors="replace",
         )
         for line in process.stdout or ():
-            print(f"{job.name:<14} | {line.rstrip()}", flush=True)
+            say(f"{job.name:<14} | {line.rstrip()}")
         return process.wait()
 
     pool = ThreadPoolExecutor(at_once)
@@ -89,7 +94,7 @@ def run_all(jobs: Iterable[Job], at_once: int, threads: int, started: float) -> 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Make the images, train, transfer, compare."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser(description=__doc__)
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/demo"), help="(%(default)s)")
     parser.add_argument("--seed", type=natural_int, default=0, help="further seeds join the same table (%(default)s)")
     # Networks and images are small: two processes with a core each do a third more than one with two.

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import pathlib
 import sys
 from collections.abc import Sequence
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from backbones.command import run_command
+from backbones.command import CommandParser, run_command
 from backbones.options import natural_int, positive_int
 
 EXAMPLE = """example:
@@ -19,11 +18,9 @@ writes evaluation.json, per_class.csv, confusion.csv, calibration.csv, confusion
 """
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> CommandParser:
     """Options of this tool."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    parser = CommandParser(description=__doc__, epilog=EXAMPLE)
     path = pathlib.Path
     parser.add_argument("--model", type=path, required=True, help="folder of a finished run, or a bundle with head")
     parser.add_argument("--data", type=path, required=True, help="folder with train/CLASS/IMAGE and val/CLASS/IMAGE")

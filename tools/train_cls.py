@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from backbones.command import run_command
+from backbones.command import CommandParser, run_command
 from backbones.errors import UserError
 from backbones.options import fraction, natural_int, positive_float, positive_int
 from backbones.recipes import recipe_list
@@ -24,11 +24,9 @@ EXAMPLE = """examples:
 """
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> CommandParser:
     """The options; those without a default come from the recipe or the network."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    parser = CommandParser(description=__doc__, epilog=EXAMPLE)
     parser.add_argument("--data", type=pathlib.Path, help="folder with train/CLASS/IMAGE and val/CLASS/IMAGE")
     parser.add_argument("--network", help="network by name; 'list' prints the names")
     parser.add_argument("--out", type=pathlib.Path, help="run folder, new or to be resumed")

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import pathlib
 import sys
 from collections.abc import Sequence
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from backbones.command import run_command
+from backbones.command import CommandParser, run_command
 from transfer.options import add_transfer_options, parse_transfer_options, print_result
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         description=__doc__,
         epilog="example: python tools/transfer_det.py det_configs/faster_rcnn_fpn_voc0712.py "
         "--backbone RUN/backbone.safetensors --out RUN_DET",

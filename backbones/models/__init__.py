@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
 
-from backbones.errors import UserError
+from backbones.errors import UserError, did_you_mean
 from backbones.models.classifier import Classifier
 from backbones.models.inception import InceptionV3
 from backbones.models.mobilenet import MobileNetV1
@@ -40,8 +39,7 @@ _NETWORKS: dict[str, tuple[type[Trunk], tuple[Any, ...]]] = {
 
 def _find(name: str) -> tuple[type[Trunk], tuple[Any, ...]]:
     if name not in _NETWORKS:
-        close = difflib.get_close_matches(name, _NETWORKS, n=3)
-        hint = f"did you mean {' or '.join(close)}? " if close else ""
+        hint = did_you_mean(name, _NETWORKS)
         raise UserError(f"unknown network {name!r}: {hint}known are {', '.join(_NETWORKS)}")
     return _NETWORKS[name]
 

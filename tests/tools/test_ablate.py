@@ -9,7 +9,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -140,14 +139,6 @@ def test_stopped_at_once_and_continued(command: Callable[..., list[str]], tmp_pa
     assert done.returncode == 0, done.stderr
     assert "resumed   after batch" in done.stdout
     assert [row["seeds"] for row in rows(out)] == ["0", "0"]
-
-
-def test_help_is_there_at_once() -> None:
-    started = time.monotonic()
-    process = run([*TOOL, "--help"])
-    assert process.returncode == 0
-    assert "--tricks" in process.stdout
-    assert time.monotonic() - started < 1.5  # importing torch alone would take seconds
 
 
 def test_a_plan_prints_commands_and_writes_nothing(

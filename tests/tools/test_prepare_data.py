@@ -168,4 +168,5 @@ def test_imagenet_folder_is_counted(run: Run, shapes: Path) -> None:
 def test_bad_options_are_refused(run: Run, arguments: tuple[str, ...]) -> None:
     done = run(*arguments)
     assert done.returncode == 2
-    assert "usage: " in done.stderr
+    assert done.stderr.startswith("error: ")
+    assert len(done.stderr.splitlines()) == 1

@@ -173,6 +173,14 @@ def test_the_interpreter_is_one_that_the_toolkits_know(
     assert finding.remedy is None or "PYTHON=/path/to/python3.12" in finding.remedy
 
 
+def test_an_interpreter_that_cannot_unpack_safely(monkeypatch: MonkeyPatch) -> None:
+    monkeypatch.delattr("tarfile.data_filter")
+    (finding,) = check_python()
+    assert finding.status == "warning"
+    assert "cannot unpack tar archives safely" in finding.message
+    assert "PYTHON=/path/to/python3.12" in str(finding.remedy)
+
+
 def test_without_packaging_versions_are_one_problem_and_the_rest_goes_on(monkeypatch: MonkeyPatch) -> None:
     for name in ("packaging", "packaging.requirements"):
         monkeypatch.setitem(sys.modules, name, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tarfile
 from collections.abc import Iterator
 
 from transfer.doctor.finding import Finding, ok, problem, warning
@@ -35,14 +36,14 @@ def check_python() -> Iterator[Finding]:
     """The interpreter: mmcv, mmdet and mmsegmentation set the bounds."""
     running = sys.version_info[:2]
     name = f"{sys.version_info[0]}.{sys.version_info[1]}.{sys.version_info[2]}"
-    if OLDEST_PYTHON <= running <= NEWEST_PYTHON:
-        yield ok("python", name)
+    another = "make --always-make PYTHON=/path/to/python3.12 .venv/.ready"
+    if not OLDEST_PYTHON <= running <= NEWEST_PYTHON:
+        yield problem("python", f"{name} is not one of 3.10, 3.11 and 3.12", another)
+    elif not hasattr(tarfile, "data_filter"):
+        message = f"{name} cannot unpack tar archives safely (3.10.12, 3.11.4 and 3.12 can), which prepare_data.py does"
+        yield warning("python", message, another)
     else:
-        yield problem(
-            "python",
-            f"{name} is not one of 3.10, 3.11 and 3.12",
-            "make --always-make PYTHON=/path/to/python3.12 .venv/.ready",
-        )
+        yield ok("python", name)
 
 
 def check_versions() -> Iterator[Finding]:

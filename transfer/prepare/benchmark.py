@@ -10,7 +10,7 @@ from transfer.prepare.checksum import md5_file
 from transfer.prepare.disk import alone_in, require_space
 from transfer.prepare.download import Patience, download
 from transfer.prepare.sources import Archive, Benchmark
-from transfer.prepare.unpack import unpack
+from transfer.prepare.unpack import require_tar_filter, unpack
 
 DOWNLOADS = "downloads"
 
@@ -28,12 +28,15 @@ def prepare_benchmark(
     here already, recognised by their checksums. The others are fetched into ``out/downloads`` and stay there.
 
     Raises:
-        UserError: No space, no connection, other bytes than the published ones, or a second process at work.
+        UserError: No space, no connection, other bytes than the published ones, a second process at work, or a Python
+            that cannot unpack safely.
     """
     target = out / benchmark.folder
     with alone_in(out):
         if target.exists():
             return out / benchmark.root
+        if any(archive.file_name.endswith(".tar") for archive in benchmark.archives):
+            require_tar_filter()  # now, and not after gigabytes
         downloads = out / DOWNLOADS
         here = _recognise(benchmark, given)
         _require_space(benchmark, out, downloads, here)

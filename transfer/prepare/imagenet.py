@@ -18,7 +18,7 @@ from transfer.prepare.checksum import require_md5
 from transfer.prepare.devkit import validation_classes
 from transfer.prepare.disk import alone_in, require_space, writing
 from transfer.prepare.sources import Archive, ImageNetRelease
-from transfer.prepare.unpack import readable, safe_tar_members
+from transfer.prepare.unpack import readable, require_tar_filter, safe_tar_members
 
 _KEPT = "what is arranged stays"
 _VAL_NAME = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG")
@@ -42,8 +42,10 @@ def arrange_imagenet(release: ImageNetRelease, archives: Path, out: Path) -> Pat
     folder takes its final name when it is complete. Checksums that fitted once are remembered by size and time.
 
     Raises:
-        UserError: An archive is missing, damaged or another one; there is no space; or a second process is at work.
+        UserError: An archive is missing, damaged or another one; there is no space; a second process is at work; or
+            this Python cannot unpack safely.
     """
+    require_tar_filter()
     job = _Job(release, archives, out)
     for archive in (release.devkit, release.val, release.train):
         if not job.path(archive).is_file():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import stat
 import tarfile
@@ -18,6 +19,21 @@ from backbones.errors import UserError
 from transfer.prepare.disk import require_space, writing
 
 _BLOCK = 4096  # a file takes whole blocks
+# It came to each supported Python with a security release, together with the filter; earlier ones lack both.
+_FILTER_ERROR = getattr(tarfile, "FilterError", ())
+
+
+def require_tar_filter() -> None:
+    """Before anything is fetched or read: can this Python unpack a tar archive that may be meant to harm?
+
+    Raises:
+        UserError: It cannot.
+    """
+    if not hasattr(tarfile, "data_filter"):
+        raise UserError(
+            f"Python {platform.python_version()} cannot unpack tar archives safely; use 3.10.12, 3.11.4, 3.12 or a "
+            "later release of one of them (make PYTHON=/path/to/python), or unpack by hand"
+        )
 
 
 def unpack(archives: Sequence[Path], folder: str, target: Path) -> None:
@@ -54,9 +70,9 @@ def readable(archive: Path) -> Iterator[None]:
     """
     try:
         yield
-    except tarfile.FilterError as error:
-        raise UserError(f"{archive} is refused: {error}; give the published archive") from None
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+        if isinstance(error, _FILTER_ERROR):
+            raise UserError(f"{archive} is refused: {error}; give the published archive") from None
         raise UserError(f"{archive} is damaged ({error}); fetch it again") from None
 
 
@@ -86,6 +102,7 @@ def _unpack_one(archive: Path, folder: Path) -> None:
                     zipped.extract(entry, folder)
                     bar.update(entry.compress_size)
         else:
+            require_tar_filter()
             with tarfile.open(archive) as tar:
                 for member in safe_tar_members(tar, archive):
                     tar.extract(member, folder, filter="data")

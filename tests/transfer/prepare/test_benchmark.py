@@ -52,6 +52,15 @@ def test_voc2007_comes_from_two_archives(voc2007: Benchmark, tmp_path: Path, ser
     assert len(server.requests) == 2
 
 
+def test_nothing_is_fetched_that_cannot_be_unpacked(
+    voc2007: Benchmark, tmp_path: Path, server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("tarfile.data_filter")
+    with pytest.raises(UserError, match="cannot unpack tar archives safely"):
+        prepare_benchmark(voc2007, tmp_path, patience=PATIENCE)
+    assert server.requests == []
+
+
 def test_a_second_start_does_nothing(voc2007: Benchmark, tmp_path: Path, server: Any) -> None:
     prepare_benchmark(voc2007, tmp_path, patience=PATIENCE)
     shutil.rmtree(tmp_path / "downloads")

@@ -97,6 +97,15 @@ def test_arranges_both_splits_by_wnid(publisher: Publisher, out: Path) -> None:
     assert report.splits[1].per_class == {"n00000010": 2, "n00000020": 1, "n00000030": 1}
 
 
+def test_no_checksum_is_computed_for_what_cannot_be_unpacked(
+    publisher: Publisher, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("tarfile.data_filter")
+    with pytest.raises(UserError, match="cannot unpack tar archives safely"):
+        arrange_imagenet(publisher(), publisher.folder, out)
+    assert not out.exists()
+
+
 def test_train_goes_on_with_the_class_where_it_stopped(
     publisher: Publisher, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -124,6 +124,22 @@ def test_a_zip_with_a_wrong_byte_leaves_nothing(target: Path, archive: Any, make
     assert_nothing_left(target)
 
 
+def test_a_python_without_the_filter_unpacks_no_tar_and_still_zips(
+    target: Path, archive: Any, make_tar: Any, make_zip: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(tarfile, "data_filter")
+    with pytest.raises(UserError, match=r"Python \S+ cannot unpack tar archives safely; use 3\.10\.12, 3\.11\.4"):
+        unpack([archive(make_tar(FILES))], "Kit/One", target)
+    assert_nothing_left(target)
+    monkeypatch.delattr(tarfile, "FilterError")
+    content = bytearray(make_zip(FILES))
+    content[60] ^= 0xFF
+    with pytest.raises(UserError, match="is damaged"):
+        unpack([archive(bytes(content))], "Kit/One", target)
+    unpack([archive(make_zip(FILES))], "Kit/One", target)
+    assert (target / "a.txt").exists()
+
+
 def test_an_archive_of_something_else(target: Path, archive: Any, make_tar: Any) -> None:
     with pytest.raises(UserError, match=r"archive holds no folder Kit/One"):
         unpack([archive(make_tar({"Other/a": b""}))], "Kit/One", target)

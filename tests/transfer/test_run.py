@@ -132,3 +132,20 @@ def test_messages_are_short_and_keep_what_is_already_one() -> None:
         raise UserError("mine")
     with pytest.raises(KeyboardInterrupt), named_as(["model"], "c.py", []):
         raise KeyboardInterrupt
+
+
+def test_an_option_that_a_framework_does_not_know_is_named_by_its_key() -> None:
+    def loop(max_epochs: int) -> int:
+        return max_epochs
+
+    options = ["train_cfg.max_epoch=1", "model.x=2"]
+    with pytest.raises(UserError) as caught, named_as(["train_cfg", "train_dataloader"], "c.py", options):
+        loop(**{"max_epoch": 1})
+    place = "c.py: --cfg-options train_cfg.max_epoch: "
+    assert str(caught.value).startswith(place)
+    assert str(caught.value).endswith("loop has no option 'max_epoch'; correct or remove it")
+    with (
+        pytest.raises(UserError, match=r"c\.py: model: .*loop has no option 'other'"),
+        named_as(["model"], "c.py", options),
+    ):
+        loop(**{"other": 1})

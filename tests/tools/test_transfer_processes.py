@@ -27,6 +27,7 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 CONFIGS = {"det": "det_configs/faster_rcnn_fpn_demo.py", "seg": "seg_configs/fcn_os8_demo.py"}
 DATA = {"det": "VOCdevkit", "seg": "ADEChallengeData2016"}
+PATIENCE = 300  # seconds; the machine may be busy
 TEST_IMAGES = 7  # a number that two processes cannot share evenly
 # The odd one out is the only one of its batch; detections of all images are kept, whatever their scores.
 SMALL = {
@@ -69,7 +70,13 @@ def command(kind: str, files: Path, length: int, *more: str) -> list[str]:
 
 def run(words: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, *words], cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, *words],
+        cwd=cwd,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
     )
 
 
@@ -144,7 +151,7 @@ def start(words: list[str], cwd: Path) -> subprocess.Popen[str]:
     )
 
 
-def wait_for(found: Callable[[], Any], process: subprocess.Popen[str], seconds: float = 120) -> Any:
+def wait_for(found: Callable[[], Any], process: subprocess.Popen[str], seconds: float = PATIENCE) -> Any:
     deadline = time.monotonic() + seconds
     while not (value := found()):
         assert process.poll() is None, process.stderr.read()
@@ -201,7 +208,7 @@ def test_a_process_that_dies_ends_the_job(files: Path, tmp_path: Path) -> None:
     try:
         wait_for(lambda: steps_of(out), process)
         os.kill(worker_of_rank(1, process.pid), signal.SIGKILL)
-        _, errors = process.communicate(timeout=90)
+        _, errors = process.communicate(timeout=PATIENCE)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)

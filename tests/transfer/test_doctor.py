@@ -323,7 +323,7 @@ def test_hidden_gpus(monkeypatch: MonkeyPatch) -> None:
     ("capability", "free", "kept", "status", "message"),
     [
         ((9, 0), 100 * GIB, [1], "ok", "100.0 of 139.0 GiB free; --precision auto is bf16"),
-        ((7, 5), 100 * GIB, [1], "ok", "--precision auto is fp16"),
+        ((7, 5), 100 * GIB, [1], "ok", "--precision auto is fp16 in classification and fp32 in transfers"),
         ((9, 0), GIB, [1], "warning", "1.0 of 139.0 GiB free"),
         ((7, 0), 100 * GIB, [1], "problem", "has no kernels for it, only for sm_75, sm_90"),
         ((9, 0), 100 * GIB, [0, 1], "problem", "keeps boxes [0, 1] and not [1]"),
@@ -347,6 +347,8 @@ def test_gpus(
     assert found[0].status == status
     assert message in found[0].message
     assert (found[0].remedy is None) == (status == "ok")
+    if "no kernels" in message:  # no tool of transfers has --device
+        assert str(found[0].remedy).startswith("put CUDA_VISIBLE_DEVICES= before the command")
 
 
 @mark.parametrize(

@@ -72,7 +72,8 @@ def _check_cpu() -> Iterator[Finding]:
 
 
 def _automatic_precision(device: Any) -> str:
-    return importlib.import_module("backbones.precision").resolve_precision("auto", device)
+    resolved = importlib.import_module("backbones.precision").resolve_precision("auto", device)
+    return "fp16 in classification and fp32 in transfers" if resolved == "fp16" else resolved
 
 
 def _cpu_build(driver: str | None) -> Finding:
@@ -119,7 +120,8 @@ def _check_gpu(index: int) -> Iterator[Finding]:
             subject,
             f"{torch.cuda.get_device_name(device)} (sm_{capability[0]}{capability[1]}): torch {torch.__version__} has "
             f"no kernels for it, only for {', '.join(torch.cuda.get_arch_list())}",
-            "give --device cpu, or choose another GPU with CUDA_VISIBLE_DEVICES",
+            "put CUDA_VISIBLE_DEVICES= before the command to compute on the CPU, or CUDA_VISIBLE_DEVICES=NUMBER for "
+            "another GPU",
         )
         return
     free, whole = torch.cuda.mem_get_info(device)

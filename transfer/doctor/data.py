@@ -10,7 +10,7 @@ from pathlib import Path
 
 from backbones.errors import UserError
 from transfer.doctor.finding import Finding, ok, problem
-from transfer.prepare.layouts import Layout, recognise, years
+from transfer.prepare.layouts import AnotherFolderIsMeant, Layout, recognise, years
 
 PARTS = {
     Layout.IMAGE_FOLDER: ("train", "val"),
@@ -30,12 +30,11 @@ def check_data(root: Path) -> Iterator[Finding]:
     subject = f"--data {root}"
     try:
         layout = recognise(root)
+    except AnotherFolderIsMeant as error:
+        yield problem(subject, error.what, f"give --data {shlex.quote(str(error.meant))}")
+        return
     except UserError as error:
-        message, _, advice = str(error).rpartition("; ")
-        if advice.startswith("check "):  # the folder that was meant is beside or inside
-            yield problem(subject, message, f"give --data {advice.removeprefix('check ')}")
-        else:
-            yield problem(subject, str(error), "make a data set: python tools/prepare_data.py --help")
+        yield problem(subject, str(error), "make a data set: python tools/prepare_data.py --help")
         return
     lacking = [part for part in _parts(root, layout) if not _has_something(root / part)]
     if lacking:

@@ -17,6 +17,15 @@ class Layout(Enum):
     INDEX_PNG = "index PNG"
 
 
+class AnotherFolderIsMeant(UserError):
+    """The folder has none of the layouts; the one called ``meant``, beside or inside it, has."""
+
+    def __init__(self, what: str, meant: Path) -> None:
+        super().__init__(f"{what}; check {meant}")
+        self.what = what
+        self.meant = meant
+
+
 _EXPECTED = (
     "expected ImageFolder (train/CLASS/IMAGE and val/CLASS/IMAGE), VOCdevkit (VOC2007/JPEGImages, Annotations, "
     "ImageSets/Main), ADEChallengeData2016 (images/training, annotations/training, ...) or index PNG (images, "
@@ -28,7 +37,8 @@ def recognise(root: Path) -> Layout:
     """The layout of a folder, complete or not: one telling part is enough, what lacks is the checks' affair.
 
     Raises:
-        UserError: It is none, or its parent or a folder inside it is meant.
+        AnotherFolderIsMeant: Its parent is meant, or a folder inside it.
+        UserError: It is none.
     """
     if not root.is_dir():
         raise UserError(f"{root} is not a folder; {_EXPECTED}")
@@ -36,10 +46,10 @@ def recognise(root: Path) -> Layout:
     if layout is not None:
         return layout
     if _is_year(root):
-        raise UserError(f"{root} is one year of a VOCdevkit; check {root.absolute().parent}")
+        raise AnotherFolderIsMeant(f"{root} is one year of a VOCdevkit", root.absolute().parent)
     inside = [folder for folder in sorted(root.iterdir()) if folder.is_dir() and _layout_of(folder)]
     if inside:
-        raise UserError(f"{root} holds {' and '.join(folder.name for folder in inside)}; check {inside[0]}")
+        raise AnotherFolderIsMeant(f"{root} holds {' and '.join(folder.name for folder in inside)}", inside[0])
     raise UserError(f"{root} has none of the layouts; {_EXPECTED}")
 
 

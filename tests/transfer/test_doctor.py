@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shlex
 import sys
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError
@@ -322,11 +323,11 @@ def test_hidden_gpus(monkeypatch: MonkeyPatch) -> None:
 @mark.parametrize(
     ("capability", "free", "kept", "status", "message"),
     [
-        ((9, 0), 100 * GIB, [1], "ok", "100.0 of 139.0 GiB free; --precision auto is bf16"),
-        ((7, 5), 100 * GIB, [1], "ok", "--precision auto is fp16 in classification and fp32 in transfers"),
-        ((9, 0), GIB, [1], "warning", "1.0 of 139.0 GiB free"),
-        ((7, 0), 100 * GIB, [1], "problem", "has no kernels for it, only for sm_75, sm_90"),
-        ((9, 0), 100 * GIB, [0, 1], "problem", "keeps boxes [0, 1] and not [1]"),
+        ((9, 0), 100 * GIB, [1, 2], "ok", "100.0 of 139.0 GiB free; --precision auto is bf16"),
+        ((7, 5), 100 * GIB, [1, 2], "ok", "--precision auto is fp16 in classification and fp32 in transfers"),
+        ((9, 0), GIB, [1, 2], "warning", "1.0 of 139.0 GiB free"),
+        ((7, 0), 100 * GIB, [1, 2], "problem", "has no kernels for it, only for sm_75, sm_90"),
+        ((9, 0), 100 * GIB, [0, 1, 2], "problem", "torchvision on the GPU keeps boxes [0, 1, 2] and not [1, 2]"),
     ],
 )
 def test_gpus(
@@ -342,7 +343,7 @@ def test_gpus(
     }
     for name, answer in answers.items():
         monkeypatch.setattr(torch.cuda, name, lambda *_, answer=answer: answer)
-    monkeypatch.setattr(devices, "_call_op", lambda _: kept)
+    monkeypatch.setattr(devices, "kept_boxes", lambda *_: kept)
     found = [finding for finding in devices.check_devices() if finding.subject == "cuda:0"]
     assert found[0].status == status
     assert message in found[0].message
@@ -504,10 +505,14 @@ def test_folders_that_are_no_data(tmp_path: Path) -> None:
     (finding,) = check_data(tmp_path / "absent")
     assert finding.status == "problem"
     assert finding.remedy == "make a data set: python tools/prepare_data.py --help"
-    (tmp_path / "VOCdevkit" / "VOC2007" / "JPEGImages").mkdir(parents=True)
-    for folder in (tmp_path, tmp_path / "VOCdevkit" / "VOC2007"):
-        (finding,) = check_data(folder)
-        assert (finding.status, finding.remedy) == ("problem", f"give --data {tmp_path / 'VOCdevkit'}")
+    for name in ("plain", "my; check data"):  # a name is no message to be read
+        root = tmp_path / name
+        (root / "VOCdevkit" / "VOC2007" / "JPEGImages").mkdir(parents=True)
+        for folder in (root, root / "VOCdevkit" / "VOC2007"):
+            (finding,) = check_data(folder)
+            remedy = f"give --data {shlex.quote(str(root / 'VOCdevkit'))}"
+            assert (finding.status, finding.remedy) == ("problem", remedy)
+            assert finding.message.startswith(f"{folder} ")
 
 
 def test_a_check_that_breaks_does_not_stop_the_others(tmp_path: Path, monkeypatch: MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from transfer.doctor.finding import Finding, guarded, ok, problem, warning, words
 from transfer.doctor.installation import install_all, reinstall
+from transfer.doctor.probe import kept_boxes, wrong_answer
 
 GIB = 1 << 30
 LEAST_GPU_MEMORY = 4 * GIB
@@ -111,6 +112,7 @@ def _unusable_driver(build: str, driver: str) -> Finding:
 
 def _check_gpu(index: int) -> Iterator[Finding]:
     import torch
+    import torchvision
 
     device = torch.device("cuda", index)
     subject = f"cuda:{index}"
@@ -125,10 +127,8 @@ def _check_gpu(index: int) -> Iterator[Finding]:
         )
         return
     free, whole = torch.cuda.mem_get_info(device)
-    kept = _call_op(device)
-    if kept != [1]:
-        message = f"torchvision's non-maximum suppression on the GPU keeps boxes {kept} and not [1]"
-        yield problem(subject, message, reinstall(["torch", "torchvision"], force=True))
+    if complaint := wrong_answer("torchvision on the GPU", kept_boxes(torchvision.ops.nms, device)):
+        yield problem(subject, complaint, reinstall(["torch", "torchvision"], force=True))
     message = (
         f"{torch.cuda.get_device_name(device)} (sm_{capability[0]}{capability[1]}), {free / GIB:.1f} of "
         f"{whole / GIB:.1f} GiB free; --precision auto is {_automatic_precision(device)}"
@@ -152,12 +152,3 @@ def has_kernels(capability: tuple[int, int], architectures: list[str]) -> bool:
         if kind == "compute" and (major, minor) <= capability:
             return True
     return False
-
-
-def _call_op(device: Any) -> list[int]:
-    """Of two overlapping boxes on the device, the index of the one that torchvision keeps."""
-    import torch
-    import torchvision
-
-    boxes = torch.tensor([[0.0, 0.0, 10.0, 10.0], [0.0, 0.0, 10.0, 9.0]], device=device)
-    return torchvision.ops.nms(boxes, torch.tensor([0.5, 0.9], device=device), 0.5).tolist()

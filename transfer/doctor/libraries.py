@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from backbones.errors import UserError
 from transfer.doctor.finding import Finding, guarded, ok, problem, words
 from transfer.doctor.installation import install_all, pip, reinstall
+from transfer.doctor.probe import kept_boxes, wrong_answer
 
 # Module, and the package that brings it. torch first: what is built on it fails with it.
 MODULES = {
@@ -79,14 +80,10 @@ def _check_ops() -> Iterator[Finding]:
     except UserError as error:  # a compiled extension that does not fit torch
         yield problem("ops", str(error), f"{pip()} uninstall -y mmcv && {reinstall(['mmcv-lite'])}")
         return
-    import torch
     from mmcv.ops import nms
 
-    boxes = torch.tensor([[0.0, 0.0, 10.0, 10.0], [0.0, 0.0, 10.0, 9.0], [20.0, 20.0, 30.0, 30.0]])
-    _, kept = nms(boxes, torch.tensor([0.5, 0.9, 0.1]), 0.5)
-    if kept.tolist() != [1, 2]:
-        message = f"non-maximum suppression by {owner} keeps boxes {kept.tolist()} and not [1, 2]"
-        yield problem("ops", message, reinstall(TORCH_PAIR, force=True))
+    if complaint := wrong_answer(owner, kept_boxes(lambda *question: nms(*question)[1])):
+        yield problem("ops", complaint, reinstall(TORCH_PAIR, force=True))
     elif owner == "mmcv":
         yield ok("ops", "mmcv's compiled extension (mmcv._ext) answers")
     else:

@@ -15,7 +15,7 @@ from mmengine.config import Config, ConfigDict
 from backbones.bundle import InputContract
 from backbones.errors import UserError
 from transfer.checks import check_kind, check_values
-from transfer.data.voc import read_classes
+from transfer.data.class_names import choose_classes
 from transfer.derived import refuse_derived
 from transfer.mistakes import named_as
 from transfer.task import Task, innermost_datasets
@@ -143,14 +143,8 @@ def find_classes(config: Config, names_file: str | None, task: Task) -> tuple[st
     Raises:
         UserError: A file of names that cannot be used, or none for a protocol without classes of its own.
     """
-    root = data_root(config)
-    if names_file:
-        return read_classes(Path(names_file))
-    if (root / "classes.txt").exists():
-        return read_classes(root / "classes.txt")
-    if not config.get("default_classes", True):
-        raise UserError(f"{root / 'classes.txt'} does not exist; write one class name per line, or give --classes FILE")
-    return task.default_classes()
+    default = task.default_classes if config.get("default_classes", True) else None
+    return choose_classes(data_root(config), Path(names_file) if names_file else None, default)
 
 
 def data_root(config: Config) -> Path:

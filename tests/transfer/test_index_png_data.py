@@ -16,8 +16,8 @@ from PIL import Image
 
 from backbones.errors import UserError
 from transfer.data import index_png
+from transfer.data.class_names import read_classes
 from transfer.data.index_png import IndexPngSummary, check_index_png
-from transfer.data.voc import read_classes
 
 WIDTH, HEIGHT = 12, 8
 CLASSES = ("sky", "road", "tree")

@@ -13,7 +13,7 @@ from PIL import Image
 
 from backbones.errors import UserError
 from transfer.data import voc
-from transfer.data.voc import VOC_CLASSES, VocSummary, check_voc, read_classes
+from transfer.data.voc import VOC_CLASSES, VocSummary, check_voc
 
 WIDTH, HEIGHT = 60, 40
 CLASSES = ("cat", "dog")
@@ -259,22 +259,6 @@ def test_fingerprint_is_the_same_for_a_copy_and_differs_by_content(tmp_path: Pat
         prints.append(devkit.check().fingerprint)
     assert prints[0] == prints[1]
     assert prints[0] != prints[2]
-
-
-def test_read_classes(tmp_path: Path) -> None:
-    path = tmp_path / "classes.txt"
-    path.write_text("cat\n traffic light \n\n")
-    assert read_classes(path) == ("cat", "traffic light")
-    for text, message in (
-        ("", "names no class"),
-        ("cat\n\ndog", "line 2 is blank"),
-        ("cat\ndog\ncat", "line 3.*line 1"),
-    ):
-        path.write_text(text)
-        with pytest.raises(UserError, match=message):
-            read_classes(path)
-    with pytest.raises(UserError, match="cannot read class names"):
-        read_classes(tmp_path / "none.txt")
 
 
 @pytest.mark.realdata

@@ -59,29 +59,6 @@ class _Object(NamedTuple):
     difficult: bool
 
 
-def read_classes(path: Path) -> tuple[str, ...]:
-    """Read class names, one per line, in the order of their labels; ``UserError`` if none, a blank or one twice."""
-    try:
-        names = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"cannot read class names from {path} ({error}); give a text file with one name per line"
-        ) from None
-    names = [name.strip() for name in names]
-    while names and not names[-1]:
-        names.pop()
-    if not names:
-        raise UserError(f"{path} names no class; write one class name per line")
-    seen: dict[str, int] = {}
-    for number, name in enumerate(names, start=1):
-        if not name:
-            raise UserError(f"{path}, line {number} is blank; write one class name per line")
-        if name in seen:
-            raise UserError(f"{path}, line {number}: class {name!r} is already on line {seen[name]}; remove one")
-        seen[name] = number
-    return tuple(names)
-
-
 def check_voc(devkit: Path, years_and_splits: Sequence[tuple[str, str]], classes: Sequence[str]) -> VocSummary:
     """Check every image and annotation of the given (year folder, split) pairs.
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from backbones.data.image_folder import ImageSplit, open_image_folder, verify_images
 from backbones.errors import UserError
+from transfer.data.class_names import OWN_NAMES, choose_classes
 from transfer.data.index_png import IndexPngSummary, check_index_png
-from transfer.data.voc import VOC_CLASSES, VocSummary, check_voc, read_classes
+from transfer.data.voc import VOC_CLASSES, VocSummary, check_voc
 from transfer.prepare.layouts import Layout, recognise, years
 from transfer.prepare.report import Report, Split
 from transfer.prepare.sources import BENCHMARKS, IMAGENET
@@ -36,14 +37,13 @@ def check_folder(root: Path, classes: Path | None = None, only: Sequence[str] | 
             raise UserError("--classes is of no use here: the classes of an ImageFolder are its folders; leave it out")
         _check_image_folder(report, root)
     elif layout is Layout.DEVKIT:
-        _check_devkit(
-            report, root, _class_names(root, classes, lambda: VOC_CLASSES), years(root) if only is None else only
-        )
+        names = choose_classes(root, classes, lambda: VOC_CLASSES)
+        _check_devkit(report, root, names, years(root) if only is None else only)
     elif layout is Layout.ADE20K:
-        _check_ade20k(report, root, _class_names(root, classes, _ade20k_classes))
+        _check_ade20k(report, root, choose_classes(root, classes, _ade20k_classes))
     else:
-        _check_own(report, root, _class_names(root, classes, lambda: _no_classes(root)))
-    own_names = classes is not None or (root / "classes.txt").exists()
+        _check_own(report, root, choose_classes(root, classes, None))
+    own_names = classes is not None or (root / OWN_NAMES).exists()
     _add_remarks(report, {} if own_names else _PUBLISHED)
     return report
 
@@ -124,22 +124,12 @@ def _collect(report: Report, check: Callable[[], Split]) -> None:
         report.faults.append(str(error))
 
 
-def _class_names(root: Path, names: Path | None, default: Callable[[], Sequence[str]]) -> Sequence[str]:
-    if names is not None:
-        return read_classes(names)
-    return read_classes(root / "classes.txt") if (root / "classes.txt").exists() else default()
-
-
-def _ade20k_classes() -> Sequence[str]:
+def _ade20k_classes() -> tuple[str, ...]:
     from transfer import ops_bridge
     from transfer.segmentation import ade20k_classes
 
     ops_bridge.install()  # before mmseg, which cannot be imported without mmcv's ops
     return ade20k_classes()
-
-
-def _no_classes(root: Path) -> Sequence[str]:
-    raise UserError(f"{root / 'classes.txt'} does not exist; write one class name per line, or give --classes FILE")
 
 
 def _add_remarks(report: Report, published: Mapping[str, int]) -> None:

@@ -13,8 +13,9 @@ from backbones.data.shapes import (
     STUFF_CLASSES,
     make_shapes,
 )
+from transfer.data.class_names import read_classes
 from transfer.data.index_png import check_index_png
-from transfer.data.voc import check_voc, read_classes
+from transfer.data.voc import check_voc
 
 IMAGES, SIZE = 60, 48  # of the fixture
 

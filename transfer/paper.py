@@ -8,6 +8,7 @@ from typing import Any
 
 from backbones.paper import load_paper, table_rows
 
+RANDOM_RECIPE = "random"  # the row that was never pretrained; the paper has none
 # Our metric -> table and column of the paper. The paper does not say which average precision its mAP is; it stands
 # beside the 11-point one, the convention of VOC2007, and nothing stands beside the area under the curve.
 SOURCES: Mapping[str, tuple[int, str]] = {

@@ -14,9 +14,12 @@ from backbones.errors import UserError
 def resolve_device(requested: str) -> torch.device:
     """The device named ("cpu", "cuda", "cuda:1"), or for "auto" the GPU if there is one.
 
+    From here on float32 is float32 in this process: see ``forbid_tf32``.
+
     Raises:
         UserError: No such device here.
     """
+    forbid_tf32()
     if requested == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -29,6 +32,21 @@ def resolve_device(requested: str) -> torch.device:
         count = torch.cuda.device_count()
         raise UserError(f"--device {requested}: PyTorch sees {count} CUDA devices here; use --device auto")
     return device
+
+
+def forbid_tf32() -> None:
+    """Have float32 convolutions and matrix products computed in float32.
+
+    PyTorch lets cuDNN round their inputs to the ten bits of mantissa of TF32. Then "fp32" would mean one arithmetic on
+    a CPU and another, hardly finer than bf16, on a GPU, and a classifier's accuracy would not be that of its weights.
+    """
+    torch.backends.cudnn.allow_tf32 = False
+    torch.set_float32_matmul_precision("highest")
+
+
+def allows_tf32() -> bool:
+    """Whether float32 convolutions or matrix products of this process may be rounded to TF32 on a GPU."""
+    return torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32
 
 
 def resolve_precision(requested: str, device: torch.device) -> str:

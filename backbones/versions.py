@@ -9,6 +9,8 @@ from pathlib import Path
 
 import torch
 
+from backbones.precision import allows_tf32
+
 
 def package_versions(packages: Iterable[str]) -> dict[str, str]:
     """Versions of Python and of the packages; a package that is not installed is left out."""
@@ -21,10 +23,10 @@ def package_versions(packages: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def hardware(device: torch.device) -> dict[str, str | int]:
-    """Name of the processor that does the work, and the number of CPU threads torch uses."""
+def hardware(device: torch.device) -> dict[str, str | int | bool]:
+    """The processor that does the work, the CPU threads torch uses, and whether its float32 may be TF32."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name()
-    return {"device": str(device), "name": name, "threads": torch.get_num_threads()}
+    return {"device": str(device), "name": name, "threads": torch.get_num_threads(), "tf32": allows_tf32()}
 
 
 def _cpu_name() -> str:

@@ -7,6 +7,7 @@ from pytest import MonkeyPatch, mark, raises
 
 from backbones.errors import UserError
 from backbones.precision import precision_for, resolve_device, resolve_precision
+from backbones.versions import hardware
 
 CPU = torch.device("cpu")
 
@@ -116,3 +117,25 @@ def test_older_tensor_cores_have_fp16(monkeypatch: MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 0))
     assert precision_for(True, "auto", torch.device("cuda")) == "fp16"
     assert precision_for(False, "auto", torch.device("cuda")) == "fp32"
+
+
+def test_float32_is_not_tf32() -> None:
+    """The flags of the process, which a CPU ignores; PyTorch allows cuDNN to round by default."""
+    torch.backends.cudnn.allow_tf32 = True
+    torch.backends.cuda.matmul.allow_tf32 = True
+    assert hardware(CPU)["tf32"] is True
+    device = resolve_device("auto")
+    assert not torch.backends.cudnn.allow_tf32
+    assert not torch.backends.cuda.matmul.allow_tf32
+    assert torch.get_float32_matmul_precision() == "highest"
+    assert hardware(device)["tf32"] is False
+
+
+@mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_float32_convolutions_are_exact_on_a_gpu() -> None:
+    device = resolve_device("cuda")
+    torch.manual_seed(0)
+    images, weights = torch.randn(4, 64, 32, 32), torch.randn(64, 64, 3, 3)
+    exact = torch.nn.functional.conv2d(images.double(), weights.double())
+    error = (torch.nn.functional.conv2d(images.to(device), weights.to(device)).cpu() - exact).abs().max()
+    assert error < 1e-3  # TF32: about 0.05

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -17,22 +18,27 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from backbones.errors import UserError
-from backbones.files import atomic_path
+from backbones.files import write_bytes
 from backbones.models import Classifier, FeatureInfo
 
 FORMAT = 1
 HEADER_KEY = "carryover"
+CHANNEL_ORDERS = ("RGB", "BGR")
 
 
 @dataclass(frozen=True)
 class InputContract:
     """The images a trunk was trained on; it travels with the weights, because it is part of what they compute.
 
-    ``mean`` and ``std`` are on the 0-255 scale, in ``channel_order``; sizes are in pixels (side of the square crop).
+    ``mean`` and ``std`` are on the 0-255 scale, in ``channel_order``, which is "RGB" or "BGR"; sizes are in pixels
+    (side of the square crop).
+
+    Raises:
+        ValueError: A value that no image can be normalised by.
     """
 
     mean: tuple[float, float, float]
@@ -41,6 +47,24 @@ class InputContract:
     train_size: int
     eval_size: int
     interpolation: str
+
+    def __post_init__(self) -> None:
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if len(values) != 3 or not all(_is_number(value) and math.isfinite(value) for value in values):
+                raise ValueError(f"{name} is {values!r}, not three numbers, one per channel")
+        if min(self.std) <= 0:
+            raise ValueError(f"std is {self.std!r}, not three numbers above 0")
+        if self.channel_order not in CHANNEL_ORDERS:
+            raise ValueError(f"channel_order is {self.channel_order!r}, not {' or '.join(CHANNEL_ORDERS)}")
+        for name, size in (("train_size", self.train_size), ("eval_size", self.eval_size)):
+            if not isinstance(size, int) or size < 1:
+                raise ValueError(f"{name} is {size!r}, not a number of pixels")
+        if not isinstance(self.interpolation, str) or not self.interpolation:
+            raise ValueError(f"interpolation is {self.interpolation!r}, not a name")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 # Section 2.1, step 6.
@@ -103,7 +127,11 @@ def write_bundle(
     input_contract: InputContract,
     training: Mapping[str, Any],
 ) -> Bundle:
-    """Write a classifier as a bundle, atomically, and return what was written."""
+    """Write a classifier as a bundle, atomically, and return what was written.
+
+    Raises:
+        WriteError: The file cannot be written.
+    """
     bundle = make_bundle(classifier, architecture, input_contract, training, str(path))
     header = {
         "format": FORMAT,
@@ -113,8 +141,7 @@ def write_bundle(
         "training": bundle.training,
         "checksums": bundle.checksums,
     }
-    with atomic_path(path) as temporary:
-        save_file(bundle.tensors, temporary, metadata={HEADER_KEY: json.dumps(header)})
+    write_bytes(path, save(bundle.tensors, metadata={HEADER_KEY: json.dumps(header)}))
     return bundle
 
 
@@ -150,15 +177,18 @@ def _parse(header: dict[str, Any], tensors: dict[str, Tensor], source: str) -> B
         tensors=tensors,
         architecture=header["architecture"],
         feature_info=tuple(FeatureInfo(**info) for info in header["feature_info"]),
-        input_contract=_contract(header["input_contract"]),
+        input_contract=_contract(header["input_contract"], source),
         training=header["training"],
         checksums=header["checksums"],
         source=source,
     )
 
 
-def _contract(fields: dict[str, Any]) -> InputContract:
-    return InputContract(**{**fields, "mean": tuple(fields["mean"]), "std": tuple(fields["std"])})
+def _contract(fields: dict[str, Any], source: str) -> InputContract:
+    try:
+        return InputContract(**{**fields, "mean": tuple(fields["mean"]), "std": tuple(fields["std"])})
+    except ValueError as error:
+        raise UserError(f"{source}: its input contract is wrong: {error}; write it again") from None
 
 
 def _check_tensors(bundle: Bundle) -> None:

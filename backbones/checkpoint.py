@@ -7,6 +7,7 @@ weights, their average, optimizer, loss scale and the number of steps done are t
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 from dataclasses import asdict, dataclass
@@ -18,7 +19,7 @@ from torch.optim import Optimizer
 
 from backbones.averaging import WeightAverage
 from backbones.errors import UserError
-from backbones.files import atomic_path
+from backbones.files import write_bytes
 
 FORMAT = 2
 
@@ -52,7 +53,11 @@ def save_checkpoint(
     scaler: torch.amp.GradScaler,
     progression: Progression,
 ) -> None:
-    """Write the state of a run, atomically."""
+    """Write the state of a run, atomically.
+
+    Raises:
+        WriteError: The file cannot be written.
+    """
     state = {
         "format": FORMAT,
         "model": model.state_dict(),
@@ -61,8 +66,9 @@ def save_checkpoint(
         "scaler": scaler.state_dict(),
         "progression": asdict(progression),
     }
-    with atomic_path(path) as temporary:
-        torch.save(state, temporary)
+    stream = io.BytesIO()
+    torch.save(state, stream)
+    write_bytes(path, stream.getbuffer())
 
 
 def load_checkpoint(

@@ -43,9 +43,26 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     except WriteError:  # from a file that is written inside this one's context; it names that file
         raise
     except OSError as error:
-        problem = WriteError(f"cannot write {path}: {error.strerror or error}; check disk and permissions")
-        problem.errno = error.errno
-        raise problem from None
+        raise _write_error(path, error) from None
+
+
+def _write_error(path: str | os.PathLike[str], error: OSError) -> WriteError:
+    problem = WriteError(f"cannot write {path}: {error.strerror or error}; check disk and permissions")
+    problem.errno = error.errno
+    return problem
+
+
+def append_line(path: str | os.PathLike[str], line: str) -> None:
+    """Add a line to a file in a single write.
+
+    Raises:
+        WriteError: The file cannot be written.
+    """
+    try:
+        with open(path, "a", encoding="utf-8") as stream:
+            stream.write(line + "\n")
+    except OSError as error:
+        raise _write_error(path, error) from None
 
 
 def _flush(path: Path) -> None:
@@ -63,8 +80,15 @@ def _umask() -> int:
     return value
 
 
-def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file atomically."""
+def write_bytes(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
+    """Write a file atomically.
+
+    Libraries that write files themselves have errors of their own for a full disk. Have them write to memory, and hand
+    the bytes over here.
+
+    Raises:
+        WriteError: The file cannot be written.
+    """
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
 

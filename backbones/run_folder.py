@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from backbones.errors import UserError
-from backbones.files import PART_SUFFIX, atomic_path, read_json, write_json
+from backbones.files import PART_SUFFIX, append_line, atomic_path, read_json, write_json
 
 FORMAT = 1
 LOCK = ".lock"
@@ -121,9 +121,12 @@ class RunFolder:
         return self.result.exists()
 
     def log(self, record: Mapping[str, Any]) -> None:
-        """Append one record to ``metrics.jsonl`` in a single write."""
-        with open(self.metrics, "a", encoding="utf-8") as stream:
-            stream.write(json.dumps(record, allow_nan=False) + "\n")
+        """Append one record to ``metrics.jsonl`` in a single write.
+
+        Raises:
+            WriteError: The file cannot be written.
+        """
+        append_line(self.metrics, json.dumps(record, allow_nan=False))
 
     def forget_after(self, step: int, evaluated_step: int) -> None:
         """Drop the records of steps and evaluations that a resumed run is about to do again.

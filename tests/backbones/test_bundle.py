@@ -84,6 +84,26 @@ def test_an_edited_bundle_is_refused_by_name(written: Path, tmp_path: Path, edit
         read_bundle(rewrite(written, tmp_path / "edited", edit))
 
 
+@mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"channel_order": "rgb"}, "channel_order is 'rgb', not RGB or BGR"),
+        ({"std": [58.0, 0, 57.0]}, r"std is \(58.0, 0, 57.0\), not three numbers above 0"),
+        ({"std": [58.0, -1.0, 57.0]}, "not three numbers above 0"),
+        ({"mean": [1.0, 2.0]}, r"mean is \(1.0, 2.0\), not three numbers, one per channel"),
+        ({"mean": [1.0, float("nan"), 2.0]}, "not three numbers"),
+        ({"mean": ["1", "2", "3"]}, "not three numbers"),
+        ({"train_size": 0}, "train_size is 0, not a number of pixels"),
+        ({"eval_size": 64.5}, "eval_size is 64.5"),
+        ({"interpolation": None}, "interpolation is None, not a name"),
+    ],
+)
+def test_an_input_contract_of_no_image_is_refused(written: Path, tmp_path: Path, fields: dict, message: str) -> None:
+    path = rewrite(written, tmp_path / "b", lambda header, tensors: header["input_contract"].update(fields))
+    with raises(UserError, match=rf"{path}: its input contract is wrong: .*{message}.*; write it again"):
+        read_bundle(path)
+
+
 def test_rewriting_without_an_edit_is_accepted(written: Path, tmp_path: Path) -> None:
     assert read_bundle(rewrite(written, tmp_path / "same", lambda header, tensors: None)).training["recipe"] == "r"
 

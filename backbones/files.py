@@ -43,10 +43,11 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     except WriteError:  # from a file that is written inside this one's context; it names that file
         raise
     except OSError as error:
-        raise _write_error(path, error) from None
+        raise write_error(path, error) from None
 
 
-def _write_error(path: str | os.PathLike[str], error: OSError) -> WriteError:
+def write_error(path: str | os.PathLike[str], error: OSError) -> WriteError:
+    """What to tell of an error of the system while a file was written."""
     problem = WriteError(f"cannot write {path}: {error.strerror or error}; check disk and permissions")
     problem.errno = error.errno
     return problem
@@ -62,7 +63,7 @@ def append_line(path: str | os.PathLike[str], line: str) -> None:
         with open(path, "a", encoding="utf-8") as stream:
             stream.write(line + "\n")
     except OSError as error:
-        raise _write_error(path, error) from None
+        raise write_error(path, error) from None
 
 
 def _flush(path: Path) -> None:

@@ -1,6 +1,7 @@
 """One run, one folder: what was asked, what happened, what came out.
 
-``run.json``       what was asked, versions, data fingerprint; written first
+``run.json``       what was asked, versions, data fingerprint; written first. ``sittings`` lists the commands that have
+                   worked on the run: the one that started it, and each that resumed it
 ``metrics.jsonl``  one JSON record per line, while the run goes on
 ``last.pt``        where to resume
 ``best.safetensors``  of a classification run: the weights that have validated best so far
@@ -18,10 +19,10 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from backbones.errors import UserError
-from backbones.files import PART_SUFFIX, append_line, atomic_path, read_json, write_json
+from backbones.files import PART_SUFFIX, append_line, atomic_path, read_json, write_error, write_json
 
 FORMAT = 1
 LOCK = ".lock"
@@ -32,6 +33,7 @@ CONTEXT_KEYS = (
     "versions",
     "hardware",
     "started",
+    "sittings",
     "data.root",
     "backbone.path",
     "teacher.path",
@@ -41,15 +43,20 @@ CONTEXT_KEYS = (
 
 
 class RunFolder:
-    """The files of a run. Make one with ``RunFolder.open``."""
+    """The files of a run. Make one with ``RunFolder.open``, or with ``check``, ``locked`` and ``begin``.
 
-    def __init__(self, path: Path, run: dict[str, Any]) -> None:
+    ``run`` is what this sitting was asked; ``run.json`` is what the first one was.
+    """
+
+    def __init__(self, path: Path, run: dict[str, Any], resume: bool = False) -> None:
         self.path = path
         self.run = run
+        self._resume = resume
         self.checkpoint = path / "last.pt"
         self.bundle = path / "backbone.safetensors"
         self.best_bundle = path / "best.safetensors"
         self.result = path / "result.json"
+        self._was_finished = self.finished
         self.metrics = path / "metrics.jsonl"
 
     @classmethod
@@ -71,46 +78,49 @@ class RunFolder:
         Raises:
             UserError: The folder holds another run, a run while ``resume`` is off, or files that are not a run.
         """
-        folder = cls(Path(path), {"format": FORMAT, **asked, "command": command_line(), "started": _now()})
-        record = folder.path / "run.json"
-        if folder.path.exists() and not folder.path.is_dir():
-            raise UserError(f"{path} is a file; --out wants a folder")
-        if record.exists():
-            _check_same_run(record, read_json(record), folder.run)
-            if not resume:
-                state = "a finished" if folder.finished else "an unfinished"
-                raise UserError(f"{path} holds {state} run; add --resume to continue it, or choose another --out")
-        elif folder.path.exists() and any(folder._foreign()):
-            raise UserError(f"{path} is not empty and holds no run.json; choose a new folder for --out")
+        run = {"format": FORMAT, **asked, "command": command_line(), "started": _now()}
+        folder = cls(Path(path), run, resume)
+        folder._check()
         return folder
 
+    def _check(self) -> None:
+        record = self.path / "run.json"
+        if self.path.exists() and not self.path.is_dir():
+            raise UserError(f"{self.path} is a file; --out wants a folder")
+        if record.exists():
+            _check_same_run(record, read_json(record), self.run)
+            if not self._resume:
+                state = "a finished" if self.finished else "an unfinished"
+                raise UserError(f"{self.path} holds {state} run; add --resume to continue it, or choose another --out")
+        elif self.path.exists() and any(self._foreign()):
+            raise UserError(f"{self.path} is not empty and holds no run.json; choose a new folder for --out")
+
     def begin(self) -> None:
-        """Write ``run.json`` if it is not there, and clear away what a kill has left of files being written."""
+        """Write ``run.json`` or note there who resumes, and clear away what a kill has left of files being written."""
         self.path.mkdir(parents=True, exist_ok=True)
         for entry in self.path.iterdir():
             if _is_part(entry):
                 entry.unlink(missing_ok=True)
-        if not (self.path / "run.json").exists():
-            write_json(self.path / "run.json", self.run)
+        record = self.path / "run.json"
+        stored = read_json(record) if record.exists() else {**self.run, "sittings": []}
+        before = stored.get("sittings", [_sitting(stored, stored)])
+        write_json(record, {**stored, "sittings": [*before, _sitting(self.run, stored)]})
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes out: two that resume the same run would ruin each other's files.
+        """Keep other processes out: two that work on one run would ruin each other's files.
+
+        Between ``check`` and here images may have been decoded for an hour, so what was checked is checked again. The
+        lock file stays: were it removed, a process that has just opened it and one that makes it anew would both be in.
 
         Raises:
-            UserError: Another process works in the folder.
+            UserError: Another process works in the folder, or has meanwhile begun a run there that ``check`` refuses.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        path = self.path / LOCK
-        with open(path, "a", encoding="utf-8") as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UserError(f"{self.path}: another process works in this folder; wait for it or stop it") from None
-            try:
-                yield
-            finally:
-                path.unlink(missing_ok=True)
+        with _open_locked(self.path / LOCK):
+            self._check()
+            if self.finished and not self._was_finished:
+                raise UserError(f"{self.path}: another process has finished this run meanwhile; see {self.result}")
+            yield
 
     def _foreign(self) -> Iterator[Path]:
         return (entry for entry in self.path.iterdir() if entry.name != LOCK and not _is_part(entry))
@@ -147,9 +157,33 @@ class RunFolder:
             temporary.write_text("".join(kept), encoding="utf-8")
 
     def finish(self, result: Mapping[str, Any]) -> dict[str, Any]:
-        """Write ``result.json`` on top of what was asked, and return it."""
-        write_json(self.result, {**self.run, **result})
+        """Write ``result.json``: what ``run.json`` says of the whole run, and what came out. Returns it."""
+        write_json(self.result, {**read_json(self.path / "run.json"), **result})
         return read_json(self.result)
+
+
+def _open_locked(path: Path) -> IO[str]:
+    """The lock file, with this process's lock on it until it is closed."""
+    while True:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stream = open(path, "a", encoding="utf-8")  # noqa: SIM115 - the caller closes it
+        except OSError as error:
+            raise write_error(path, error) from None
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            stream.close()
+            raise UserError(f"{path.parent}: another process works in this folder; wait for it or stop it") from None
+        if path.exists() and os.path.samestat(os.fstat(stream.fileno()), path.stat()):
+            return stream
+        stream.close()  # of a folder that was cleared after we opened it: that lock keeps nobody out
+
+
+def _sitting(run: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Who works on a run now: command and time, and versions and hardware where they are not those it began with."""
+    changed = {key: run[key] for key in ("versions", "hardware") if key in run and run[key] != stored.get(key)}
+    return {"command": run.get("command"), "started": run.get("started"), **changed}
 
 
 def _is_part(path: Path) -> bool:
@@ -165,11 +199,12 @@ def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
-def _flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested records by dotted keys, with lists for tuples, as JSON has them."""
     flat: dict[str, Any] = {}
     for key, value in data.items():
         if isinstance(value, Mapping):
-            flat.update(_flatten(value, f"{prefix}{key}."))
+            flat.update(flatten(value, f"{prefix}{key}."))
         else:
             flat[prefix + key] = list(value) if isinstance(value, tuple) else value
     return flat
@@ -178,7 +213,7 @@ def _flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def _check_same_run(record: Path, there: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
     if not isinstance(there, Mapping):
         raise UserError(f"{record} is damaged: it holds no record of a run; delete the folder or choose another --out")
-    old, new = _flatten(there), _flatten(asked)
+    old, new = flatten(there), flatten(asked)
     context = {key for key in old.keys() | new.keys() if key in CONTEXT_KEYS or key.split(".")[0] in CONTEXT_KEYS}
     different = sorted(key for key in (old.keys() | new.keys()) - context if old.get(key) != new.get(key))
     if different:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from pathlib import Path
+from typing import IO
 
-from pytest import mark, raises
+from pytest import MonkeyPatch, mark, raises
 
 from backbones.errors import UserError
 from backbones.run_folder import RunFolder
@@ -153,7 +155,91 @@ def test_two_processes_cannot_work_in_one_folder(tmp_path: Path) -> None:
             pass
     with second.locked():  # the first has gone
         second.begin()
-    assert [path.name for path in (tmp_path / "run").iterdir()] == ["run.json"]
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [".lock", "run.json"]
+
+
+def test_the_lock_file_stays(tmp_path: Path) -> None:
+    """A process that has opened it before it was removed, and one that makes it anew, would both hold a lock."""
+    folder = RunFolder.check(tmp_path / "run", ASKED, resume=True)
+    with folder.locked():
+        inode = (folder.path / ".lock").stat().st_ino
+    assert (folder.path / ".lock").stat().st_ino == inode
+    RunFolder.open(folder.path, ASKED, resume=False)  # a lock is not a run
+
+
+def test_a_lock_on_a_file_that_was_removed_keeps_nobody_out(tmp_path: Path, monkeypatch: MonkeyPatch) -> None:
+    """Someone clears the folder just before the lock is taken; what counts is the file that others will find."""
+    folder = RunFolder.check(tmp_path / "run", ASKED, resume=True)
+    take, removed = fcntl.flock, []
+
+    def clear_first(stream: IO[str], operation: int) -> None:
+        if not removed:
+            removed.append((folder.path / ".lock").unlink())
+        take(stream, operation)
+
+    monkeypatch.setattr(fcntl, "flock", clear_first)
+    other = RunFolder.check(tmp_path / "run", ASKED, resume=True)
+    with folder.locked(), raises(UserError, match="another process works in this folder"), other.locked():
+        pass
+    assert removed
+
+
+@mark.parametrize(
+    ("other", "resume", "message"),
+    [
+        ({**ASKED, "seed": 1}, True, "holds another run"),
+        (ASKED, False, "holds an unfinished run; add --resume"),
+    ],
+)
+def test_what_another_process_has_begun_meanwhile_is_seen(
+    tmp_path: Path, other: dict, resume: bool, message: str
+) -> None:
+    """Both found the folder empty; then one decoded images for an hour."""
+    slow, quick = RunFolder.check(tmp_path, ASKED, resume), RunFolder.check(tmp_path, other, resume)
+    with quick.locked():
+        quick.begin()
+    before = (tmp_path / "run.json").read_bytes()
+    with raises(UserError, match=message), slow.locked():
+        slow.begin()
+    assert (tmp_path / "run.json").read_bytes() == before
+
+
+def test_what_another_process_has_finished_meanwhile_is_not_done_again(tmp_path: Path) -> None:
+    slow, quick = (RunFolder.check(tmp_path, ASKED, resume=True) for _ in range(2))
+    with quick.locked():
+        quick.begin()
+        quick.finish({"metrics": {}})
+    with raises(UserError, match="another process has finished this run meanwhile"), slow.locked():
+        pass
+    with RunFolder.check(tmp_path, ASKED, resume=True).locked():  # who knows that it is finished may look
+        pass
+
+
+def test_a_resumed_run_says_who_began_it_and_who_resumed_it(tmp_path: Path, monkeypatch: MonkeyPatch) -> None:
+    def sit(command: str, **changes: object) -> RunFolder:
+        monkeypatch.setattr("sys.argv", [command])
+        return RunFolder.open(tmp_path, {**ASKED, **changes}, resume=True)
+
+    sit("first.py")
+    sit("second.py", versions={"torch": "2"})
+    result = sit("third.py").finish({"metrics": {"top1": 1.0}})
+    assert (result["command"], result["versions"]) == ("python first.py", {"torch": "1"})
+    assert [sitting["command"] for sitting in result["sittings"]] == [
+        *("python first.py", "python second.py", "python third.py"),
+    ]
+    assert [sitting.get("versions") for sitting in result["sittings"]] == [None, {"torch": "2"}, None]
+    assert result["sittings"][0]["started"] == result["started"]
+    assert json.loads((tmp_path / "run.json").read_text())["sittings"] == result["sittings"]
+
+
+def test_a_run_of_before_sittings_were_noted_has_its_first_one(tmp_path: Path) -> None:
+    old = {**ASKED, "command": "python old.py", "started": "2020"}
+    (tmp_path / "run.json").write_text(json.dumps(old))
+    result = RunFolder.open(tmp_path, ASKED, resume=True).finish({})
+    assert result["command"] == "python old.py"
+    first, second = result["sittings"]
+    assert first == {"command": "python old.py", "started": "2020"}
+    assert second["started"] > "2020"
 
 
 def test_a_record_that_is_none_is_named(tmp_path: Path) -> None:

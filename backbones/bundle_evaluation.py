@@ -78,7 +78,7 @@ def evaluate_bundle(request: EvaluationRequest) -> dict[str, Any]:
     model = model.to(device, memory_format=torch.channels_last)
     with closing(_batches(split, size, request, device)) as batches:
         outputs = predict(model, batches, bundle.input_contract, device, precision)
-        predictions = collect_predictions((logits[:, order], labels) for logits, labels in outputs)
+        predictions = collect_predictions(((logits[:, order], labels) for logits, labels in outputs), str(file))
     facts = {
         "model": {"path": str(file.resolve()), "sha256": sha256_file(file), **_identity(bundle)},
         "data": {"root": str(data.root.resolve()), "fingerprint": data.fingerprint, "split": request.split},

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from backbones.confusion import frequent_pairs
 from backbones.errors import UserError
-from backbones.evaluation import TOP
+from backbones.evaluation import TOP, count_not_finite
 
 CALIBRATION_BINS = 15  # as in Guo et al.
 
@@ -54,19 +54,23 @@ class CalibrationBin:
     accuracy: float | None
 
 
-def collect_predictions(outputs: Iterable[tuple[Tensor, Tensor]]) -> Predictions:
+def collect_predictions(outputs: Iterable[tuple[Tensor, Tensor]], subject: str = "the network") -> Predictions:
     """Reduce batches of logits (n, K) and labels (n,) to what the report needs, in float64.
+
+    ``subject`` says in messages whose logits they are.
 
     Raises:
         UserError: A logit is infinite or not a number.
     """
-    parts = [_reduce(logits, labels) for logits, labels in outputs]
+    parts = [_reduce(logits, labels, subject) for logits, labels in outputs]
     return Predictions(*(torch.cat(columns).numpy() for columns in zip(*parts, strict=True)))
 
 
-def _reduce(logits: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
-    if not logits.isfinite().all():
-        raise UserError("some logits are not finite: the weights are damaged, or --precision is too low; try fp32")
+def _reduce(logits: Tensor, labels: Tensor, subject: str) -> tuple[Tensor, ...]:
+    if count_not_finite(logits):
+        raise UserError(
+            f"{subject}: some logits are not finite: the weights are damaged, or --precision is too low; try fp32"
+        )
     top = logits.topk(min(TOP, logits.shape[1]), dim=1).indices  # the same call that counts top-1 in training
     log_probabilities = logits.double().log_softmax(dim=1)
     confidences = log_probabilities.gather(1, top[:, :1]).exp().squeeze(1)

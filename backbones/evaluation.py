@@ -33,6 +33,11 @@ def count_correct(logits: Tensor, labels: Tensor) -> Tensor:
     return torch.stack([hits[:, 0].sum(), hits.sum()])
 
 
+def count_not_finite(logits: Tensor) -> Tensor:
+    """Of how many images the logits (n, K) hold an infinity or a NaN, which every comparison would call smaller."""
+    return (~torch.isfinite(logits).all(dim=1)).sum()
+
+
 @torch.inference_mode()
 def evaluate(
     model: nn.Module,
@@ -41,16 +46,27 @@ def evaluate(
     device: torch.device,
     precision: str = "fp32",
     world: World = ALONE,
+    subject: str = "the network",
 ) -> Accuracy:
     """Accuracy of the model over all batches of all processes; leaves the model in evaluation mode.
 
     Only in fp32 is it that of the saved weights: logits of 16 bits tie so often that the order of classes decides some.
+    ``subject`` says in messages what is evaluated.
+
+    Raises:
+        UserError: Logits are not finite, so that their order means nothing.
     """
-    counts = torch.zeros(3, dtype=torch.int64, device=device)
+    counts = torch.zeros(4, dtype=torch.int64, device=device)
     for logits, labels in predict(model, batches, contract, device, precision):
         counts[:2] += count_correct(logits, labels)
         counts[2] += len(labels)
-    first, among_five, images = world.sum(counts).tolist()
+        counts[3] += count_not_finite(logits)
+    first, among_five, images, lost = world.sum(counts).tolist()
+    if lost:
+        raise world.error(
+            f"{subject}: the logits of {lost} of {images} images are not finite: the weights are worthless; start "
+            "again in a new folder with a smaller --lr"
+        )
     return Accuracy(100.0 * first / images, 100.0 * among_five / images)
 
 

@@ -113,7 +113,7 @@ def train(job: TrainingJob, folder: RunFolder, progression: Progression, log: Tr
 
     Raises:
         KeyboardInterrupt: Ctrl-C or SIGTERM; the state after the current batch is saved.
-        UserError: An image cannot be read, or the loss is no longer finite.
+        UserError: An image cannot be read, loss or logits are no longer finite, or a file cannot be written.
     """
     batches = job.training_batches(progression.step)
     saved = time.monotonic()
@@ -127,12 +127,11 @@ def train(job: TrainingJob, folder: RunFolder, progression: Progression, log: Tr
             if progression.step % job.steps_per_epoch == 0:
                 finish_epoch(job, folder, progression, log, stop)
                 saved = time.monotonic()
-            if job.world.any(stop.requested):
-                save(job, folder, progression, log)
-                raise KeyboardInterrupt(f"saved after batch {progression.step}; continue with --resume")
-            if time.monotonic() - saved > SAVE_SECONDS:
+            if job.world.any(stop.requested or time.monotonic() - saved > SAVE_SECONDS):
                 save(job, folder, progression, log)
                 saved = time.monotonic()
+                if job.world.any(stop.requested):
+                    raise KeyboardInterrupt(f"saved after batch {progression.step}; continue with --resume")
 
 
 def training_step(job: TrainingJob, batch: Batch, step: int) -> Tensor:
@@ -183,14 +182,14 @@ def finish_epoch(
     job.world.share(job.trained.buffers())
     with closing(job.validation_batches()) as batches:
         seen = batches if job.world.size > 1 else stop.watch(batches)  # together, processes finish or none does
-        accuracy = evaluate(job.trained, seen, job.objective.contract, job.device, "fp32", job.world)
+        subject = f"after epoch {progression.step // job.steps_per_epoch}"
+        accuracy = evaluate(job.trained, seen, job.objective.contract, job.device, "fp32", job.world, subject)
     job.model.train()
     progression.evaluated_step = progression.step
     progression.top1, progression.top5 = accuracy.top1, accuracy.top5
     if progression.best_step == 0 or accuracy.top1 > progression.best_top1:
         progression.best_step, progression.best_top1 = progression.step, accuracy.top1
-        if job.world.leads:
-            job.write_bundle(folder.best_bundle, progression)
+        job.world.lead(lambda: job.write_bundle(folder.best_bundle, progression))
     log.epoch_done()
     save(job, folder, progression, log)
 
@@ -198,5 +197,6 @@ def finish_epoch(
 def save(job: TrainingJob, folder: RunFolder, progression: Progression, log: TrainingLog) -> None:
     """Write ``last.pt``, unless a loss that is not finite says that the weights are worthless."""
     log.catch_up()
-    if job.world.leads:
-        save_checkpoint(folder.checkpoint, job.model, job.average, job.optimizer, job.scaler, progression)
+    job.world.lead(
+        lambda: save_checkpoint(folder.checkpoint, job.model, job.average, job.optimizer, job.scaler, progression)
+    )

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pytest import approx
+from pytest import approx, mark, raises
 from torch import Tensor, nn
 
 from backbones.bundle import imagenet_contract
 from backbones.data.loader import Batch
 from backbones.distributed import World
+from backbones.errors import UserError
 from backbones.evaluation import Accuracy, count_correct, evaluate, predict
 
 
@@ -59,6 +61,22 @@ def test_every_image_counts_once_also_in_a_smaller_last_batch() -> None:
         assert not model.training
 
 
+@mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_logits_that_are_not_finite_are_no_result(value: float) -> None:
+    """Sorted as if they were numbers, they would make some accuracy: of NaNs all compare alike."""
+
+    class Broken(Oracle):
+        def forward(self, x: Tensor) -> Tensor:
+            logits = super().forward(x)
+            logits[logits[:, 2] == 1, 3] = value
+            return logits
+
+    labels = [0, 1, 2, 3, 2]
+    with raises(UserError, match=r"after epoch 7: the logits of 2 of 5 images are not finite.*smaller --lr"):
+        evaluate(Broken(), batches(labels, labels, 2), imagenet_contract(32), CPU, subject="after epoch 7")
+    assert evaluate(Broken(), batches([0, 1], [0, 1], 2), imagenet_contract(32), CPU).top1 == 100.0
+
+
 CPU = torch.device("cpu")
 
 
@@ -90,7 +108,7 @@ class OneOfThree(World):
     """Adds what two other processes counted: 4 of 10 first, 7 among five."""
 
     def sum(self, value: Tensor) -> Tensor:
-        return value + torch.tensor([4, 7, 10])
+        return value + torch.tensor([4, 7, 10, 0])
 
 
 def test_the_images_of_all_processes_count_alike() -> None:

@@ -260,3 +260,22 @@ def test_a_loss_that_is_not_finite_stops_the_run(light: ClassificationRequest, m
         run_classification(light)
     state = torch.load(light.out / "last.pt", weights_only=True)
     assert state["progression"]["step"] == 4  # the last good one
+
+
+def test_weights_that_are_not_finite_are_no_result(light: ClassificationRequest, monkeypatch: MonkeyPatch) -> None:
+    """The last update of an epoch breaks them: its loss was finite, and NaNs would be sorted somehow."""
+    original = backbones.training.training_step
+
+    def breaking(job: Any, batch: Any, step: int) -> Tensor:
+        loss = original(job, batch, step)
+        if step == 7:
+            job.model.head.weight.data[0, 0] = float("nan")
+        return loss
+
+    monkeypatch.setattr(backbones.training, "training_step", breaking)
+    with raises(UserError, match=r"after epoch 2: the logits of 9 of 9 images are not finite.*smaller --lr"):
+        run_classification(light)
+    assert not (light.out / "result.json").exists()
+    assert all(value.isfinite().all() for value in weights(light, "best.safetensors").values())
+    with raises(UserError, match="after epoch 2: the logits of 9 of 9"):
+        run_classification(replace(light, resume=True))

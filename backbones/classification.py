@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +21,7 @@ from backbones.models import Classifier, create_classifier
 from backbones.objective import Objective
 from backbones.optimizer import create_optimizer
 from backbones.plan import Plan, asked, settle
+from backbones.precision import tuned_convolutions
 from backbones.request import ClassificationRequest
 from backbones.run_folder import RunFolder
 from backbones.teacher import Teacher, load_teacher
@@ -48,23 +48,29 @@ def run_classification(request: ClassificationRequest) -> dict[str, Any]:
 
 def _run(plan: Plan) -> dict[str, Any]:
     request, world = plan.request, plan.world
+    model, contract, teacher, asked, lines = world.together(lambda: _prepare(plan))
+    with tuned_convolutions():
+        if request.dry_run:
+            dry_run(_job(plan, model, contract, teacher, {}), lines)
+            return {}
+        folder = world.lead(lambda: RunFolder.check(request.out, asked, request.resume))
+        if world.lead(lambda: folder.finished):
+            if world.leads:
+                print(f"{request.out} is finished; there is nothing to resume")
+            return world.lead(lambda: read_json(folder.result))
+        world.lead(lambda: verify_images(plan.data))
+        job = _job(plan, model, contract, teacher, folder.run["versions"])
+        with world.leading(folder.locked()):
+            return _train(plan, job, folder, lines)
+
+
+def _prepare(plan: Plan) -> tuple[Classifier, InputContract, Teacher | None, dict[str, Any], list[str]]:
+    """Untrained classifier, the images it wants, its teacher, what ``run.json`` says, and what is printed."""
     model, contract, origin = _initial_model(plan)
     teacher = None
-    if request.teacher:
-        teacher = load_teacher(request.teacher, plan.data.classes, plan.image_size, plan.device)
-    lines = _describe(plan, model, origin, teacher)
-    if request.dry_run:
-        dry_run(_job(plan, model, contract, teacher, {}), lines)
-        return {}
-    folder = world.lead(lambda: RunFolder.check(request.out, _asked(plan, teacher), request.resume))
-    if world.lead(lambda: folder.finished):
-        if world.leads:
-            print(f"{request.out} is finished; there is nothing to resume")
-        return world.lead(lambda: read_json(folder.result))
-    world.lead(lambda: verify_images(plan.data))
-    job = _job(plan, model, contract, teacher, folder.run["versions"])
-    with folder.locked() if world.leads else nullcontext():
-        return _train(plan, job, folder, lines)
+    if plan.request.teacher:
+        teacher = load_teacher(plan.request.teacher, plan.data.classes, plan.image_size, plan.device)
+    return model, contract, teacher, _asked(plan, teacher), _describe(plan, model, origin, teacher)
 
 
 def _train(plan: Plan, job: TrainingJob, folder: RunFolder, lines: list[str]) -> dict[str, Any]:
@@ -73,11 +79,13 @@ def _train(plan: Plan, job: TrainingJob, folder: RunFolder, lines: list[str]) ->
     world.lead(folder.begin)
     progression = Progression()
     if world.lead(folder.checkpoint.exists):
-        progression = load_checkpoint(folder.checkpoint, job.model, job.average, job.optimizer, job.scaler)
+        progression = world.together(
+            lambda: load_checkpoint(folder.checkpoint, job.model, job.average, job.optimizer, job.scaler)
+        )
         lines.append(f"resumed   after batch {progression.step} of {plan.schedule.total_steps}")
     if world.leads:
         print("\n".join(lines), flush=True)
-        folder.forget_after(progression.step, progression.evaluated_step)
+    world.lead(lambda: folder.forget_after(progression.step, progression.evaluated_step))
     try:
         train(job, folder, progression, _log(plan, folder, progression))
     except torch.OutOfMemoryError:
@@ -113,8 +121,6 @@ def _job(
     plan: Plan, model: Classifier, contract: InputContract, teacher: Teacher | None, versions: dict[str, Any]
 ) -> TrainingJob:
     request, recipe = plan.request, plan.recipe
-    if plan.device.type == "cuda":
-        torch.backends.cudnn.benchmark = True  # one image size, so the search pays off
     if request.sync_bn:
         model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
     replica: nn.Module = model
@@ -191,11 +197,13 @@ def _describe(plan: Plan, model: Classifier, origin: str, teacher: Teacher | Non
 
 
 def _log(plan: Plan, folder: RunFolder, progression: Progression) -> TrainingLog:
-    request, leads = plan.request, plan.world.leads
-    trackers = ()
-    if leads:
-        trackers = open_trackers(folder.path, request.tensorboard, request.wandb, folder.run, progression.step)
-    return TrainingLog(plan.schedule, plan.steps_per_epoch, folder, progression, plan.device, trackers, quiet=not leads)
+    request, trackers = plan.request, []
+
+    def open_them() -> None:
+        trackers.extend(open_trackers(folder.path, request.tensorboard, request.wandb, folder.run, progression.step))
+
+    plan.world.lead(open_them)
+    return TrainingLog(plan.schedule, plan.steps_per_epoch, folder, progression, plan.device, trackers, plan.world)
 
 
 def _finish(job: TrainingJob, folder: RunFolder, progression: Progression) -> dict[str, Any]:

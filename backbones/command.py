@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 from backbones.errors import ToldError, UserError, did_you_mean
 
 EXIT_USER_ERROR = 2
+SECONDS_TO_TELL = 3.0  # torchrun ends all processes when the first one ends, and another has something to print
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, the shell's convention
 
 
@@ -31,6 +33,7 @@ def run_command(main: Callable[[], None]) -> NoReturn:
     try:
         main()
     except ToldError:
+        time.sleep(SECONDS_TO_TELL)
         sys.exit(EXIT_USER_ERROR)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

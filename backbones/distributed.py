@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -72,18 +72,25 @@ class World:
                 dist.broadcast(tensor, src=0)
 
     def lead(self, work: Callable[[], Result]) -> Result:
-        """Have the leading process do something, the others wait for it; all get the result, or the same UserError."""
+        """Have the leading process do something, the others wait for it; all get the result, or end with its error.
+
+        Raises:
+            ToldError: In the others, when it failed; the leading process raises its own error.
+        """
         if self.size == 1:
             return work()
         outcome: list[Any] = [None, None]
+        failure: Exception | None = None
         if self.leads:
             try:
                 outcome[0] = work()
-            except UserError as error:
-                outcome[1] = str(error)
+            except Exception as error:
+                outcome[1], failure = str(error), error
         dist.broadcast_object_list(outcome, src=0, group=self.messages)
+        if failure is not None:
+            raise failure
         if outcome[1] is not None:
-            raise UserError(outcome[1]) if self.leads else ToldError(outcome[1])
+            raise ToldError(outcome[1])
         return outcome[0]
 
     @contextmanager
@@ -111,6 +118,41 @@ class World:
                 return False
         return True
 
+    def error(self, message: str) -> UserError:
+        """An error that all processes have alike: the leading one prints it."""
+        return UserError(message) if self.leads else ToldError(message)
+
+    @contextmanager
+    def leading(self, context: AbstractContextManager[object]) -> Iterator[None]:
+        """Hold a context in the leading process while all work; if it cannot be entered, all end with its error."""
+        with ExitStack() as stack:
+            self.lead(lambda: stack.enter_context(context) and None)
+            yield
+
+    def together(self, work: Callable[[], Result]) -> Result:
+        """Have every process do something on its own; if it fails in some, all end with the first one's error.
+
+        ``work`` must not exchange anything.
+
+        Raises:
+            ToldError: In all but the first process that failed, which raises its own error.
+        """
+        if self.size == 1:
+            return work()
+        result, failure = None, None
+        try:
+            result = work()
+        except Exception as error:
+            failure = error
+        said: list[str | None] = [None] * self.size
+        dist.all_gather_object(said, None if failure is None else str(failure), group=self.messages)
+        failed = [rank for rank, message in enumerate(said) if message is not None]
+        if not failed:
+            return result  # type: ignore[return-value]
+        if failure is not None and self.rank == failed[0]:
+            raise failure
+        raise ToldError(said[failed[0]])
+
 
 ALONE = World()
 # While the leading process looks through a data set for the first time, the others wait; that can take an hour.
@@ -131,11 +173,15 @@ def join_world(device: str) -> World:
         return ALONE
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     local_rank = int(os.environ.get("LOCAL_RANK", rank))
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", size))
     gpus = torch.cuda.device_count() if device != "cpu" else 0
+    lonely = World(rank, size)  # who cannot speak with the others yet; they find the same
     if device.startswith("cuda:"):
-        raise UserError(f"--device {device} names one GPU for {size} processes; use --device cuda")
-    if gpus and local_rank >= gpus:
-        raise UserError(f"torchrun started more processes than this machine has GPUs ({gpus}); lower --nproc-per-node")
+        raise lonely.error(f"--device {device} names one GPU for {size} processes; use --device cuda")
+    if gpus and here > gpus:
+        raise lonely.error(
+            f"torchrun started more processes than this machine has GPUs ({gpus}); lower --nproc-per-node"
+        )
     if gpus:
         torch.cuda.set_device(local_rank)
     if not dist.is_initialized():

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from backbones.data.image_folder import ImageFolder, open_image_folder
-from backbones.data.loader import count_steps
+from backbones.data.requests import check_shares, count_steps
 from backbones.distributed import World
 from backbones.errors import UserError
 from backbones.models import default_image_size
@@ -27,19 +27,41 @@ VERSIONED = ("torch", "torchvision", "numpy", "pillow", "safetensors")
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A request with every open value settled. ``image_size`` in pixels, ``batch_size`` over all processes."""
+class Training:
+    """What a request means on any machine. ``image_size`` in pixels, ``batch_size`` over all processes."""
 
     request: ClassificationRequest
     recipe: Recipe
     data: ImageFolder
-    world: World
     epochs: int
     batch_size: int
     image_size: int
     steps_per_epoch: int
     schedule: Schedule
     learning_rate_rule: str
+
+    def settings(self) -> dict[str, Any]:
+        """What ``run.json`` records of it besides network, recipe, seed and data."""
+        request = self.request
+        return {
+            "epochs": self.epochs,
+            "batch_size": self.batch_size,
+            "image_size": self.image_size,
+            "learning_rate": self.learning_rate_rule,
+            "auxiliary": request.auxiliary,
+            "ema": request.ema,
+            "clip": request.clip,
+            "sync_bn": request.sync_bn,
+            "schedule": asdict(self.schedule),
+            "recipe": {key: value for key, value in asdict(self.recipe).items() if key not in DESCRIPTIVE},
+        }
+
+
+@dataclass(frozen=True)
+class Plan(Training):
+    """A request with every open value settled."""
+
+    world: World
     device: torch.device
     precision: str
 
@@ -50,10 +72,22 @@ class Plan:
 
 
 def settle(request: ClassificationRequest, world: World) -> Plan:
-    """Settle every open value of a request.
+    """Settle every open value of a request. Several processes settle it together, and end with one error.
 
     Raises:
         UserError: Something about the request or the data is wrong; the message says what.
+    """
+    recipe, device, precision = world.together(lambda: settle_machine(request, world))
+    data = world.lead(lambda: open_image_folder(request.data))
+    training = world.together(lambda: settle_training(request, recipe, data))
+    return Plan(**vars(training), world=world, device=device, precision=precision)
+
+
+def settle_machine(request: ClassificationRequest, world: World) -> tuple[Recipe, torch.device, str]:
+    """The recipe with its tricks switched, and the device and the precision that it is trained in here.
+
+    Raises:
+        UserError: Options contradict each other, or this machine cannot do what they ask for.
     """
     recipe = switch(find_recipe(request.recipe), request.switched_on, request.switched_off)
     _check_teacher(request, recipe)
@@ -62,29 +96,32 @@ def settle(request: ClassificationRequest, world: World) -> Plan:
     if world.size > 1 and device.type == "cuda":
         device = torch.device("cuda", world.local_rank)
     precision = precision_for(recipe.low_precision, request.precision, device)
-    epochs = recipe.epochs if request.epochs is None else request.epochs
-    batch_size = recipe.batch_size if request.batch_size is None else request.batch_size
-    image_size = default_image_size(request.network) if request.image_size is None else request.image_size
-    _check_parts(batch_size, request, world)
+    _check_parts(recipe.batch_size if request.batch_size is None else request.batch_size, request, world)
     if request.sync_bn and (device.type == "cpu" or world.size == 1):
         raise UserError("--sync-bn needs several GPUs: torchrun --nproc-per-node N tools/train_cls.py ...")
-    data = world.lead(lambda: open_image_folder(request.data))
+    return recipe, device, precision
+
+
+def settle_training(request: ClassificationRequest, recipe: Recipe, data: ImageFolder) -> Training:
+    """Settle what does not depend on the machine.
+
+    Raises:
+        UserError: Unknown network, or batches that are larger than the data set.
+    """
+    batch_size = recipe.batch_size if request.batch_size is None else request.batch_size
+    epochs = recipe.epochs if request.epochs is None else request.epochs
     steps_per_epoch = count_steps(len(data.train), batch_size)
     peak, rule = peak_learning_rate(recipe, batch_size, request.learning_rate)
-    schedule = resolve_schedule(recipe, epochs, steps_per_epoch, peak)
-    return Plan(
+    return Training(
         request=request,
         recipe=recipe,
         data=data,
-        world=world,
         epochs=epochs,
         batch_size=batch_size,
-        image_size=image_size,
+        image_size=default_image_size(request.network) if request.image_size is None else request.image_size,
         steps_per_epoch=steps_per_epoch,
-        schedule=schedule,
+        schedule=resolve_schedule(recipe, epochs, steps_per_epoch, peak),
         learning_rate_rule=rule,
-        device=device,
-        precision=precision,
     )
 
 
@@ -99,11 +136,7 @@ def _check_teacher(request: ClassificationRequest, recipe: Recipe) -> None:
 
 def _check_parts(batch_size: int, request: ClassificationRequest, world: World) -> None:
     parts = world.size * request.accumulate
-    if batch_size % parts:
-        raise UserError(
-            f"--batch-size {batch_size} cannot be cut into {world.size} processes x {request.accumulate} parts of "
-            f"--accumulate; take a multiple of {parts}"
-        )
+    check_shares(batch_size, world.size, request.accumulate)
     if batch_size // parts < 2:
         raise UserError(f"--batch-size {batch_size} in {parts} parts: BatchNorm needs two images or more in each")
 
@@ -119,20 +152,7 @@ def asked(plan: Plan) -> dict[str, Any]:
         "seed": request.seed,
         "protocol": f"{plan.image_size} px, one central crop",
         "config_hash": hashlib.sha256(json.dumps(measured, sort_keys=True).encode()).hexdigest()[:12],
-        "settings": {
-            "epochs": plan.epochs,
-            "batch_size": plan.batch_size,
-            "parts": plan.parts,
-            "image_size": plan.image_size,
-            "learning_rate": plan.learning_rate_rule,
-            "precision": plan.precision,
-            "auxiliary": request.auxiliary,
-            "ema": request.ema,
-            "clip": request.clip,
-            "sync_bn": request.sync_bn,
-            "schedule": asdict(plan.schedule),
-            "recipe": {key: value for key, value in asdict(plan.recipe).items() if key not in DESCRIPTIVE},
-        },
+        "settings": {**plan.settings(), "parts": plan.parts, "precision": plan.precision},
         "data": {
             "root": str(data.root.resolve()),
             "fingerprint": data.fingerprint,

@@ -33,7 +33,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from backbones.errors import UserError
 from backbones.models import create_classifier, default_image_size
 from backbones.optimizer import create_optimizer
-from backbones.precision import resolve_device, resolve_precision
+from backbones.precision import resolve_device, resolve_precision, tuned_convolutions
 from backbones.recipes import find_recipe
 from backbones.run_folder import command_line
 from backbones.stopwatch import Stopwatch
@@ -105,7 +105,7 @@ def profile_networks(request: ProfileRequest, report: Callable[[str], None] = pr
     precision = resolve_precision(request.precision, device)
     sizes = {network: request.image_size or default_image_size(network) for network in request.networks}
     counts = {network: count_operations(network, size) for network, size in sizes.items()}  # errors come at once
-    with _memory_errors(request.batch_size), _cudnn_benchmark():
+    with _memory_errors(request.batch_size), tuned_convolutions():
         subjects = {}
         for network, size in sizes.items():
             report(f"{network} at {size} px: memory, warm-up")
@@ -241,13 +241,3 @@ def _memory_errors(batch_size: int) -> Iterator[None]:
         yield
     except torch.OutOfMemoryError:
         raise UserError(f"--batch-size {batch_size} does not fit on the GPU; use a smaller one") from None
-
-
-@contextmanager
-def _cudnn_benchmark() -> Iterator[None]:
-    """As in training: one image size, so the search for the fastest kernels pays off."""
-    before, torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark, True
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.benchmark = before

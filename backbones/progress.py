@@ -37,7 +37,7 @@ class Effort:
         return self.waiting / self.seconds if self.seconds else 0.0
 
 
-class Stopwatch:
+class BatchClock:
     """Measures training batches, and nothing between them: evaluation and saving do not count."""
 
     def __init__(self) -> None:

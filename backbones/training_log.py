@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from backbones.checkpoint import Progression
-from backbones.errors import UserError
-from backbones.progress import Effort, Item, Progress, Stopwatch
+from backbones.distributed import ALONE, World
+from backbones.progress import BatchClock, Effort, Item, Progress
 from backbones.run_folder import RunFolder
 from backbones.schedule import Schedule
 from backbones.trackers import Tracker
@@ -24,8 +25,8 @@ GPU_READ_STEPS = 20
 class TrainingLog:
     """Follows a training step by step, and keeps the sums in ``progression`` up to date.
 
-    Losses stay on the device until ``catch_up`` reads them. ``quiet``: keep the sums, but write and show nothing, as
-    all but the leading one of several processes do.
+    Losses stay on the device until ``catch_up`` reads them. Of several processes all keep the sums, and the leading one
+    writes and shows.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class TrainingLog:
         progression: Progression,
         device: torch.device,
         trackers: Sequence[Tracker] = (),
-        quiet: bool = False,
+        world: World = ALONE,
     ) -> None:
         self._schedule = schedule
         self._steps_per_epoch = steps_per_epoch
@@ -46,9 +47,9 @@ class TrainingLog:
         self._unread: list[Tensor] = []
         self._loss = math.nan
         self._trackers = trackers
-        self._quiet = quiet
-        self._progress = Progress(schedule.total_steps, progression.step, quiet)
-        self._stopwatch = Stopwatch()
+        self._world = world
+        self._progress = Progress(schedule.total_steps, progression.step, quiet=not world.leads)
+        self._clock = BatchClock()
         self._caught_up, self._caught_up_at = Effort(), time.perf_counter()
         self._at_last_record = self._at_last_epoch = Effort()
 
@@ -60,7 +61,7 @@ class TrainingLog:
 
     def timed(self, batches: Iterable[Item]) -> Iterator[Item]:
         """The batches; measures how long each takes to come and to be trained on."""
-        return self._stopwatch.timed(batches)
+        return self._clock.timed(batches)
 
     def step_done(self, loss: Tensor, images: int) -> None:
         """Take note of a step; ``progression.step`` already counts it.
@@ -72,18 +73,18 @@ class TrainingLog:
         step = self._progression.step
         if step % self._read_steps == 0 or step % LOG_STEPS == 0:
             self.catch_up()
-        self._stopwatch.batch_done(images)
+        self._clock.batch_done(images)
         if not self._unread:
-            self._progress.update(step, self._loss, self._learning_rate(), self._stopwatch.effort)
+            self._progress.update(step, self._loss, self._learning_rate(), self._clock.effort)
         if step % LOG_STEPS == 0:
-            self._record("step", {"loss": self._loss}, self._stopwatch.effort - self._at_last_record)
-            self._at_last_record = self._stopwatch.effort
+            self._record("step", {"loss": self._loss}, self._clock.effort - self._at_last_record)
+            self._at_last_record = self._clock.effort
 
     def epoch_done(self) -> None:
         """Record and show the epoch that ``progression`` has just been evaluated after; the next one starts at 0."""
         done = self._progression
-        effort = self._stopwatch.effort - self._at_last_epoch
-        self._at_last_epoch = self._stopwatch.effort
+        effort = self._clock.effort - self._at_last_epoch
+        self._at_last_epoch = self._clock.effort
         loss = done.loss_sum / self._steps_per_epoch
         self._record("epoch", {"loss": loss, "top1": done.top1, "top5": done.top5}, effort)
         done.loss_sum = 0.0
@@ -106,7 +107,7 @@ class TrainingLog:
             self._check_finite(losses)
             self._progression.loss_sum += math.fsum(losses)
             self._loss = losses[-1]
-        now, effort = time.perf_counter(), self._stopwatch.effort
+        now, effort = time.perf_counter(), self._clock.effort
         self._progression.train_seconds += (effort - self._caught_up).seconds
         self._progression.total_seconds += now - self._caught_up_at
         self._caught_up, self._caught_up_at = effort, now
@@ -114,14 +115,12 @@ class TrainingLog:
     def _check_finite(self, losses: list[float]) -> None:
         for step, loss in enumerate(losses, start=self._progression.step - len(losses)):
             if not math.isfinite(loss):
-                raise UserError(
+                raise self._world.error(
                     f"the loss is {loss} at batch {step + 1} (learning rate {self._schedule.learning_rate(step):g}): "
                     f"training has diverged; start again in a new folder with a smaller --lr"
                 )
 
     def _record(self, kind: str, values: dict[str, float], effort: Effort) -> None:
-        if self._quiet:
-            return
         step = self._progression.step
         record = {
             "kind": kind,
@@ -133,6 +132,9 @@ class TrainingLog:
             "data_wait": effort.data_wait,
             "total_seconds": self._progression.total_seconds,
         }
+        self._world.lead(lambda: self._write(record))
+
+    def _write(self, record: Mapping[str, Any]) -> None:
         self._folder.log(record)
         for tracker in self._trackers:
             tracker.record(record)

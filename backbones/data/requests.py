@@ -38,11 +38,7 @@ class TrainingRequests:
     shards: int = 1
 
     def __post_init__(self) -> None:
-        if self.batch_size % self.shards:
-            raise UserError(
-                f"--batch-size {self.batch_size} cannot be shared by {self.shards} processes; "
-                f"take a multiple of {self.shards}"
-            )
+        check_shares(self.batch_size, self.shards)
 
     def __iter__(self) -> Iterator[Request]:
         steps_per_epoch = count_steps(self.images, self.batch_size)
@@ -72,6 +68,20 @@ class ValidationRequests:
         own = np.arange(self.shard, self.images, self.shards)
         for first in range(0, len(own), self.batch_size):
             yield Request(None, own[first : first + self.batch_size])
+
+
+def check_shares(batch_size: int, processes: int, accumulate: int = 1) -> None:
+    """See that a batch can be cut into equal shares, one per process, and each of them into ``accumulate`` parts.
+
+    Raises:
+        UserError: It cannot.
+    """
+    parts = processes * accumulate
+    if batch_size % parts:
+        raise UserError(
+            f"--batch-size {batch_size} cannot be cut into {processes} processes x {accumulate} parts of "
+            f"--accumulate; take a multiple of {parts}"
+        )
 
 
 def count_steps(images: int, batch_size: int) -> int:

@@ -58,6 +58,7 @@ def test_files_of_a_finished_run(request_run: ClassificationRequest, capsys: Cap
     assert len(rates) == 2
     assert rates == sorted(rates, reverse=True)
     assert {path.name for path in request_run.out.iterdir()} == {
+        ".lock",
         "run.json",
         "metrics.jsonl",
         "last.pt",
@@ -127,6 +128,20 @@ def test_an_image_that_cannot_be_read_leaves_nothing_behind(
     with raises(UserError, match=r"val/class1/0\.png"):
         run_classification(replace(light, data=data))
     assert not light.out.exists()
+
+
+def test_the_choice_of_convolutions_ends_with_the_run(light: ClassificationRequest, monkeypatch: MonkeyPatch) -> None:
+    seen = []
+    original = backbones.training.training_step
+
+    def step(*arguments: Any) -> torch.Tensor:
+        seen.append(torch.backends.cudnn.benchmark)
+        return original(*arguments)
+
+    monkeypatch.setattr(backbones.training, "training_step", step)
+    run_classification(light)
+    assert set(seen) == {True}
+    assert torch.backends.cudnn.benchmark is False
 
 
 def test_another_run_in_the_folder_is_named_by_what_differs(light: ClassificationRequest) -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from pytest import CaptureFixture, mark, raises
+from pytest import CaptureFixture, MonkeyPatch, fixture, mark, raises
 
 from backbones.command import run_command
 from backbones.errors import ToldError, UserError
+
+
+@fixture(autouse=True)
+def no_time_to_tell(monkeypatch: MonkeyPatch) -> None:
+    monkeypatch.setattr("backbones.command.SECONDS_TO_TELL", 0.0)
 
 
 @mark.parametrize(

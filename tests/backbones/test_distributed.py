@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from backbones.bundle import read_bundle
 from backbones.classification import run_classification
 from backbones.distributed import ALONE, World, join_world, leave_world
-from backbones.errors import UserError
+from backbones.errors import ToldError, UserError
 from backbones.request import ClassificationRequest
 
 pytestmark = mark.usefixtures("one_thread")
@@ -71,13 +71,19 @@ def test_one_gpu_is_not_enough_for_several_processes(started_by_torchrun: Monkey
 
 def test_more_processes_than_gpus_are_refused(started_by_torchrun: MonkeyPatch) -> None:
     started_by_torchrun.setattr(torch.cuda, "device_count", lambda: 2)
-    with raises(UserError, match=r"more processes than this machine has GPUs \(2\); lower --nproc-per-node"):
+    started_by_torchrun.setenv("LOCAL_WORLD_SIZE", "2")  # on each of two machines
+    started_by_torchrun.setattr(torch.cuda, "set_device", lambda index: None)
+    with raises(UserError, match="no such luck"):
+        join_world("auto")
+    started_by_torchrun.setenv("LOCAL_WORLD_SIZE", "4")
+    with raises(ToldError, match=r"more processes than this machine has GPUs \(2\); lower --nproc-per-node"):
         join_world("auto")
 
 
 # What each of two processes does; its answers go to a file.
 WORKER = """
 import json, os, sys
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 import torch
@@ -87,7 +93,7 @@ import backbones.training
 from backbones.bundle import tensor_checksum
 from backbones.classification import run_classification
 from backbones.distributed import join_world, leave_world
-from backbones.errors import UserError
+from backbones.errors import ToldError, UserError
 from backbones.request import ClassificationRequest
 
 torch.set_num_threads(1)
@@ -108,10 +114,6 @@ answers["worked"] = len(done)
 def fail():
     raise UserError("no such luck")
 
-try:
-    world.lead(fail)
-except UserError as error:
-    answers["error"] = str(error)
 def voice_of(ranks):  # what becomes of an error in processes of these ranks
     try:
         with world.one_voice():
@@ -122,6 +124,34 @@ def voice_of(ranks):  # what becomes of an error in processes of these ranks
 
 answers["all fail"] = voice_of((0, 1))
 answers["one fails"] = voice_of((1,))
+
+def fail_second():
+    if not world.leads:
+        fail()
+
+def failure_of(share):
+    try:
+        share()
+    except Exception as error:
+        return [type(error).__name__, str(error)]
+
+@contextmanager
+def barred():
+    fail()
+    yield
+
+def enter():
+    with world.leading(barred()):
+        answers["entered"] = True
+
+answers["errors"] = [
+    failure_of(lambda: world.lead(fail)),
+    failure_of(lambda: world.lead(lambda: 1 / 0)),
+    failure_of(lambda: world.together(fail)),
+    failure_of(lambda: world.together(fail_second)),
+    failure_of(enter),
+]
+answers["together"] = world.together(lambda: world.rank)
 original = backbones.training.evaluate
 
 def evaluate(model, *arguments):
@@ -208,7 +238,15 @@ def test_what_they_exchange(pair: Pair) -> None:
 def test_one_works_and_all_have_the_result(pair: Pair) -> None:
     assert told(pair, "lead") == [{"rank": 0}] * 2
     assert told(pair, "worked") == [1, 0]
-    assert told(pair, "error") == ["no such luck"] * 2
+    assert told(pair, "together") == [0, 1]
+
+
+def test_one_tells_of_an_error_and_all_end_with_it(pair: Pair) -> None:
+    mine, theirs = ["UserError", "no such luck"], ["ToldError", "no such luck"]
+    ours, others = told(pair, "errors")
+    assert ours == [mine, ["ZeroDivisionError", "division by zero"], mine, theirs, mine]
+    assert others == [theirs, ["ToldError", "division by zero"], theirs, mine, theirs]
+    assert all("entered" not in answer for answer in pair.answers)
 
 
 def test_an_error_of_all_is_told_by_the_first_and_an_error_of_one_by_that_one(pair: Pair) -> None:

@@ -8,7 +8,7 @@ import time
 
 from pytest import CaptureFixture, MonkeyPatch, approx, fixture
 
-from backbones.progress import Effort, Progress, Stopwatch
+from backbones.progress import BatchClock, Effort, Progress
 
 
 class Clock:
@@ -29,20 +29,20 @@ def clock(monkeypatch: MonkeyPatch) -> Clock:
     return clock
 
 
-def test_stopwatch_separates_waiting_training_and_the_rest(clock: Clock) -> None:
+def test_clock_of_batches_separates_waiting_training_and_the_rest(clock: Clock) -> None:
     def batches() -> object:
         for _ in range(3):
             clock.now += 1.0  # the batch is not ready
             yield "batch"
 
-    stopwatch = Stopwatch()
-    for _ in stopwatch.timed(batches()):
+    clock_of_batches = BatchClock()
+    for _ in clock_of_batches.timed(batches()):
         clock.now += 3.0  # the step
-        stopwatch.batch_done(8)
+        clock_of_batches.batch_done(8)
         clock.now += 50.0  # evaluation, saving
-    assert stopwatch.effort == Effort(images=24, seconds=12.0, waiting=3.0)
-    assert stopwatch.effort.images_per_second == approx(2.0)
-    assert stopwatch.effort.data_wait == approx(0.25)
+    assert clock_of_batches.effort == Effort(images=24, seconds=12.0, waiting=3.0)
+    assert clock_of_batches.effort.images_per_second == approx(2.0)
+    assert clock_of_batches.effort.data_wait == approx(0.25)
 
 
 def test_no_time_is_no_speed() -> None:

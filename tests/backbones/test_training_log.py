@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ import torch
 from pytest import CaptureFixture, approx, fixture, mark, raises
 
 from backbones.checkpoint import Progression
-from backbones.errors import UserError
+from backbones.distributed import World
+from backbones.errors import ToldError, UserError
 from backbones.run_folder import RunFolder
 from backbones.schedule import Schedule
 from backbones.trackers import Tracker
@@ -116,9 +117,16 @@ def test_trackers_get_every_record_and_are_let_go(folder: RunFolder) -> None:
     assert seen[::2] == records(folder)
 
 
-def test_the_quiet_keep_the_sums_and_nothing_else(folder: RunFolder, capsys: CaptureFixture[str]) -> None:
+class Follower(World):
+    """One of two processes, whose leader does what there is to do."""
+
+    def lead(self, work: Callable[[], Any]) -> None:
+        return None
+
+
+def test_who_does_not_lead_keeps_the_sums_and_nothing_else(folder: RunFolder, capsys: CaptureFixture[str]) -> None:
     done = Progression()
-    log = log_of(folder, done, quiet=True)
+    log = log_of(folder, done, world=Follower(rank=1, size=2))
     follow(log, done, [2.0] * PER_EPOCH)
     assert done.loss_sum == approx(2.0 * PER_EPOCH)
     log.epoch_done()
@@ -126,5 +134,5 @@ def test_the_quiet_keep_the_sums_and_nothing_else(folder: RunFolder, capsys: Cap
     assert records(folder) == []
     assert capsys.readouterr() == ("", "")
     assert done.loss_sum == 0.0
-    with raises(UserError, match="the loss is nan"):
+    with raises(ToldError, match="the loss is nan"):  # the leading process has the same loss, and tells
         follow(log, done, [math.nan])

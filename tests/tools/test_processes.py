@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import random
@@ -162,9 +163,48 @@ def test_a_rank_that_dies_ends_the_job(options: Command, tmp_path: Path) -> None
     assert "SIGKILL" in errors or "Signal 9" in errors
 
 
+def stderr_of_failing_pair(command: list[str]) -> str:
+    """What two processes print that end because of one error."""
+    words = [sys.executable, *torchrun(*command)]
+    process = subprocess.Popen(words, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        _, errors = process.communicate(timeout=100)
+    finally:
+        if process.poll() is None:  # one waits for the other
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode != 0
+    assert "exitcode  : 2" in errors  # torchrun's account
+    assert not [line for line in errors.splitlines() if "File" in line and str(ROOT / "backbones") in line]
+    return errors
+
+
 def test_torchrun_cannot_share_a_batch_unevenly(options: Command, tmp_path: Path) -> None:
-    command = torchrun(*options(tmp_path / "run", "--recipe", "b-standard", "--batch-size", "7"))
-    done = subprocess.run([sys.executable, *command], env=ENVIRONMENT, capture_output=True, text=True, check=False)
-    assert done.returncode != 0
-    assert "--batch-size 7 cannot be cut into 2 processes" in done.stderr
+    errors = stderr_of_failing_pair(options(tmp_path / "run", "--recipe", "b-standard", "--batch-size", "7"))
+    assert errors.count("error: --batch-size 7 cannot be cut into 2 processes") == 1
     assert not (tmp_path / "run").exists()
+
+
+@mark.slow
+def test_a_folder_in_use_ends_all_processes_with_one_message(options: Command, tmp_path: Path) -> None:
+    command = options(tmp_path / "run", "--recipe", "b-standard", "--workers", "0")
+    (tmp_path / "run").mkdir()
+    with open(tmp_path / "run" / ".lock", "w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        errors = stderr_of_failing_pair(command)
+    assert errors.count(f"error: {tmp_path / 'run'}: another process works in this folder") == 1
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
+
+
+@mark.slow
+def test_a_full_disk_ends_all_processes_with_one_message(options: Command, tmp_path: Path) -> None:
+    """The leading process alone writes; the others must not wait for it for ever."""
+    program = tmp_path / "small_disk.py"
+    program.write_text(
+        "import resource, runpy, signal\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))\n"
+        f"runpy.run_path({TOOL!r}, run_name='__main__')\n"
+    )
+    _, *words = options(tmp_path / "run", "--recipe", "b-standard", "--workers", "0")
+    errors = stderr_of_failing_pair([str(program), *words])
+    assert errors.count(f"error: cannot write {tmp_path / 'run' / 'last.pt'}: File too large") == 1

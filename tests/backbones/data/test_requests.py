@@ -46,7 +46,7 @@ def test_shards_side_by_side_are_the_whole_batches(
 
 
 def test_a_batch_that_cannot_be_shared_equally_is_refused() -> None:
-    with raises(UserError, match="--batch-size 10 cannot be shared by 4 processes; take a multiple of 4"):
+    with raises(UserError, match=r"--batch-size 10 cannot be cut into 4 processes x 1 parts.*take a multiple of 4"):
         TrainingRequests(100, 10, 0, 0, 1, shard=0, shards=4)
 
 

@@ -22,7 +22,9 @@ from backbones.models import Trunk
 TRUNK_PREFIX = "trunk."
 # What is left behind, and why.
 AUXILIARY_PREFIX = "aux_head."
-DROPPED = {"head.": "dropped: classifier head", AUXILIARY_PREFIX: "dropped: auxiliary head"}
+DROPPED_AUXILIARY = "dropped: auxiliary head"
+DROPPED = {"head.": "dropped: classifier head", AUXILIARY_PREFIX: DROPPED_AUXILIARY}
+HEAD = "head.weight"  # a classifier has it, a trunk alone has not
 MAPPED = "mapped"
 
 

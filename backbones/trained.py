@@ -6,12 +6,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 from backbones.bundle import Bundle, read_bundle
 from backbones.errors import UserError
-from backbones.ledger import AUXILIARY_PREFIX, load_classifier, load_trunk
+from backbones.ledger import AUXILIARY_PREFIX, HEAD, load_classifier, load_trunk
 from backbones.models import Classifier, create_classifier
-
-HEAD = "head.weight"
 
 
 def find_bundle(path: str | os.PathLike[str], option: str) -> Path:
@@ -67,7 +67,9 @@ def class_order(bundle: Bundle, classes: Sequence[str], option: str) -> list[int
 
 
 def initialise_from(model: Classifier, bundle: Bundle, classes: Sequence[str], network: str) -> str:
-    """Start a classifier from a bundle: its trunk, and its head too if it knows the same classes. Says which.
+    """Start a classifier from a bundle: its trunk, and its heads too if they know the same classes. Says which.
+
+    Classes are matched by name: those of the bundle may come in another order.
 
     Raises:
         UserError: The bundle is of another network.
@@ -75,10 +77,31 @@ def initialise_from(model: Classifier, bundle: Bundle, classes: Sequence[str], n
     """
     if bundle.architecture != network:
         raise UserError(f"--init-from {bundle.source} is a {bundle.architecture}; give --network {bundle.architecture}")
-    second_head = model.aux_head is None or any(name.startswith(AUXILIARY_PREFIX) for name in bundle.tensors)
-    if HEAD in bundle.tensors and bundle.training.get("classes") == list(classes) and second_head:
-        load_classifier(model, bundle)
+    if reason := _why_heads_are_new(model, bundle, classes):
+        load_trunk(model.trunk, bundle)
+        return f"trunk from {bundle.source}; new heads, because {reason}"
+    load_classifier(model, bundle)
+    order = class_order(bundle, classes, "--init-from")
+    if order == sorted(order):
         return f"trunk and head from {bundle.source}"
-    load_trunk(model.trunk, bundle)
-    reason = "its classes are others" if second_head else "it has no auxiliary head"
-    return f"trunk from {bundle.source}; new heads, because {reason}"
+    _reorder(model, order)
+    return f"trunk and head from {bundle.source}, its classes in the order of the data set"
+
+
+def _why_heads_are_new(model: Classifier, bundle: Bundle, classes: Sequence[str]) -> str | None:
+    """None if the bundle has every head that the model has, for the same classes."""
+    if HEAD not in bundle.tensors:
+        return "it has no head"
+    if sorted(bundle.training.get("classes") or ()) != sorted(classes):
+        return "its classes are others" if bundle.training.get("classes") else "it does not name its classes"
+    if model.aux_head is not None and not any(name.startswith(AUXILIARY_PREFIX) for name in bundle.tensors):
+        return "it has no auxiliary head"
+    return None
+
+
+@torch.no_grad()
+def _reorder(model: Classifier, order: Sequence[int]) -> None:
+    """Give output k of every head what computed its output ``order[k]``."""
+    for head in (model.head, *(() if model.aux_head is None else (model.aux_head.fc,))):
+        head.weight.copy_(head.weight[order])
+        head.bias.copy_(head.bias[order])

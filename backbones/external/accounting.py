@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -10,11 +10,9 @@ from torch import Tensor
 from backbones.bundle import tensor_checksum
 from backbones.errors import UserError
 from backbones.external.keys.layers import BATCH_COUNTER
-from backbones.ledger import MAPPED, Ledger, LedgerEntry
+from backbones.ledger import DROPPED_AUXILIARY, HEAD, MAPPED, Ledger, LedgerEntry, name_tensors
 from backbones.models import Classifier
 
-DROPPED = "dropped: auxiliary head"
-HEAD = "head.weight"
 # Each of them goes into float32 without rounding.
 _EXACT = (torch.float32, torch.float16, torch.bfloat16)
 
@@ -66,9 +64,9 @@ def _check_names(
 ) -> None:
     problems = []
     if strangers := [name for name in tensors if name not in table]:
-        problems.append(f"it holds {_listed(strangers)}, which this network does not have")
+        problems.append(f"it holds {name_tensors(strangers)}, which this network does not have")
     if missing := [name for name in expected if name not in tensors]:
-        problems.append(f"it lacks {_listed(missing)}")
+        problems.append(f"it lacks {name_tensors(missing)}")
     if problems:
         raise UserError(f"{source} is not this network: {'; '.join(problems)}")
 
@@ -91,11 +89,5 @@ def _check_tensors(
 
 
 def _entry(name: str, tensor: Tensor, ours: str | None) -> LedgerEntry:
-    fate = MAPPED if ours else DROPPED
+    fate = MAPPED if ours else DROPPED_AUXILIARY
     return LedgerEntry(name, fate, ours, tuple(tensor.shape), str(tensor.dtype), tensor_checksum(tensor))
-
-
-def _listed(names: Iterable[str], limit: int = 6) -> str:
-    listed = list(names)
-    more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
-    return f"tensor{'s' if len(listed) > 1 else ''} {', '.join(listed[:limit])}{more}"

@@ -106,11 +106,48 @@ def test_with_the_same_classes_the_head_is_kept(make_bundle_file: Maker, fresh: 
         assert torch.equal(value, original.state_dict()[name]), name
 
 
-@mark.parametrize("classes", [("class0", "class1", "other"), ("class1", "class0", "class2")])
-def test_with_other_classes_the_head_is_new(
-    make_bundle_file: Maker, fresh: Classifier, classes: tuple[str, ...]
-) -> None:
-    path, original = make_bundle_file(classes=classes)
+def test_classes_in_another_order_are_put_in_order(make_bundle_file: Maker, fresh: Classifier) -> None:
+    path, original = make_bundle_file(classes=("class2", "class0", "class1"))
+    origin = initialise_from(fresh, read_bundle(path), CLASSES, "mobilenet_v1_025")
+    assert origin == f"trunk and head from {path}, its classes in the order of the data set"
+    images = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(fresh.eval()(images), original(images)[:, [1, 2, 0]])
+
+
+def test_the_auxiliary_head_is_put_in_order_too() -> None:
+    torch.manual_seed(3)
+    original, fresh = (create_classifier("inception_v3", 3, auxiliary=True) for _ in range(2))
+    facts = {"classes": ["b", "c", "a"]}
+    bundle = make_bundle(original, "inception_v3", imagenet_contract(299), facts, "t.safetensors")
+    initialise_from(fresh, bundle, ("a", "b", "c"), "inception_v3")
+    for head, theirs in ((fresh.head, original.head), (fresh.aux_head.fc, original.aux_head.fc)):
+        assert torch.equal(head.weight, theirs.weight[[2, 0, 1]])
+        assert torch.equal(head.bias, theirs.bias[[2, 0, 1]])
+    assert torch.equal(fresh.aux_head.conv1.conv.weight, original.aux_head.conv1.conv.weight)
+
+
+@mark.parametrize(
+    ("what", "reason"),
+    [
+        ("no head", "it has no head"),
+        ("no classes", "it does not name its classes"),
+        ("other", "its classes are others"),
+    ],
+)
+def test_why_the_head_is_new(make_bundle_file: Maker, fresh: Classifier, what: str, reason: str) -> None:
+    path, _ = make_bundle_file(classes=None if what == "no classes" else ("class0", "class1", "other"))
+    bundle = read_bundle(path)
+    if what == "no head":
+        for name in [name for name in bundle.tensors if name.startswith("head.")]:
+            del bundle.tensors[name]
+    assert initialise_from(fresh, bundle, CLASSES, "mobilenet_v1_025") == (
+        f"trunk from {path}; new heads, because {reason}"
+    )
+
+
+def test_with_other_classes_the_head_is_new(make_bundle_file: Maker, fresh: Classifier) -> None:
+    path, original = make_bundle_file(classes=("class0", "class1", "other"))
     head = {name: value.clone() for name, value in fresh.head.state_dict().items()}
     origin = initialise_from(fresh, read_bundle(path), CLASSES, "mobilenet_v1_025")
     assert origin == f"trunk from {path}; new heads, because its classes are others"

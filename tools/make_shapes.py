@@ -9,6 +9,7 @@ from collections.abc import Sequence
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from backbones.command import CommandParser, run_command
+from backbones.options import natural_int, positive_int
 
 EXAMPLE = "example:\n  python tools/make_shapes.py --images 2000 --size 64 --out DIR --workers 2\n"
 
@@ -16,10 +17,12 @@ EXAMPLE = "example:\n  python tools/make_shapes.py --images 2000 --size 64 --out
 def build_parser() -> CommandParser:
     """Options of this tool."""
     parser = CommandParser(description=__doc__, epilog=EXAMPLE)
-    parser.add_argument("--images", type=int, required=True, help="training images per layout; a quarter more to test")
-    parser.add_argument("--size", type=int, required=True, help="image side in pixels, 32 or more")
+    parser.add_argument(
+        "--images", type=positive_int, required=True, help="training images per layout; a quarter more to test"
+    )
+    parser.add_argument("--size", type=positive_int, required=True, help="image side in pixels, 32 or more")
     parser.add_argument("--out", type=pathlib.Path, required=True, help="folder to make; must not hold anything")
-    parser.add_argument("--seed", type=int, default=0, help="equal seeds give equal bytes (%(default)s)")
+    parser.add_argument("--seed", type=natural_int, default=0, help="equal seeds give equal bytes (%(default)s)")
     parser.add_argument(
         "--layouts",
         nargs="+",
@@ -27,7 +30,9 @@ def build_parser() -> CommandParser:
         default=["classification", "detection", "segmentation"],
         help="which to write, of: %(default)s",
     )
-    parser.add_argument("--workers", type=int, default=1, help="processes; they do not change the result (%(default)s)")
+    parser.add_argument(
+        "--workers", type=positive_int, default=1, help="processes; they do not change the result (%(default)s)"
+    )
     return parser
 
 

@@ -21,6 +21,7 @@ sys.path.insert(0, str(ROOT))
 from backbones.command import CommandParser, run_command
 from backbones.data.shapes import cached_shapes
 from backbones.options import natural_int, positive_int
+from backbones.processes import usable_cpus
 
 # Recipe and network of each row, as in the paper: the baseline on ResNet-B, the refinements on ResNet-D. Each has the
 # larger of the learning rates that it bears in 900 updates: without warmup and zero gamma that is a fifth.
@@ -101,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--jobs", type=positive_int, default=2, help="runs at a time (%(default)s)")
     options = parser.parse_args(arguments)
     started, out = time.monotonic(), options.out.resolve()
-    threads = max(1, (os.cpu_count() or 1) // options.jobs)
+    threads = max(1, usable_cpus() // options.jobs)
     small = cached_shapes(4800, 48, seed=0, layouts=["classification"], workers=2)
     large = cached_shapes(320, 128, seed=0, layouts=["detection", "segmentation"], workers=2)
     run_all(trainings(small / "classification", out, options.seed), options.jobs, threads, started)

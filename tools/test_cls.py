@@ -10,6 +10,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from backbones.command import CommandParser, run_command
 from backbones.options import natural_int, positive_int
+from backbones.processes import loader_workers
 
 EXAMPLE = """example:
   python tools/test_cls.py --model RUN --data DIR --out REPORT
@@ -28,7 +29,7 @@ def build_parser() -> CommandParser:
     parser.add_argument("--split", default="val", choices=("val", "train"), help="images to test on (%(default)s)")
     parser.add_argument("--image-size", type=positive_int, help="side of the crop in pixels (default: the model's own)")
     parser.add_argument("--batch-size", type=positive_int, default=64, help="images at a time (%(default)s)")
-    parser.add_argument("--workers", type=natural_int, default=2, help="loader processes (%(default)s)")
+    parser.add_argument("--workers", type=natural_int, default=loader_workers(), help="loader processes (%(default)s)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (%(default)s)")
     parser.add_argument(
         "--precision", default="fp32", choices=("auto", "fp32", "bf16", "fp16"), help="%(default)s as in a run's result"

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import signal
 import stat
 import warnings
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from itertools import islice
@@ -22,6 +20,7 @@ from tqdm import tqdm
 
 from backbones.errors import UserError
 from backbones.files import cache_dir, read_json, write_json
+from backbones.processes import process_pool, usable_cpus
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -34,11 +33,14 @@ _SECONDS_BEFORE_BAR = 2.0
 
 
 class FileStamp(NamedTuple):
-    """What one ``stat`` call tells about a file: POSIX name relative to the data set, bytes, mtime in ns."""
+    """What one ``stat`` call tells about a file: POSIX name relative to the data set, bytes, ctime in ns.
+
+    Not the mtime: copying and ``touch`` can set it, so a file could change and look as it did.
+    """
 
     name: str
     size: int
-    modified: int
+    changed: int
 
 
 def stamp(root: Path, path: Path, complaint: str) -> FileStamp:
@@ -49,7 +51,7 @@ def stamp(root: Path, path: Path, complaint: str) -> FileStamp:
         raise UserError(complaint) from None
     if not stat.S_ISREG(status.st_mode):
         raise UserError(complaint)
-    return FileStamp(path.relative_to(root).as_posix(), status.st_size, status.st_mtime_ns)
+    return FileStamp(path.relative_to(root).as_posix(), status.st_size, status.st_ctime_ns)
 
 
 def content_fingerprint(stamps: Sequence[FileStamp]) -> str:
@@ -69,7 +71,7 @@ def check_each(
     Raises:
         UserError: A process died.
     """
-    workers = workers or _usable_cpus()
+    workers = workers or usable_cpus()
     alone = workers == 1 or len(items) < _TOO_FEW_FOR_PROCESSES
     results = map(check, items) if alone else _in_processes(check, items, workers)
     bar = tqdm(
@@ -91,7 +93,7 @@ def check_each(
 
 
 def _in_processes(check: Callable[[Item], Result], items: Collection[Item], workers: int) -> Iterator[Result]:
-    pool = ProcessPoolExecutor(workers, initializer=_leave_interrupts_to_the_parent)
+    pool = process_pool(workers)
     under_way: deque[Future[list[Result]]] = deque()
     remaining = iter(items)
     try:
@@ -109,16 +111,6 @@ def _check_chunk(check: Callable[[Item], Result], chunk: Sequence[Item]) -> list
     return [check(item) for item in chunk]
 
 
-def _usable_cpus() -> int:
-    if hasattr(os, "sched_getaffinity"):  # Linux: what the batch system granted, not what the machine has
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _leave_interrupts_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
 def remembered(
     summary_type: Callable[..., Summary],
     root: Path,
@@ -130,7 +122,7 @@ def remembered(
     """Return the summary stored for exactly these files and arguments, else compute and store it.
 
     ``sources`` is the folder of the modules that check. Only success is stored: a data set that failed is about to be
-    changed. Any change of a name, size or mtime, of ``arguments``, of the code of the checks or of Pillow makes a new
+    changed. Any change of a name, size or ctime, of ``arguments``, of the code of the checks or of Pillow makes a new
     key. A stored file that cannot be read back is replaced.
     """
     key = _key(root, stamps, arguments, sources)

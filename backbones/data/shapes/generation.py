@@ -10,11 +10,9 @@ import hashlib
 import itertools
 import json
 import math
-import multiprocessing
 import os
 import secrets
 import shutil
-import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -29,6 +27,7 @@ from backbones.data.shapes.outlines import OBJECT_CLASSES
 from backbones.data.shapes.scene import compose_scene
 from backbones.errors import UserError
 from backbones.files import cache_dir, sha256_file, write_json
+from backbones.processes import process_pool
 
 # To be raised by every change that makes other pictures from the same arguments and difficulty.
 GENERATOR_VERSION = 1
@@ -216,8 +215,7 @@ def _in_processes(
     folder: Path, arguments: _Arguments, workers: int, chunks: Iterator[_Chunk]
 ) -> Iterator[tuple[int, int]]:
     """Number of images and digest of each chunk, as they are done; only a few chunks are under way at a time."""
-    context = multiprocessing.get_context("spawn")  # a fork would copy the locks of whatever threads torch has started
-    pool = concurrent.futures.ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_interrupts_to_parent)
+    pool = process_pool(workers)
     try:
         waiting: dict[concurrent.futures.Future[int], int] = {}
         while True:
@@ -230,10 +228,6 @@ def _in_processes(
                 yield waiting.pop(future), future.result()
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _leave_interrupts_to_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _write_chunk(folder: Path, arguments: _Arguments, chunk: _Chunk) -> int:

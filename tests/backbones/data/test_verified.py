@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import importlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+from pytest import MonkeyPatch, fixture, raises
+
+from backbones.data.verified import check_each, stamp
+from backbones.errors import UserError
+from backbones.processes import loader_workers, usable_cpus
+
+# Where new processes can import it.
+MODULE = """
 import os
 import time
-from collections.abc import Iterator
 
-from pytest import raises
-
-from backbones.data.verified import check_each
 from backbones.errors import UserError
 
 
-def square(number: int) -> int:
+def square(number):
     if number == 700:
         raise UserError("number 700 is bad")
     if number == 800:
@@ -21,11 +32,33 @@ def square(number: int) -> int:
     return number * number
 
 
-def test_processes_keep_order_and_pass_errors_on() -> None:
-    assert check_each(square, range(600), "squares", workers=2) == [number**2 for number in range(600)]
+def die(number):
+    if number == 300:
+        os._exit(1)
+
+
+MARK = "as imported"
+
+
+def mark(number):
+    return MARK
+"""
+
+
+@fixture
+def checks(tmp_path: Path, monkeypatch: MonkeyPatch) -> ModuleType:
+    """A module of checks."""
+    (tmp_path / "some_checks.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "some_checks", raising=False)
+    return importlib.import_module("some_checks")
+
+
+def test_processes_keep_order_and_pass_errors_on(checks: ModuleType) -> None:
+    assert check_each(checks.square, range(600), "squares", workers=2) == [number**2 for number in range(600)]
     for workers in (1, 2):
         with raises(UserError, match="number 700 is bad"):
-            check_each(square, range(900), "squares", workers)
+            check_each(checks.square, range(900), "squares", workers)
 
 
 class Counted:
@@ -47,18 +80,43 @@ class Counted:
             yield number
 
 
-def test_an_error_comes_before_the_items_are_all_under_way() -> None:
+def test_an_error_comes_before_the_items_are_all_under_way(checks: ModuleType) -> None:
     numbers = Counted(10**6)
     with raises(UserError, match="number 700 is bad"):
-        check_each(square, numbers, "squares", workers=2)
+        check_each(checks.square, numbers, "squares", workers=2)
     assert 700 < numbers.taken < 2000
 
 
-def die(number: int) -> None:
-    if number == 300:
-        os._exit(1)
-
-
-def test_a_dead_process_is_one_clear_error() -> None:
+def test_a_dead_process_is_one_clear_error(checks: ModuleType) -> None:
     with raises(UserError, match="squares: a process died"):
-        check_each(die, range(600), "squares", workers=2)
+        check_each(checks.die, range(600), "squares", workers=2)
+
+
+def test_processes_are_new_ones(checks: ModuleType, monkeypatch: MonkeyPatch) -> None:
+    """A fork would start with what happened here, and with the locks that other threads held at that moment."""
+    monkeypatch.setattr(checks, "MARK", "changed here")
+    assert set(check_each(checks.mark, range(300), "marks", workers=2)) == {"as imported"}
+
+
+def test_a_file_replaced_under_its_old_time_is_another(tmp_path: Path) -> None:
+    """Copying and unpacking set the time of modification; no program can set that of the last change."""
+    path = tmp_path / "a"
+    path.write_bytes(b"one")
+    before = stamp(tmp_path, path, "gone")
+    status = path.stat()
+    path.write_bytes(b"two")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert path.stat().st_mtime_ns == status.st_mtime_ns
+    after = stamp(tmp_path, path, "gone")
+    assert (before.name, before.size) == (after.name, after.size)
+    assert before != after
+
+
+def test_cpus_are_those_that_were_granted(monkeypatch: MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 3, 5}, raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    assert (usable_cpus(), loader_workers()) == (3, 3)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(64)))
+    assert loader_workers() == 8
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert usable_cpus() == 64

@@ -50,7 +50,7 @@ class AblationRow:
     @property
     def slug(self) -> str:
         """Its name in the file system: the same for the same training, whatever ablation asks for it."""
-        return self.settled.name.replace(" ", "_")
+        return _slug(self.settled.name)
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Ablation:
 
     def folder(self, row: AblationRow, seed: int) -> Path:
         """The run folder of a row with a seed."""
-        return self.out / f"{row.slug}-seed{seed}"
+        return run_folder(self.out, row.settled.name, seed)
 
     def command(self, row: AblationRow, seed: int) -> list[str]:
         """The command that trains it, after ``python``, from the current folder."""
@@ -84,6 +84,15 @@ class Ablation:
         words += ["--without", *row.off] if row.off else []
         words += ["--teacher", str(self.teacher)] if self.teacher and row.settled.distillation else []
         return [*words, *self.options, "--seed", str(seed), "--resume", "--out", str(self.folder(row, seed))]
+
+
+def run_folder(out: Path, recipe: str, seed: int) -> Path:
+    """Where ablations in ``out`` have the run of a recipe, by the name that it has with its tricks, with a seed."""
+    return out / f"{_slug(recipe)}-seed{seed}"
+
+
+def _slug(recipe: str) -> str:
+    return recipe.replace(" ", "_")
 
 
 def cumulative_rows(base: str, tricks: Sequence[str]) -> tuple[AblationRow, ...]:
@@ -100,9 +109,9 @@ def cumulative_rows(base: str, tricks: Sequence[str]) -> tuple[AblationRow, ...]
         if is_on(recipe, name):
             raise UserError(f"--tricks {name}: {base} has it already; take it away, or choose another --base")
     rows = [AblationRow(base, base, off=_float32(names))]
-    for count, name in enumerate(names, 1):
-        added = AblationRow(f"+ {name}", base, tuple(tricks[:count]), _float32(names, names[:count]), rows[-1].label)
-        rows.append(added)
+    for count, option in enumerate(tricks, 1):
+        off = _float32(names, names[:count])
+        rows.append(AblationRow(f"+ {option}", base, tuple(tricks[:count]), off, rows[-1].label))
     return tuple(rows)
 
 
@@ -125,7 +134,7 @@ def leave_one_out_rows(base: str, tricks: Sequence[str] = ()) -> tuple[AblationR
     for name in names:
         on = tuple(option for other, option in added.items() if other != name)
         off = (name,) if is_on(recipe, name) or name == LOW_PRECISION else ()
-        rows.append(AblationRow(f"without {name}", base, on, off, full.label))
+        rows.append(AblationRow(f"without {added.get(name, name)}", base, on, off, full.label))
     return tuple(rows)
 
 

@@ -12,13 +12,13 @@ class ClassificationRequest:
 
     ``switched_on`` and ``switched_off`` are tricks by name, as ``backbones.switches`` reads them. ``ema`` is the decay
     of the average of the weights, ``clip`` the largest norm of the gradient, ``accumulate`` the parts that a batch is
-    cut into, in each process. Sizes are in images and pixels.
+    cut into, in each process. Sizes are in images and pixels. A dry run needs no ``out``.
     """
 
     data: Path
     network: str
     recipe: str
-    out: Path
+    out: Path | None
     switched_on: tuple[str, ...] = ()
     switched_off: tuple[str, ...] = ()
     epochs: int | None = None

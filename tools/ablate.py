@@ -7,7 +7,6 @@ import pathlib
 import shlex
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
@@ -20,11 +19,13 @@ from backbones.ablation import (
     leave_one_out_rows,
     preset_rows,
 )
-from backbones.ablation_runs import check_same_options, train_all
+from backbones.ablation_runs import train_all
 from backbones.command import CommandParser, run_command
 from backbones.errors import UserError
 from backbones.options import natural_int
+from backbones.request import ClassificationRequest
 from tools.train_cls import build_parser as build_train_parser
+from tools.train_cls import read_request
 
 EXAMPLE = """examples:
   python tools/ablate.py --data DIR --network resnet18_d --mode cumulative --base b-standard \\
@@ -70,7 +71,7 @@ def read_ablation(words: Sequence[str]) -> tuple[Ablation, bool]:
     asked = build_parser().parse_args(own)
     if taken := [word for word in options if word.partition("=")[0] in RESERVED]:
         raise UserError(f"{taken[0]} after --: tools/ablate.py gives it to each run itself; see --help")
-    rate = parse_training(options)["lr"]
+    rate = read_training(options).learning_rate
     network = asked.network or PRESETS.get(asked.preset)
     if network is None:
         raise UserError("--network not given; see --help")
@@ -102,11 +103,11 @@ def read_rows(asked: argparse.Namespace, network: str) -> tuple[AblationRow, ...
     return make(asked.base, asked.tricks)
 
 
-def parse_training(words: Sequence[str]) -> dict[str, Any]:
-    """Options of ``tools/train_cls.py``."""
+def read_training(words: Sequence[str]) -> ClassificationRequest:
+    """What options ask of ``tools/train_cls.py``."""
     parser = build_train_parser()
     parser.prog = "options after --"
-    return vars(parser.parse_args(words))
+    return read_request(vars(parser.parse_args(words)))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -116,11 +117,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return print("\n".join(f"python {shlex.join(ablation.command(*run))}" for run in ablation.runs()))
     if not ablation.data.is_dir():
         raise UserError(f"--data {ablation.data} is not a folder; give one with train/CLASS/IMAGE and val/CLASS/IMAGE")
-    check_same_options(ablation, parse_training)
 
+    from backbones.ablation_check import check_alike
     from transfer.ablation_files import as_markdown, write_table
     from transfer.ablation_table import ablation_table
 
+    check_alike(ablation, read_training)
     failures = train_all(ablation, lambda failed: write_table(ablation_table(ablation, failed), ablation.out))
     table = ablation_table(ablation, failures)
     sys.stdout.reconfigure(errors="replace")  # a terminal without Δ shows ? and not a traceback

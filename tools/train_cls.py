@@ -6,20 +6,23 @@ import argparse
 import os
 import pathlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from backbones.command import CommandParser, run_command
 from backbones.errors import UserError
 from backbones.options import fraction, natural_int, positive_float, positive_int
+from backbones.processes import loader_workers
 from backbones.recipes import recipe_list
+from backbones.request import ClassificationRequest
 
 EXAMPLE = """examples:
   python tools/train_cls.py --data DIR --network resnet18_d --recipe d-smooth --epochs 10 --batch-size 128 \\
       --image-size 64 --seed 0 --out RUN
   python tools/train_cls.py --data DIR --network mobilenet_v1 --recipe d-smooth --without zero-gamma --with mixup \\
-      --dry-run --out RUN
+      --dry-run
   torchrun --nproc-per-node 8 tools/train_cls.py --data IMAGENET --network resnet50_d --recipe d-mixup --out RUN
 """
 
@@ -29,7 +32,7 @@ def build_parser() -> CommandParser:
     parser = CommandParser(description=__doc__, epilog=EXAMPLE)
     parser.add_argument("--data", type=pathlib.Path, help="folder with train/CLASS/IMAGE and val/CLASS/IMAGE")
     parser.add_argument("--network", help="network by name; 'list' prints the names")
-    parser.add_argument("--out", type=pathlib.Path, help="run folder, new or to be resumed")
+    parser.add_argument("--out", type=pathlib.Path, help="run folder, new or to be resumed; not needed for a dry run")
     parser.add_argument("--resume", action="store_true", help="continue the run in --out exactly where it stopped")
     parser.add_argument("--dry-run", action="store_true", help="print plan, schedule and cost; train nothing")
     parser.add_argument("--seed", type=natural_int, default=0, help="decides every random number (%(default)s)")
@@ -66,16 +69,17 @@ def _add_extra_options(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_machine_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--workers", type=natural_int, default=default_workers(), help="loader processes (%(default)s)")
+    group.add_argument("--workers", type=natural_int, default=loader_workers(), help="loader processes (%(default)s)")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (%(default)s)")
     group.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16", "fp16"), help="(%(default)s)")
     group.add_argument("--sync-bn", action="store_true", help="BatchNorm over the batches of all GPUs")
 
 
-def default_workers() -> int:
-    """One per core this process may use, up to 8."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, 8)
+def read_request(options: Mapping[str, Any]) -> ClassificationRequest:
+    """The request that parsed options make."""
+    tricks = {name: tuple(options[name]) for name in ("switched_on", "switched_off")}
+    others = {name: value for name, value in options.items() if name != "lr"}
+    return ClassificationRequest(**{**others, **tricks, "learning_rate": options["lr"]})
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -87,16 +91,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from backbones.models import list_backbones
 
         return print("\n".join(list_backbones()))
-    missing = [f"--{name}" for name in ("data", "network", "recipe", "out") if options[name] is None]
+    needed = ("data", "network", "recipe") if options["dry_run"] else ("data", "network", "recipe", "out")
+    missing = [f"--{name}" for name in needed if options[name] is None]
     if missing:
         raise UserError(f"{', '.join(missing)} not given; see --help")
 
     from backbones.classification import run_classification
-    from backbones.request import ClassificationRequest
 
-    for name in ("switched_on", "switched_off"):
-        options[name] = tuple(options[name])
-    result = run_classification(ClassificationRequest(learning_rate=options.pop("lr"), **options))
+    result = run_classification(read_request(options))
     if result and os.environ.get("RANK", "0") == "0":
         metrics, bundle = result["metrics"], options["out"] / "backbone.safetensors"
         print(f"top-1 {metrics['top1']:.2f} %, top-5 {metrics['top5']:.2f} %: {bundle}")

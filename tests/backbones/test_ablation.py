@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest import CaptureFixture, MonkeyPatch, fixture, mark, raises
+from pytest import CaptureFixture, MonkeyPatch, mark, raises
 
 from backbones.ablation import (
     PRESETS,
@@ -22,8 +20,7 @@ from backbones.ablation import (
     leave_one_out_rows,
     preset_rows,
 )
-from backbones.ablation_runs import check_same_options, train_all
-from backbones.data.image_folder import open_image_folder
+from backbones.ablation_runs import train_all
 from backbones.errors import UserError
 from backbones.paper import table_rows
 from backbones.switches import SWITCHES, is_on
@@ -79,6 +76,13 @@ def test_where_low_precision_is_studied_no_row_leaves_the_precision_to_the_machi
 def test_values_other_than_the_papers() -> None:
     assert [row.settled.label_smoothing for row in cumulative_rows("b-standard", ["label-smoothing=0.2"])] == [0, 0.2]
     assert [row.settled.label_smoothing for row in leave_one_out_rows("d-smooth", ["label-smoothing=0.2"])] == [0.2, 0]
+
+
+def test_a_label_says_which_value() -> None:
+    tricks = ["label-smoothing=0.2", "mixup"]
+    assert [row.label for row in cumulative_rows("b-standard", tricks)[1:]] == ["+ label-smoothing=0.2", "+ mixup"]
+    labels = [row.label for row in leave_one_out_rows("b-standard", tricks)[1:]]
+    assert labels == ["without label-smoothing=0.2", "without mixup"]
 
 
 @mark.parametrize(
@@ -164,71 +168,6 @@ def test_a_command_asks_train_cls_for_its_row(tmp_path: Path) -> None:
     row = AblationRow("x", "d-smooth", ("mixup=0.4", "warmup=3"), ("cosine",))
     asked = parse(ablation.command(row, 0)[1:])
     assert (asked["switched_on"], asked["switched_off"]) == (["mixup=0.4", "warmup=3"], ["cosine"])
-
-
-@fixture
-def ablation_with_run(tmp_path: Path, make_image_folder: Callable[..., Path]) -> Callable[..., Ablation]:
-    """An ablation of two rows whose first run there is: started with some options, and asked for with others."""
-
-    def make(there: str, asked: str, recipe: str = "b-standard") -> Ablation:
-        rows = cumulative_rows("b-standard", ["cosine"])
-        images = make_image_folder()
-        common = {"seeds": (0,), "network": "resnet18_d", "data": images, "out": tmp_path}
-        started = Ablation(rows, options=tuple(there.split()), **common)
-        command = shlex.join(["python", *started.command(rows[0], 0)])
-        folder = started.folder(rows[0], 0)
-        folder.mkdir()
-        data = {"fingerprint": open_image_folder(images).fingerprint}
-        (folder / "run.json").write_text(json.dumps({"command": command, "recipe": recipe, "data": data}))
-        return Ablation(rows, options=tuple(asked.split()), **common)
-
-    return make
-
-
-@mark.parametrize(
-    ("there", "asked"),
-    [
-        ("--epochs 5", "--epochs 5"),
-        ("--epochs 5 --clip 1", "--clip 1.0 --epochs 5"),
-        ("--workers 1 --device cpu", "--workers 4 --tensorboard"),
-    ],
-)
-def test_runs_with_the_same_options_count(ablation_with_run: Callable[..., Ablation], there: str, asked: str) -> None:
-    check_same_options(ablation_with_run(there, asked), parse)
-
-
-@mark.parametrize(
-    ("there", "asked", "message"),
-    [
-        ("--epochs 5", "--epochs 6", "seed0 was run with --epochs 5 and 6 is asked now"),
-        ("", "--batch-size 64", "--batch-size None and 64"),
-        ("--precision fp32", "", "--precision fp32 and auto"),
-        ("--init-from a", "--init-from b", "--init-from a and b"),
-    ],
-)
-def test_runs_with_other_options_do_not_count(
-    ablation_with_run: Callable[..., Ablation], there: str, asked: str, message: str
-) -> None:
-    with raises(UserError, match=message):
-        check_same_options(ablation_with_run(there, asked), parse)
-
-
-def test_foreign_runs_do_not_count(ablation_with_run: Callable[..., Ablation], tmp_path: Path) -> None:
-    ablation = ablation_with_run("", "", recipe="d-smooth")
-    with raises(UserError, match="is a run of d-smooth and not of b-standard"):
-        check_same_options(ablation, parse)
-    record = tmp_path / "b-standard-seed0" / "run.json"
-    for command in ("python something --else", None, "unclosed '"):
-        record.write_text(json.dumps({"command": command, "recipe": "b-standard"}))
-        with raises(UserError, match="no 'command' of tools/train_cls"):
-            check_same_options(ablation, parse)
-
-
-def test_runs_on_other_images_do_not_count(ablation_with_run: Callable[..., Ablation]) -> None:
-    ablation = ablation_with_run("", "")
-    (ablation.data / "train" / "class0" / "0.png").unlink()
-    with raises(UserError, match="is a run on other images"):
-        check_same_options(ablation, parse)
 
 
 # In place of tools/train_cls.py: its outcome is in its options.

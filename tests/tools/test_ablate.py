@@ -109,7 +109,7 @@ def test_a_failing_run_does_not_stop_the_others_and_repeating_finishes(
             folder = out / f"{row['recipe'].replace(' ', '_')}-seed{seed}"
             assert json.loads((folder / "result.json").read_text())["metrics"]["top1"] == value
 
-    with raises(UserError, match="was run with --epochs 1 and 2 is asked now"):
+    with raises(UserError, match=r"was run with settings\.epochs 1, and is asked for with 2"):
         main(command(*tricks, epochs=2)[2:])
 
 

@@ -16,6 +16,7 @@ from pytest import CaptureFixture, MonkeyPatch, TempPathFactory, fixture, mark, 
 from safetensors import safe_open
 
 from backbones.command import run_command
+from backbones.processes import loader_workers
 from backbones.request import ClassificationRequest
 from tools import train_cls
 
@@ -187,7 +188,7 @@ def test_what_is_not_given_is_left_to_recipe_network_and_machine(monkeypatch: Mo
     monkeypatch.setattr("backbones.classification.run_classification", lambda request: asked.append(request) or {})
     for _ in range(2):  # no list of one call is left for the next
         train_cls.main(["--data", "D", "--network", "n", "--recipe", "r", "--out", str(tmp_path), "--with", "mixup"])
-    bare = ClassificationRequest(Path("D"), "n", "r", tmp_path, ("mixup",), workers=train_cls.default_workers())
+    bare = ClassificationRequest(Path("D"), "n", "r", tmp_path, ("mixup",), workers=loader_workers())
     assert asked == [bare, bare]
 
 

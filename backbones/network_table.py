@@ -9,6 +9,7 @@ from typing import Any
 
 from backbones.errors import UserError
 from backbones.files import read_json, write_bytes, write_json
+from backbones.markdown import markdown_table
 from backbones.paper import table_rows
 from backbones.profiling import FORMAT, ProfileRequest, profile_networks
 
@@ -133,7 +134,7 @@ def _table_5_rows(profile: dict[str, Any]) -> str:
                 ]
             )
     header = ["network", "parameters", "paper", DIFFERENCE, "multiply-adds", "paper", DIFFERENCE]
-    return _markdown([*header, "paper's top-1", "paper's top-5"], rows) if rows else ""
+    return markdown_table([*header, "paper's top-1", "paper's top-5"], rows) if rows else ""
 
 
 def _beside_paper(ours: float, paper: float, unit: str) -> list[str]:
@@ -163,7 +164,7 @@ def _cost_table(profile: dict[str, Any]) -> str:
             cells.append(f"{row['peak_cuda_bytes'] / MEBIBYTE:.0f} MiB")
         cells += [_speed(row["forward"]), _speed(row["training"])]
         rows.append([*cells, _difference(row["training"], networks[0]["training"])])
-    return _markdown(header, rows)
+    return markdown_table(header, rows)
 
 
 def _speed(speed: dict[str, float]) -> str:
@@ -186,14 +187,3 @@ def _digits(value: float) -> str:
 
 def _percent(value: float, reference: float) -> str:
     return f"{100 * (value / reference - 1):+.1f} %"
-
-
-def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table whose columns are also straight as plain text: the first to the left, the others to the right."""
-    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    lines = []
-    for row in (header, rule, *rows):
-        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)

@@ -12,6 +12,7 @@ from typing import Any
 
 from backbones.errors import UserError
 from backbones.files import write_bytes, write_json
+from backbones.markdown import markdown_table
 from transfer.ablation_table import METRIC, AblationTable, TableRow
 from transfer.cells import CONFIDENCE, Interval
 
@@ -29,16 +30,9 @@ def as_markdown(table: AblationTable) -> str:
     header = ["row", *(f"seed {seed}" for seed in table.seeds), "top-1", "n", "Δ"]
     if table.paper_network:
         header += [f"paper ({table.paper_network})", "paper Δ"]
-    lines = [header, *(_line(table, row) for row in table.rows)]
-    lines = [[cell.replace("|", "\\|") for cell in line] for line in lines]
-    widths = [max(2, *map(len, column)) for column in zip(*lines, strict=True)]  # 2: a rule of "-:" and not of ":"
-    lines.insert(1, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])])
-    text = []
-    for first, *others in lines:
-        cells = [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))]
-        text.append(f"| {' | '.join(cells)} |")
+    text = markdown_table(header, [_line(table, row) for row in table.rows])
     notes = [*table.notes, f"made by `{table.command}`"]
-    return "\n".join([f"# Ablation: {table.network}", "", *text, "", *(f"- {note}" for note in notes), ""])
+    return "\n".join([f"# Ablation: {table.network}", "", text, "", *(f"- {note}" for note in notes), ""])
 
 
 def as_csv(table: AblationTable) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from backbones.errors import UserError
 from backbones.files import write_bytes, write_json
+from backbones.markdown import markdown_table
 from transfer.cells import CONFIDENCE, FURTHER_NAMES, METRIC_NAMES, Cell, Difference, Interval
 from transfer.compare import Comparison, Row
 from transfer.paper import SOURCES, setting
@@ -53,12 +54,12 @@ def _text_table(lines: Sequence[list[str]]) -> list[str]:
 
 def as_markdown(comparison: Comparison) -> str:
     """The same tables and notes as ``as_text``, in Markdown."""
-    parts = ["# Comparison", "", *_markdown_table(_grid(comparison, METRIC_NAMES)), ""]
+    parts = ["# Comparison", "", _markdown_table(_grid(comparison, METRIC_NAMES)), ""]
     if further := _further(comparison):
-        parts += [f"## {FURTHER_TITLE.capitalize()}", "", *_markdown_table(_grid(comparison, further)), ""]
+        parts += [f"## {FURTHER_TITLE.capitalize()}", "", _markdown_table(_grid(comparison, further)), ""]
     for task in comparison.tuned:
         title = _tuned_title(task)
-        parts += [f"## {title}", "", *_markdown_table(_tuned_grid(task, comparison.baseline)), ""]
+        parts += [f"## {title}", "", _markdown_table(_tuned_grid(task, comparison.baseline)), ""]
     if comparison.tuned or further:
         parts += ["## Notes", ""]
     parts += [f"- {note}" for note in comparison.notes]
@@ -67,18 +68,11 @@ def as_markdown(comparison: Comparison) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _markdown_table(grid: Sequence[list[str]]) -> list[str]:
-    header, *lines = [[cell.replace("|", "\\|") for cell in line] for line in grid]
+def _markdown_table(grid: Sequence[list[str]]) -> str:
+    header, *lines = grid
     for line in lines:
         line[0] = f"*{line[0].strip()}*" if line[0].startswith(INDENT) else f"**{line[0]}**"
-    rule = ["---", *["---:"] * (len(header) - 1)]
-    widths = [max(len(line[column]) for line in (header, rule, *lines)) for column in range(len(header))]
-    rule = ["-" * widths[0], *["-" * (width - 1) + ":" for width in widths[1:]]]
-    table = []
-    for line in (header, rule, *lines):
-        cells = (cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))
-        table.append(f"| {' | '.join([line[0].ljust(widths[0]), *cells])} |")
-    return table
+    return markdown_table(header, lines)
 
 
 def as_csv(comparison: Comparison) -> str:

@@ -1,7 +1,7 @@
 """The paper's own numbers, read from ``paper.json``.
 
-``paper.json`` is the only place where they are typed: Tables 1 to 9 of arXiv 1812.01187 in both versions, and a list of
-the places where the paper contradicts itself.
+``paper.json`` is the only place that code takes them from: Tables 1 to 9 of arXiv 1812.01187 in both versions, and a
+list of the places where the paper contradicts itself. Docstrings of ``backbones.tricks`` quote some of them.
 """
 
 from __future__ import annotations

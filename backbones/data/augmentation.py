@@ -25,7 +25,8 @@ def random_crop_box(width: int, height: int, random: np.random.Generator) -> Box
 
     The paper gives the ranges only. Area and ratio are drawn uniformly, and width and height swapped every other time,
     as GluonCV's data loader does (torchvision and timm draw the logarithm of the ratio). After 10 draws that do not
-    fit, the largest central crop of an allowed ratio is taken.
+    fit, which takes an image several times as long as wide, the largest central crop of an allowed ratio is taken, as
+    torchvision does. GluonCV's central crop there has as many pixels as the network's image; this one shows more.
     """
     for _ in range(CROP_TRIES):
         area = width * height * random.uniform(*CROP_AREA)

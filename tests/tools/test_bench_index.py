@@ -15,12 +15,18 @@ def test_measures_and_removes_its_tree(tmp_path: Path) -> None:
     (tmp_path / "scratch").mkdir()
     options = ["--images", "600", "--classes", "3", "--decode", "40", "--workers", "1"]
     command = [sys.executable, TOOL, *options, "--out", tmp_path / "scratch", "--json", tmp_path / "bench.json"]
+    command += ["--markdown", tmp_path / "bench.md"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment, check=True)
-    figures = json.loads((tmp_path / "bench.json").read_text())
+    report = json.loads((tmp_path / "bench.json").read_text())
+    figures = report["figures"]
     assert (figures["training images"], figures["validation images"]) == (600, 23)
     assert figures["decoding check on one core, images/s"] > 10
     assert figures["epoch 2: loader worker, proportional, MiB"] < figures["epoch 2: loader worker, resident, MiB"]
-    for name, value in figures.items():
-        assert f"| {name} | {value:,} |" in done.stdout
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in done.stdout.splitlines()]
+    assert cells[2:] == [[name, f"{value:,}"] for name, value in figures.items()]
+    document = (tmp_path / "bench.md").read_text()
+    assert done.stdout in document
+    assert report["command"] in document
+    assert report["hardware"]["name"] in document
     assert not list((tmp_path / "scratch").iterdir())

@@ -1,6 +1,6 @@
 """Shapes: a made-up data set in the layouts of real ones, drawn from a seed.
 
-Ten object classes that differ in their outline alone, and four kinds of stuff that differ in their texture alone.
+Six object classes that differ in their outline alone, and four kinds of stuff that differ in their texture alone.
 Colour, fill, size, rotation, light, blur, noise, clutter and occlusion are drawn independently of the class.
 """
 

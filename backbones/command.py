@@ -18,13 +18,15 @@ EXIT_INTERRUPTED = 130  # 128 + SIGINT, the shell's convention
 class CommandParser(argparse.ArgumentParser):
     """argparse, whose errors are one line as all others are; options are written out, so that none changes meaning."""
 
+    place = ""  # told before what is wrong, where the options are a part of a command line
+
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, **{"formatter_class": argparse.RawDescriptionHelpFormatter, **options})
 
     def error(self, message: str) -> NoReturn:
         name, separator, words = message.partition("unrecognized arguments: ")
         hint = did_you_mean(words.split("=")[0].split()[0], self._option_string_actions) if separator else ""
-        print(f"error: {name}{separator}{words}; {hint}see {self.prog} --help", file=sys.stderr)
+        print(f"error: {self.place}{name}{separator}{words}; {hint}see {self.prog} --help", file=sys.stderr)
         sys.exit(EXIT_USER_ERROR)
 
 

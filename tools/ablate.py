@@ -106,7 +106,7 @@ def read_rows(asked: argparse.Namespace, network: str) -> tuple[AblationRow, ...
 def read_training(words: Sequence[str]) -> ClassificationRequest:
     """What options ask of ``tools/train_cls.py``."""
     parser = build_train_parser()
-    parser.prog = "options after --"
+    parser.place, parser.prog = "options after --: ", "tools/train_cls.py"
     return read_request(vars(parser.parse_args(words)))
 
 

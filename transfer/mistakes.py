@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from backbones.errors import UserError
 
-UNKNOWN = re.compile(r"(\w+)(?:\.__init__)?\(\) got an unexpected keyword argument '(\w+)'")
+UNKNOWN = re.compile(r"(?:(\w+)(?:\.__init__)?\(\) )?got an unexpected keyword argument '(\w+)'")
 LONGEST = 400  # characters of the framework's own words; a registry prints whole configurations
 
 
@@ -32,10 +32,11 @@ def named_as(sections: Sequence[str], config: str, options: Sequence[str]) -> It
     except Exception as error:  # a registry calls classes of three frameworks, and they raise what they like
         if unknown := UNKNOWN.search(str(error)):
             maker, name = unknown.groups()
-            given = [option.partition("=")[0] for option in options]
-            named = next((key for key in given if key.split(".")[-1] == name), "")
+            named = next((each for each in options if each.partition("=")[0].split(".")[-1] == name), "")
             place = f"--cfg-options {named}" if named else ", ".join(sections)
-            raise UserError(f"{config}: {place}: {maker} has no option {name!r}; correct or remove it") from error
+            raise UserError(
+                f"{config}: {place}: {maker or 'it'} has no option {name!r}; correct or remove it"
+            ) from error
         close = [option for option in options if option.partition("=")[0].split(".")[0] in sections] or list(options)
         given = f" with --cfg-options {' '.join(close)}" if close else ""
         raise UserError(f"{config}: {', '.join(sections)} cannot be used{given}: {_words(error)}") from error

@@ -180,7 +180,7 @@ def test_bad_requests_are_one_message(words: str, message: str, tmp_path: Path) 
 @mark.parametrize(
     ("words", "message"),
     [
-        ("--preset table4-256 -- --epochs 0", "options after --: error: argument --epochs: must be 1 or more"),
+        ("--preset table4-256 -- --epochs 0", "error: options after --: argument --epochs: must be 1 or more"),
         ("--preset table4-256 -- --epoch 1", "unrecognized arguments: --epoch"),
         ("--preset table5", "invalid choice: 'table5'"),
         ("--preset table6 --mode cumulative", "not allowed with argument"),

@@ -48,17 +48,17 @@ def start(kind: str, data: Path, out: Path, *options: str, resume: bool = False)
     [
         ("seg", "param_scheduler.0.type=NoSuch", "NoSuch is not in the"),
         ("seg", "param_scheduler.0.end=-5", "end should be larger than begin"),
-        ("seg", "optim_wrapper.optimizer.nestrov=True", "unexpected keyword argument 'nestrov'"),
+        ("seg", "optim_wrapper.optimizer.nestrov=True", "has no option 'nestrov'"),
         ("seg", "optim_wrapper.optimizer.type=SGDD", "optim_wrapper cannot be used"),
         ("seg", "optim_wrapper.clip_grad=5", "clip_grad"),
-        ("seg", "train_cfg.max_iter=5", "unexpected keyword argument 'max_iter'"),
+        ("seg", "train_cfg.max_iter=5", "has no option 'max_iter'"),
         ("seg", "train_dataloader.sampler.type=NoSuch", "NoSuch is not in the"),
         ("seg", "test_cfg.type=NoSuch", "NoSuch is not in the"),
-        ("seg", "default_hooks.checkpoint.intervall=3", "unexpected keyword argument 'intervall'"),
+        ("seg", "default_hooks.checkpoint.intervall=3", "has no option 'intervall'"),
         ("seg", "model.auxiliary_head=None", "model cannot be used"),
         ("det", "multi_scale=True", "tta_pipeline cannot be used"),
-        ("seg", "model.decode_head.depth=1", "unexpected keyword argument 'depth'"),
-        ("det", "train_cfg.max_iters=5", "unexpected keyword argument 'max_iters'"),
+        ("seg", "model.decode_head.depth=1", "has no option 'depth'"),
+        ("det", "train_cfg.max_iters=5", "has no option 'max_iters'"),
         ("det", "model.neck.out_channels=64", "to have 128 channels, but got 64"),  # seen in the first step
     ],
 )
@@ -141,7 +141,7 @@ def test_an_option_that_a_framework_does_not_know_is_named_by_its_key() -> None:
     options = ["train_cfg.max_epoch=1", "model.x=2"]
     with pytest.raises(UserError) as caught, named_as(["train_cfg", "train_dataloader"], "c.py", options):
         loop(**{"max_epoch": 1})
-    place = "c.py: --cfg-options train_cfg.max_epoch: "
+    place = "c.py: --cfg-options train_cfg.max_epoch=1: "
     assert str(caught.value).startswith(place)
     assert str(caught.value).endswith("loop has no option 'max_epoch'; correct or remove it")
     with (

@@ -90,8 +90,11 @@ class RunFolder:
         if record.exists():
             _check_same_run(record, read_json(record), self.run)
             if not self._resume:
-                state = "a finished" if self.finished else "an unfinished"
-                raise UserError(f"{self.path} holds {state} run; add --resume to continue it, or choose another --out")
+                if self.finished:
+                    raise UserError(f"{self.path} holds a finished run, {self.result}; choose another --out")
+                raise UserError(
+                    f"{self.path} holds an unfinished run; add --resume to continue it, or choose another --out"
+                )
         elif self.path.exists() and any(self._foreign()):
             raise UserError(f"{self.path} is not empty and holds no run.json; choose a new folder for --out")
 

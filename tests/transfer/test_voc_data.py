@@ -98,8 +98,11 @@ def test_summary_counts(devkit: Devkit) -> None:
 def test_missing_parts_of_the_layout(devkit: Devkit, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not exist; expected DEVKIT/YEAR"):
         check_voc(tmp_path / "nowhere", [("VOC2007", "train")], CLASSES)
-    with pytest.raises(UserError, match="VOC2012 does not exist; expected DEVKIT/YEAR"):
+    with pytest.raises(UserError, match=r"VOC2012 does not exist; expected DEVKIT/YEAR.*There is VOC2007: .*_voc07"):
         check_voc(devkit.root, [("VOC2012", "train")], CLASSES)
+    (tmp_path / "ade" / "annotations").mkdir(parents=True)
+    with pytest.raises(UserError, match="looks like data for segmentation"):
+        check_voc(tmp_path / "ade", [("VOC2007", "train")], CLASSES)
     for nearby in (devkit.root.parent, devkit.year):
         with pytest.raises(UserError, match=f"give {devkit.root} as the devkit"):
             check_voc(nearby, [("VOC2007", "train")], CLASSES)

@@ -116,6 +116,10 @@ def _require_layout(devkit: Path, folder: Path) -> None:
             hint = f"give {devkit / 'VOCdevkit'} as the devkit"
         elif (devkit / "JPEGImages").is_dir():
             hint = f"give {devkit.absolute().parent} as the devkit"
+        elif others := sorted(each.name for each in devkit.iterdir() if (each / "ImageSets" / "Main").is_dir()):
+            hint = f"{_LAYOUT}. There is {', '.join(others)}: det_configs/*_voc07.py read VOC2007 alone"
+        elif (devkit / "annotations").is_dir():
+            hint = f"{_LAYOUT}, and this looks like data for segmentation (tools/transfer_seg.py)"
         raise UserError(f"folder {folder} does not exist; {hint}")
     for name in ("JPEGImages", "Annotations", "ImageSets/Main"):
         if not (folder / name).is_dir():

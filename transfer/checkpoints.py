@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import re
+import textwrap
 import zipfile
 from pathlib import Path
 
+import torch
+from torch import nn
+
+from backbones.errors import UserError
+from backbones.ledger import name_tensors
+
+REMEDY = "delete it to resume at the one before"
+LONGEST = 200  # characters of PyTorch's own words
 NAME = re.compile(r"(?:epoch|iter)_(\d+)\.pth")
 
 
@@ -18,3 +27,25 @@ def latest_checkpoint(folder: Path) -> Path | None:
     """
     found = {int(name[1]): path for path in folder.glob("*.pth") if (name := NAME.fullmatch(path.name))}
     return next((found[step] for step in sorted(found, reverse=True) if zipfile.is_zipfile(found[step])), None)
+
+
+def check_checkpoint(path: Path, model: nn.Module) -> None:
+    """See that a checkpoint holds exactly a model's tensors, by name and shape.
+
+    Raises:
+        UserError: It does not, or cannot be read.
+    """
+    try:
+        there = torch.load(path, map_location="cpu", weights_only=True, mmap=True)["state_dict"]
+    except Exception as error:  # torch and pickle raise many kinds
+        words = textwrap.shorten(str(error), LONGEST, placeholder=" …")
+        raise UserError(f"{path}: not a readable checkpoint ({words}); {REMEDY}") from error
+    wanted = model.state_dict()
+    faults = {
+        "it lacks": [name for name in wanted if name not in there],
+        "the model has no": [name for name in there if name not in wanted],
+        "of another shape": [name for name in wanted if name in there and there[name].shape != wanted[name].shape],
+    }
+    if any(faults.values()):
+        words = "; ".join(f"{fault} {name_tensors(names)}" for fault, names in faults.items() if names)
+        raise UserError(f"{path}: not a checkpoint of this model: {words}; {REMEDY}")

@@ -106,6 +106,7 @@ DETECTION = Task(
     check_evaluator=check_evaluator,
     check_data=check_data,
     metrics=metrics,
+    main_metric="voc07_map",
     per_class=per_class,
     bfloat16_modules=(
         "backbone",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import tempfile
 import time
@@ -20,8 +21,10 @@ from tqdm import tqdm
 
 from backbones.distributed import World
 from backbones.dry_run import FAREWELL, memory_line
+from transfer.announce import describe_proof
 from transfer.batch_norm import check_batch_norm
 from transfer.hooks import ProofHook, SharedBuffersHook, SpeedHook, bare_model, check_loss
+from transfer.memory import lack_of_memory_explained
 from transfer.multi_scale import BothProtocolsLoop
 from transfer.plan import TransferPlan
 from transfer.proof import prove
@@ -44,22 +47,27 @@ def dry_run(plan: TransferPlan) -> None:
     lines: list[str] = []
 
     def note_proof(model: nn.Module) -> None:
-        ledger, _ = prove(model, plan.bundle)
+        ledger, proof = prove(model, plan.bundle)
         norms = check_batch_norm(model, plan.asked["batch_norm"])
-        lines.append(f"proof     {ledger.mapped} tensors arrived in the built model, features equal bit for bit")
+        lines.append(f"proof     {describe_proof(ledger, proof, 'model')}")
         lines.append(f"norms     {plan.asked['batch_norm']}, layers as built: {norms}")
 
     with tempfile.TemporaryDirectory(prefix="carryover-dry-run-") as folder:
-        set_run(plan, Path(folder), Path(folder).name)
+        set_run(plan, Path(folder))
         options = plan.options
         steps = StepTimer(plan.world)
         hooks = [ProofHook(note_proof), SpeedHook(plan.bfloat16_modules), SharedBuffersHook(plan.world), steps]
         runner = build_runner(plan.config, options.config, options.cfg_options, hooks)
         for hook in [hook for hook in runner.hooks if isinstance(hook, CheckpointHook)]:
             runner.hooks.remove(hook)
-        with blamed_on_settings(runner, options.config, options.cfg_options), suppress(_EnoughSeen):
+        with (
+            blamed_on_settings(runner, options.config, options.cfg_options),
+            lack_of_memory_explained(plan.config),
+            suppress(_EnoughSeen),
+        ):
             runner.train()
-        evaluation = _time_test(runner)
+        with lack_of_memory_explained(plan.config):
+            evaluation = _time_test(runner)
         runner.visualizer.close()
         if plan.world.leads:
             lines = [*_plan_lines(plan, runner), *lines, *_cost_lines(plan, runner, steps, evaluation), FAREWELL]
@@ -191,9 +199,9 @@ def _cost_lines(plan: TransferPlan, runner: Runner, steps: StepTimer, evaluation
 
 
 def _validations(runner: Runner) -> int:
-    """How many evaluations there are while it trains."""
+    """How many evaluations there are while it trains, the last of them after its last step."""
     if runner.val_loop is None:
         return 0
     loop = runner.train_loop
     length = loop.max_epochs if isinstance(loop, EpochBasedTrainLoop) else loop.max_iters
-    return length // loop.val_interval
+    return math.ceil(length / loop.val_interval)

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import copy
 import math
-import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel
@@ -24,6 +22,7 @@ from torch import Tensor, nn
 from backbones.bundle import Bundle
 from backbones.ledger import ProofError, load_part
 from backbones.models import Trunk
+from transfer.generators import generators_kept
 from transfer.hooks import bare_model
 from transfer.trunk import RANDOM_PREFIX, RoIStage, open_bundle
 
@@ -80,7 +79,7 @@ def losses_with_random_trunk(
     Model, batch and random generators are left as they were.
     """
     untrained = open_bundle(RANDOM_PREFIX + bundle.architecture, seed)
-    with _state_kept(model), _generators_kept():
+    with _state_kept(model), generators_kept():
         for part in model.modules():
             if isinstance(part, (Trunk, RoIStage)):
                 load_part(part, untrained)
@@ -99,18 +98,6 @@ def _state_kept(model: nn.Module) -> Iterator[None]:
     finally:
         for name, tensor in model.state_dict().items():
             tensor.copy_(kept[name])
-
-
-@contextmanager
-def _generators_kept() -> Iterator[None]:
-    """Sampling of regions and dropout draw the same numbers within as after it."""
-    python, numpy = random.getstate(), np.random.get_state()
-    try:
-        with torch.random.fork_rng():
-            yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)
 
 
 def _plain(losses: Mapping[str, Tensor]) -> dict[str, float | None]:

@@ -31,19 +31,18 @@ def bare_model(runner: Runner) -> nn.Module:
     return model
 
 
-def check_loss(loss: float, runner: Runner) -> float:
-    """The learning rate of the step just made.
+def check_loss(loss: float, runner: Runner) -> None:
+    """See that the step just made had a loss.
 
     Raises:
         UserError: The loss is no number any more.
     """
-    rate = runner.optim_wrapper.get_lr()["lr"][0]
     if not math.isfinite(loss):
+        rate = runner.optim_wrapper.get_lr()["lr"][0]
         raise UserError(
             f"loss is {loss} at iteration {runner.iter + 1} with learning rate {rate:.4g}; lower it with "
             "--cfg-options optim_wrapper.optimizer.lr=… or clip: optim_wrapper.clip_grad=\"{'max_norm': 10}\""
         )
-    return rate
 
 
 class ProofHook(Hook):
@@ -116,7 +115,9 @@ class SharedBuffersHook(Hook):
 
 
 class ClockHook(Hook):
-    """Seconds of training over all sittings; one that was killed counts up to the checkpoint that it left.
+    """Seconds of training over all sittings, without evaluations in between.
+
+    A sitting that was killed counts up to the checkpoint that it left.
 
     Args:
         started: Begin of this sitting, as ``time.perf_counter`` tells it.
@@ -130,6 +131,12 @@ class ClockHook(Hook):
     def seconds(self) -> float:
         """So far."""
         return self.earlier + time.perf_counter() - self.started
+
+    def before_val(self, runner: Runner) -> None:
+        self.paused = time.perf_counter()
+
+    def after_val(self, runner: Runner) -> None:
+        self.started += time.perf_counter() - self.paused
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         checkpoint["meta"]["train_seconds"] = self.seconds
@@ -158,13 +165,43 @@ class PlainCheckpointHook(Hook):
         }
 
 
+class LossesHook(Hook):
+    """Fetches a step's losses from the device, and stops the training when the loss is no number any more.
+
+    They come all at once: each one that a hook asks for by itself has to wait until the device has finished.
+
+    Attributes:
+        means: Of the last step, each loss by name, over all processes.
+    """
+
+    priority = "HIGHEST"  # before mmengine's own, which ask one by one
+
+    def __init__(self, world: World = ALONE) -> None:
+        self.world = world
+        self.means: dict[str, float] = {}
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        own = torch.stack([value.detach().float().mean() for value in outputs.values()])
+        fetched, means = torch.stack([own, self.world.mean(own.clone())]).cpu()
+        outputs.update(zip(list(outputs), fetched, strict=True))
+        self.means = dict(zip(outputs, means.tolist(), strict=True))
+        check_loss(self.means["loss"], runner)
+
+
 class ProgressHook(Hook):
-    """Progress with ETA, records in ``metrics.jsonl``, and a stop when the loss is no number any more."""
+    """Progress with ETA, and records in ``metrics.jsonl``.
+
+    Args:
+        folder: The run's.
+        losses: Has fetched those of the step.
+        world: The processes that share the training.
+    """
 
     log_every = 20
 
-    def __init__(self, folder: RunFolder, world: World = ALONE) -> None:
+    def __init__(self, folder: RunFolder, losses: LossesHook, world: World = ALONE) -> None:
         self.folder = folder
+        self.losses = losses
         self.world = world
 
     def before_train(self, runner: Runner) -> None:
@@ -180,9 +217,8 @@ class ProgressHook(Hook):
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         step = runner.iter + 1
-        means = self.world.mean(torch.stack([value.detach().float().mean() for value in outputs.values()]))
-        losses = dict(zip(outputs, means.tolist(), strict=True))
-        rate = check_loss(losses["loss"], runner)
+        losses = self.losses.means
+        rate = runner.optim_wrapper.get_lr()["lr"][0]
         self.effort = replace(
             self.effort,
             images=self.effort.images + len(data_batch["inputs"]) * self.world.size,
@@ -193,8 +229,15 @@ class ProgressHook(Hook):
             speed = {"images_per_second": self.effort.images_per_second, "data_wait": self.effort.data_wait}
             self.folder.log({"kind": "step", "step": step, "learning_rate": rate, **losses, **speed})
 
+    def after_val(self, runner: Runner) -> None:
+        self._lap()
+
     def after_train(self, runner: Runner) -> None:
         self.progress.close()
+
+    def tell(self, text: str) -> None:
+        """Print a line while it trains."""
+        self.progress.line(text)
 
     def _lap(self) -> float:
         before, self.mark = self.mark, time.perf_counter()

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from backbones.options import natural_int
+from backbones.options import natural_int, positive_int
 
 
 def add_transfer_options(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +29,14 @@ def add_transfer_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--workers", type=natural_int, help="processes that load images (default: the configuration's)")
     parser.add_argument("--resume", action="store_true", help="continue the run that --out holds")
+    parser.add_argument(
+        "--validate-every",
+        type=positive_int,
+        metavar="N",
+        help="evaluate, by single scale, every N epochs or iterations (what the protocol counts) and keep the weights "
+        "of the best one; the training and its result, which is always that of the last weights, stay the same",
+    )
+    parser.add_argument("--tensorboard", action="store_true", help="write RUN/tensorboard too")
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument(
         "--dry-run", action="store_true", help="build, prove, try a few steps, print plan and cost; write nothing"
@@ -37,7 +45,12 @@ def add_transfer_options(parser: argparse.ArgumentParser) -> None:
         "--dump-config", metavar="FILE.py", help="write a configuration for OpenMMLab's own train script, and end"
     )
     parser.add_argument(
-        "--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help="settings to change in the configuration"
+        "--cfg-options",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="settings to change in the configuration; may be given more than once",
     )
     parser.add_argument(
         "--tuned-over",
@@ -52,6 +65,8 @@ def parse_transfer_options(parser: argparse.ArgumentParser, arguments: Sequence[
     options = vars(parser.parse_args(arguments))
     if not (options["out"] or options["dry_run"] or options["dump_config"]):
         parser.error("--out is required, except with --dry-run or --dump-config")
+    if options["dump_config"] and (options["validate_every"] or options["tensorboard"]):
+        parser.error("--dump-config writes the training alone, without --validate-every and --tensorboard")
     return options
 
 

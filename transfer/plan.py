@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from backbones.distributed import World
 from backbones.errors import UserError
 from backbones.files import sha256_file
 from backbones.precision import resolve_device, resolve_precision
+from backbones.trackers import check_trackers
 from backbones.versions import hardware, package_versions
 from transfer.configure import (
     config_hash,
@@ -29,6 +31,7 @@ from transfer.mistakes import named_as
 from transfer.task import Task, set_data_root
 from transfer.trunk import RANDOM_PREFIX, bundle_trunk, open_bundle
 from transfer.tuning import describe_tuning, without_tunable
+from transfer.validation import refuse_validation_options, set_validation
 
 PACKAGES = ("torch", "torchvision", "mmengine", "mmcv-lite", "mmcv", "mmdet", "mmsegmentation", "numpy")
 
@@ -49,6 +52,8 @@ class TransferOptions:
     precision: str = "auto"
     workers: int | None = None
     resume: bool = False
+    validate_every: int | None = None
+    tensorboard: bool = False
     dry_run: bool = False
     dump_config: str | None = None
     cfg_options: Sequence[str] = ()
@@ -98,6 +103,8 @@ def settle(task: Task, options: TransferOptions, world: World, ops: str) -> Tran
         UserError: Anything about options, configuration or bundle that the user can mend.
     """
     tuned = describe_tuning(options.cfg_options, options.tuned_over)
+    check_trackers(options.tensorboard, None)
+    refuse_validation_options(options.cfg_options)
     config = load_config(options.config, options.cfg_options)
     with named_as(["train_dataloader", "test_dataloader"], options.config, options.cfg_options):
         if options.data:
@@ -113,7 +120,8 @@ def settle(task: Task, options: TransferOptions, world: World, ops: str) -> Tran
     with named_as(["test_evaluator"], options.config, options.cfg_options):
         task.check_evaluator(config)
     with named_as(["train_dataloader", "optim_wrapper"], options.config, options.cfg_options):
-        rate = f"{scale_learning_rate(config, world.size)} ({describe_batch(config, world.size)})"
+        rate = _rate(config, world.size)
+    set_validation(config, options.validate_every)
     set_workers(config, options.workers)
     config.randomness = dict(seed=options.seed)
     asked = _asked(task, options, bundle) | {
@@ -126,6 +134,16 @@ def settle(task: Task, options: TransferOptions, world: World, ops: str) -> Tran
         "ops": ops,
     }
     return TransferPlan(task, options, world, config, bundle, classes, device, precision, rate, asked)
+
+
+def _rate(config: Config, processes: int) -> str:
+    """Scale the learning rate to the total batch; what became of it, and why."""
+    stated = config.optim_wrapper.optimizer.lr
+    arithmetic = scale_learning_rate(config, processes)
+    batch = describe_batch(config, processes)
+    if math.isclose(config.optim_wrapper.optimizer.lr, stated):
+        return f"{stated:g} (the protocol's, for its batch of {batch.removeprefix('total batch ')})"
+    return f"{arithmetic} ({batch})"
 
 
 def _set_backbone(task: Task, config: Config, options: TransferOptions) -> Bundle:

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import nn
 
@@ -15,6 +16,7 @@ from backbones.distributed import join_world, leave_world
 from backbones.files import read_json, write_json
 from backbones.run_folder import RunFolder
 from transfer import ops_bridge
+from transfer.announce import describe_proof
 from transfer.batch_norm import check_batch_norm, choose_batch_norm
 from transfer.checkpoints import latest_checkpoint
 from transfer.dry_run import dry_run
@@ -22,12 +24,14 @@ from transfer.first_loss import FirstLossHook
 from transfer.hooks import (
     AfterTrainingHook,
     ClockHook,
+    LossesHook,
     PlainCheckpointHook,
     ProgressHook,
     ProofHook,
     SharedBuffersHook,
     SpeedHook,
 )
+from transfer.memory import lack_of_memory_explained
 from transfer.movement import Held, after_training, describe
 from transfer.plan import TransferOptions, TransferPlan, settle
 from transfer.proof import prove
@@ -35,8 +39,10 @@ from transfer.recording import record_evaluation
 from transfer.runner import blamed_on_settings, build_runner, set_run
 from transfer.standalone import dump_config
 from transfer.task import Task
+from transfer.tensorboard import TensorboardHook, set_tensorboard
 from transfer.trunk import RANDOM_RECIPE
 from transfer.vacancy import Vacancy
+from transfer.validation import ValidationHook
 
 __all__ = ["TransferOptions", "run_transfer"]
 
@@ -103,7 +109,8 @@ def _run(plan: TransferPlan, folder: RunFolder, vacancy: Vacancy, started: float
         _train(runner, vacancy, plan)
         train_seconds = clock.seconds
         trained = time.perf_counter()
-        measured = runner.test()
+        with lack_of_memory_explained(plan.config):
+            measured = runner.test()
         test_seconds = time.perf_counter() - trained
         pictures = plan.world.lead(lambda: record_evaluation(runner, folder.path))
     except KeyboardInterrupt:
@@ -124,7 +131,11 @@ def _run(plan: TransferPlan, folder: RunFolder, vacancy: Vacancy, started: float
 def _train(runner: Runner, vacancy: Vacancy, plan: TransferPlan) -> None:
     """Train; an error before the first step is done leaves nothing behind, and is blamed on changed settings."""
     try:
-        with plan.world.one_voice(), blamed_on_settings(runner, plan.options.config, plan.options.cfg_options):
+        with (
+            plan.world.one_voice(),
+            blamed_on_settings(runner, plan.options.config, plan.options.cfg_options),
+            lack_of_memory_explained(plan.config),
+        ):
             runner.train()
     except Exception:
         if runner.iter > 0:
@@ -135,32 +146,47 @@ def _train(runner: Runner, vacancy: Vacancy, plan: TransferPlan) -> None:
 
 def _build(plan: TransferPlan, folder: RunFolder, clock: ClockHook) -> Runner:
     options, world = plan.options, plan.world
-    set_run(plan, folder.path / "openmmlab", folder.path.name)
+    if options.tensorboard:
+        set_tensorboard(plan.config, folder.path / "tensorboard")
+    set_run(plan, folder.path / "openmmlab")
     checkpoint = world.lead(lambda: latest_checkpoint(folder.path / "openmmlab"))
     if checkpoint:
         plan.config.update(resume=True, load_from=str(checkpoint))
+        if world.leads:
+            print(f"continues at {checkpoint}", flush=True)
+    losses = LossesHook(world)
+    progress = ProgressHook(folder, losses, world)
+    hooks = [*_proof_hooks(plan, folder), PlainCheckpointHook(), clock, losses, progress]
+    hooks += [SpeedHook(plan.bfloat16_modules), SharedBuffersHook(world)]
+    if options.validate_every:
+        hooks.append(ValidationHook(folder, plan.task, world, progress.tell))
+    if options.tensorboard:
+        hooks.append(TensorboardHook(world))
+    return build_runner(plan.config, options.config, options.cfg_options, hooks)
+
+
+def _proof_hooks(plan: TransferPlan, folder: RunFolder) -> list[Hook]:
+    """Those that write ``ledger.json`` and ``proof.json``: before the training, with its first step, and after it."""
+    world, path = plan.world, folder.path / "proof.json"
 
     def record_proof(model: nn.Module) -> None:
         ledger, proof = prove(model, plan.bundle)
         proof["batch_norm"] = check_batch_norm(model, plan.asked["batch_norm"])
         if world.leads:
             write_json(folder.path / "ledger.json", ledger.rows())
-            write_json(folder.path / "proof.json", proof)
-            arrived = f"{ledger.mapped} tensors arrived in the built {plan.task.name} model"
-            print(f"proof: {arrived}, features equal bit for bit")
+            write_json(path, proof)
+            print(f"proof: {describe_proof(ledger, proof, f'{plan.task.name} model')}")
             print(f"batch norm: {plan.asked['batch_norm']}, layers as built: {proof['batch_norm']}")
 
     def record_movement(model: nn.Module, iterations: int) -> None:
         after = after_training(model, plan.bundle, Held.of(plan.config.model.backbone), iterations, folder.metrics)
-        write_json(folder.path / "proof.json", {**read_json(folder.path / "proof.json"), "after_training": after})
+        write_json(path, {**read_json(path), "after_training": after})
         print(f"after training: {describe(after)}")
 
     def record_first_step(facts: dict[str, Any]) -> None:
-        write_json(folder.path / "proof.json", {**read_json(folder.path / "proof.json"), "first_step": facts})
+        write_json(path, {**read_json(path), "first_step": facts})
 
-    hooks = [ProofHook(record_proof), PlainCheckpointHook(), clock, ProgressHook(folder, world)]
+    hooks = [ProofHook(record_proof), AfterTrainingHook(lambda *trained: world.lead(lambda: record_movement(*trained)))]
     if plan.bundle.training["recipe"] != RANDOM_RECIPE:
         hooks.append(FirstLossHook(plan.bundle, lambda facts: world.lead(lambda: record_first_step(facts))))
-    hooks += [SpeedHook(plan.bfloat16_modules), SharedBuffersHook(world)]
-    hooks.append(AfterTrainingHook(lambda *trained: world.lead(lambda: record_movement(*trained))))
-    return build_runner(plan.config, options.config, options.cfg_options, hooks)
+    return hooks

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import io
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,20 @@ from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
 
+from transfer.checkpoints import check_checkpoint
+from transfer.hooks import bare_model
 from transfer.mistakes import named_as
 from transfer.multi_scale import BothProtocolsLoop
 from transfer.plan import TransferPlan
+from transfer.train_loop import ResumingTrainLoop
+from transfer.validation import UnnoticedValLoop
 
 
 class QuietRunner(Runner):
     """mmengine's runner, whose own log goes to its file and only errors to the terminal.
 
-    With ``multi_scale`` in the configuration, its test gives both protocols.
+    With ``multi_scale`` in the configuration, its test gives both protocols. Validation takes no random number from the
+    training, and a training by iterations resumes without loading again what it has seen.
     """
 
     def build_logger(self, *arguments: Any, **options: Any) -> Any:
@@ -34,6 +40,24 @@ class QuietRunner(Runner):
             if not isinstance(handler, logging.FileHandler):
                 handler.setLevel(logging.ERROR)
         return logger
+
+    def load_checkpoint(self, filename: str, map_location: Any = "cpu", *more: Any, **named: Any) -> dict[str, Any]:
+        """The whole of it or nothing: mmengine would keep the model's own tensors where a checkpoint has none.
+
+        Raises:
+            UserError: The file cannot be read, or its tensors are not the model's by name and shape.
+        """
+        check_checkpoint(Path(filename), bare_model(self))
+        with redirect_stdout(io.StringIO()):  # mmengine prints that it loads
+            return super().load_checkpoint(filename, map_location, True)
+
+    def build_train_loop(self, loop: BaseLoop | dict[str, Any]) -> BaseLoop:
+        if isinstance(loop, dict) and loop.get("type") == "IterBasedTrainLoop":
+            loop = {**loop, "type": ResumingTrainLoop}
+        return super().build_train_loop(loop)
+
+    def build_val_loop(self, loop: BaseLoop | dict[str, Any]) -> BaseLoop:
+        return super().build_val_loop({**loop, "type": UnnoticedValLoop} if isinstance(loop, dict) else loop)
 
     def build_test_loop(self, loop: BaseLoop | dict[str, Any]) -> BaseLoop:
         if self.cfg.get("multi_scale") and isinstance(loop, dict):
@@ -49,17 +73,17 @@ class QuietRunner(Runner):
         return MMDistributedDataParallel(module=revert_sync_batchnorm(model), broadcast_buffers=False)
 
 
-def set_run(plan: TransferPlan, work_dir: Path, name: str) -> None:
+def set_run(plan: TransferPlan, work_dir: Path) -> None:
     """Write into the configuration where it runs, in how many processes, and register the task's framework.
 
     ``work_dir`` is mmengine's folder. Nothing is resumed.
     """
     config, world = plan.config, plan.world
     config.work_dir = str(work_dir)
-    config.experiment_name = name
+    config.experiment_name = config.work_dir  # mmengine keeps loggers, counters and visualizers by this name
     config.resume, config.load_from = False, None
     if config.get("visualizer"):
-        config.visualizer.name = config.work_dir  # mmengine keeps visualizers by name, with the folder they write to
+        config.visualizer.pop("name", None)
     if world.size > 1:
         config.launcher = "pytorch"
         # The model of the leading process goes to all; dropout and augmentation draw their own numbers in each.

@@ -119,6 +119,7 @@ SEGMENTATION = Task(
     check_evaluator=check_evaluator,
     check_data=check_data,
     metrics=metrics,
+    main_metric="miou",
     per_class=per_class,
     bfloat16_modules=("backbone", "decode_head.convs", "auxiliary_head.convs"),
 )

@@ -25,6 +25,7 @@ class Task:
         check_evaluator: Refuse an evaluation that does not measure what ``metrics`` needs.
         check_data: Verify the whole data set before anything trains; returns facts for ``run.json``.
         metrics: OpenMMLab's metrics to ours, in percent.
+        main_metric: The one of them by which a validation is the best so far.
         bfloat16_modules: Submodules that may compute in bf16.
         per_class: OpenMMLab's metrics to ours of each class, in percent.
     """
@@ -37,6 +38,7 @@ class Task:
     check_evaluator: Callable[[Config], None]
     check_data: Callable[[Config, tuple[str, ...]], dict[str, Any]]
     metrics: Callable[[Mapping[str, float]], dict[str, float]]
+    main_metric: str
     bfloat16_modules: tuple[str, ...]
     per_class: Callable[[Mapping[str, float]], dict[str, dict[str, float]]] = lambda measured: {}
 

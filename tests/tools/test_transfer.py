@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -65,6 +66,7 @@ def runs(shapes: Path, bundle: Path, tmp_path_factory: TempPathFactory) -> Path:
         done = run(command(kind, bundle, shapes, root / kind))
         assert done.returncode == 0, done.stderr
         (root / f"{kind}.txt").write_text(done.stdout)
+        (root / f"{kind}.errors").write_text(done.stderr)
     return root
 
 
@@ -144,6 +146,39 @@ def test_a_transfer_draws_pictures(runs: Path, kind: str) -> None:
             assert len(image.convert("RGB").getcolors(1 << 24)) > 10
 
 
+# Whole lines of a short run; on a slow machine one of its progress may come between.
+PRINTED = {
+    "det": r"""learning rate 0\.02 / 16 x 8 = 0\.01 \(total batch 8\)
+proof: \d+ tensors arrived in the built detection model, features equal bit for bit
+batch norm: BatchNorm, layers as built: \{'BatchNorm2d': \d+\}
+after training: stem, stage1, .* learnt, nothing stayed; mean loss of the first 2 iterations \d\.\d{3}
+voc07_map +\d+\.\d\d %
+voc_map +\d+\.\d\d %
+coco_ap +\d+\.\d\d %
+coco_ap50 +\d+\.\d\d %
+coco_ap75 +\d+\.\d\d %
+""",
+    "seg": r"""learning rate 0\.01 \(the protocol's, for its batch of 8\)
+proof: \d+ tensors arrived in the built segmentation model, features equal bit for bit: to the classifier's in its \
+geometry, and to a fresh trunk's as built \(output stride 8\)
+batch norm: BatchNorm, layers as built: \{'BatchNorm2d': \d+\}
+after training: stem, stage1, .* learnt, nothing stayed; mean loss of the first 6 iterations \d\.\d{3}
+pixel_accuracy +\d+\.\d\d %
+miou +\d+\.\d\d %
+pixel_accuracy_multiscale +\d+\.\d\d %
+miou_multiscale +\d+\.\d\d %
+""".replace("\\\n", ""),
+}
+
+
+@mark.parametrize("kind", PRINTED)
+def test_it_says_what_concerns_the_user_and_no_more(runs: Path, kind: str) -> None:
+    lines = (runs / f"{kind}.txt").read_text().splitlines(keepends=True)
+    printed = "".join(line for line in lines if not re.match(r"batch \d+/", line))
+    assert re.fullmatch(PRINTED[kind], printed), printed
+    assert (runs / f"{kind}.errors").read_text() == ""
+
+
 def test_checkpoints_load_with_weights_only(runs: Path) -> None:
     for kind in CONFIGS:
         path = Path((runs / kind / "openmmlab/last_checkpoint").read_text())
@@ -176,11 +211,12 @@ def test_a_run_can_be_stopped_and_continued(shapes: Path, bundle: Path, tmp_path
     assert "Traceback" not in errors
     assert not (tmp_path / "run/result.json").exists()
     stopped_at = torch.load(marker.read_text(), weights_only=True)["meta"]["iter"]
+    metrics = tmp_path / "run/metrics.jsonl"
+    first_sitting = metrics.read_text().splitlines()
     words[-2] = f"train_cfg.max_iters={stopped_at + 4}"
     assert "holds another run" in run([*words, "--resume"]).stderr  # the schedule is part of the protocol
     words[-2] = "train_cfg.max_iters=400"
     process = subprocess.Popen([*words, "--resume"], env=environment(), stdout=subprocess.PIPE, text=True)
-    metrics = tmp_path / "run/metrics.jsonl"
     while time.monotonic() < deadline + 120:
         lines = metrics.read_text().splitlines() if metrics.exists() else []
         steps = [json.loads(line)["step"] for line in lines if line.endswith("}")]
@@ -188,9 +224,15 @@ def test_a_run_can_be_stopped_and_continued(shapes: Path, bundle: Path, tmp_path
             break
         time.sleep(0.2)
     process.kill()
-    process.communicate()
+    printed, _ = process.communicate()
+    assert f"continues at {marker.parent / f'iter_{stopped_at}.pth'}" in printed
+    assert "proof:" not in printed  # that was taken at the start, and is on record
     assert max(steps) > stopped_at
     assert len(steps) == len(set(steps))
+    # What was done is not done again: the same lines, with the speed of then.
+    done = [line for line in first_sitting if json.loads(line)["step"] <= stopped_at]
+    assert metrics.read_text().splitlines()[: len(done)] == done
+    assert len(done) > 0
 
 
 def test_both_tasks_end_in_one_comparison(runs: Path) -> None:

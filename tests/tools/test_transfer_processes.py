@@ -87,7 +87,8 @@ def result_of(folder: Path) -> dict[str, Any]:
 def steps_of(folder: Path) -> list[int]:
     metrics = folder / "metrics.jsonl"
     lines = metrics.read_text().splitlines() if metrics.exists() else []
-    return [json.loads(line)["step"] for line in lines if line.endswith("}")]
+    records = [json.loads(line) for line in lines if line.endswith("}")]
+    return [record["step"] for record in records if record["kind"] == "step"]
 
 
 def resumed_by_one(two: Path, alone: Path, words: list[str], cwd: Path) -> dict[str, Any]:
@@ -108,7 +109,8 @@ def resumed_by_one(two: Path, alone: Path, words: list[str], cwd: Path) -> dict[
 @mark.parametrize(("kind", "length"), [("det", 12), ("seg", 30)])
 def test_two_processes_count_each_image_once(kind: str, length: int, files: Path, tmp_path: Path) -> None:
     two = tmp_path / "two"
-    done = run([*TORCHRUN, *command(kind, files, length, "--out", str(two))], tmp_path)
+    watch = ["--validate-every", str(length - 1), "--tensorboard"]
+    done = run([*TORCHRUN, *command(kind, files, length, *watch, "--out", str(two))], tmp_path)
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.iterdir()) == [two]  # nor has mmengine left files in the current folder
     for told_once in ("learning rate", "proof:", "batch norm: BatchNorm, ", "after training: "):
@@ -117,6 +119,12 @@ def test_two_processes_count_each_image_once(kind: str, length: int, files: Path
     result = result_of(two)
     assert result["hardware"]["processes"] == 2
     assert result["data"]["test_images"] == TEST_IMAGES
+    records = [json.loads(line) for line in (two / "metrics.jsonl").read_text().splitlines()]
+    early, last = (record for record in records if record["kind"] == "validation")
+    assert early["step"] < last["step"]
+    assert all(last[name] == result["metrics"][name] for name in last.keys() & result["metrics"].keys())
+    assert len(list((two / "openmmlab").glob("best_*.pth"))) == 1
+    assert len(list((two / "tensorboard").glob("events.*"))) > 0
     steps = steps_of(two)
     assert len(steps) == len(set(steps)) > 0
     assert steps[:FIRST_STEPS] == list(range(1, FIRST_STEPS + 1))

@@ -91,17 +91,19 @@ def test_a_resumed_run_is_compared_with_the_bundle_and_not_with_its_checkpoint(
 ) -> None:
     options = (*HELD, "default_hooks.checkpoint.interval=3")
     step = ProgressHook.after_train_iter
+    steps: list[int] = []
 
-    def stop_at_5(self: Any, runner: Any, *rest: Any, **more: Any) -> None:
-        if runner.iter == 4:
+    def stop_once_at_5(self: Any, runner: Any, *rest: Any, **more: Any) -> None:
+        steps.append(runner.iter + 1)
+        if len(steps) == 5:
             raise KeyboardInterrupt
         step(self, runner, *rest, **more)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(ProgressHook, "after_train_iter", stop_at_5)
-        with pytest.raises(KeyboardInterrupt):
-            transfer("seg", data, tmp_path / "run", *options)
+    monkeypatch.setattr(ProgressHook, "after_train_iter", stop_once_at_5)
+    with pytest.raises(KeyboardInterrupt):
+        transfer("seg", data, tmp_path / "run", *options)
     result = transfer("seg", data, tmp_path / "run", *options, resume=True)
+    assert steps == [1, 2, 3, 4, 5, *range(4, 13)]  # it went on after its third step
     bundle = open_bundle(NETWORK, 1)
     untrained = check_movement(bundle_trunk(NETWORK, seed=1), bundle, Held(frozen_stages=4))
     after = result["proof"]["after_training"]

@@ -25,6 +25,7 @@ from transfer.hooks import (
     AfterTrainingHook,
     ClockHook,
     LossesHook,
+    MovableHook,
     PlainCheckpointHook,
     ProgressHook,
     ProofHook,
@@ -187,6 +188,8 @@ def _proof_hooks(plan: TransferPlan, folder: RunFolder) -> list[Hook]:
         write_json(path, {**read_json(path), "first_step": facts})
 
     hooks = [ProofHook(record_proof), AfterTrainingHook(lambda *trained: world.lead(lambda: record_movement(*trained)))]
-    if plan.bundle.training["recipe"] != RANDOM_RECIPE:
+    trained = plan.bundle.training["recipe"] != RANDOM_RECIPE
+    hooks.append(MovableHook(Held.of(plan.config.model.backbone), trained))
+    if trained:
         hooks.append(FirstLossHook(plan.bundle, lambda facts: world.lead(lambda: record_first_step(facts))))
     return hooks

@@ -66,7 +66,11 @@ def test_what_another_process_owns_is_left_to_it(tmp_path: Path) -> None:
 
 def test_a_lock_that_a_kill_left_occupies_nothing(tmp_path: Path) -> None:
     (tmp_path / LOCK).touch()
-    with pytest.raises(ValueError, match="no"), Vacancy(tmp_path).restored_on_error():
+
+    def fail() -> None:
         (tmp_path / "run.json").touch()
         raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"), Vacancy(tmp_path).restored_on_error():
+        fail()
     assert list(tmp_path.iterdir()) == []

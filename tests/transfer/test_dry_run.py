@@ -37,7 +37,7 @@ PLAN = {
     "seg": (
         "model     EncoderDecoder, ",
         "frozen    stem, stage 1, BatchNorm's statistics\n",
-        "lr        0.01 / 8 x 8 = 0.01 (total batch 8)\n",
+        "lr        0.01 (the protocol's, for its batch of 8)\n",
         "schedule  PolyLR from iteration 0 to iteration 50; training ends at iteration 50 (40.0 epochs)\n",
     ),
     "c4": ("frozen    stem, stage 1, BatchNorm's statistics\n", "protocol  faster_rcnn_c4_voc07, hash "),

@@ -34,6 +34,7 @@ from transfer.hooks import (
 )
 from transfer.memory import lack_of_memory_explained
 from transfer.movement import Held, after_training, describe
+from transfer.paper import RANDOM_RECIPE
 from transfer.plan import TransferOptions, TransferPlan, settle
 from transfer.proof import prove
 from transfer.recording import record_evaluation
@@ -41,7 +42,6 @@ from transfer.runner import blamed_on_settings, build_runner, set_run
 from transfer.standalone import dump_config
 from transfer.task import Task
 from transfer.tensorboard import TensorboardHook, set_tensorboard
-from transfer.trunk import RANDOM_RECIPE
 from transfer.vacancy import Vacancy
 from transfer.validation import ValidationHook
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import gc
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -75,10 +75,11 @@ def test_the_order_goes_on_and_nothing_is_read_for_nothing(workers: int, data: P
         first = Watch(patch, stop=STOP)
         with pytest.raises(KeyboardInterrupt):
             run(data, tmp_path / "run", workers)
-    gc.collect()  # the stopped runner's loading processes, which have inherited the folder's lock
+    # Loading processes of the first sitting may still be there, and have inherited the lock of its folder.
+    shutil.copytree(tmp_path / "run", tmp_path / "copy")
     with pytest.MonkeyPatch.context() as patch:
         second = Watch(patch)
-        run(data, tmp_path / "run", workers, resume=True)
+        run(data, tmp_path / "copy", workers, resume=True)
     assert len(whole.batches) == STEPS
     assert len({image for batch in whole.batches for image in batch}) == 7
     assert first.batches == whole.batches[:STOP]

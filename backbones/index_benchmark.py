@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from backbones.data.decoding import what_is_wrong
 from backbones.data.image_folder import ImageFolder, open_image_folder, verify_images
 from backbones.data.known_images import KnownImages
 from backbones.data.requests import Request, TrainingRequests
@@ -45,7 +46,7 @@ class IndexRequest:
 
 
 def measure_index(scratch: Path, request: IndexRequest) -> dict[str, Any]:
-    """All figures, by name. Memory is that of the listing alone until the loader brings PyTorch in.
+    """All figures, by name. Memory is that of the listing alone until the check brings PyTorch in.
 
     ``scratch`` is an empty folder; what is built stays there. The cache folder should be ``scratch / "cache"``.
     """
@@ -62,6 +63,7 @@ def measure_index(scratch: Path, request: IndexRequest) -> dict[str, Any]:
     figures["index in memory, MiB"] = sum(each.nbytes for each in _arrays(folder)) // MIB
     figures["listing, resident memory it adds at its peak, MiB"] = _memory("VmHWM") - before
     few = open_image_folder(_copy_some(scratch, request.decode))
+    what_is_wrong(few.train.path(0))  # imports torchvision, which is not what is measured
     seconds, _ = _timed(lambda: verify_images(few, workers=1))
     figures["decoding check on one core, images/s"] = round((len(few.train) + len(few.val)) / seconds)
     _pretend_verified(folder)

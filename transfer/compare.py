@@ -10,13 +10,12 @@ from typing import Any
 from backbones.errors import UserError
 from transfer.cells import CONFIDENCE, FURTHER_NAMES, Cell, PaperNumber, make_cell, shown_metrics, values_by_seed
 from transfer.fairness import classification_settings, fairness_notes
-from transfer.paper import PaperRow, find_row, recipe_order, setting
+from transfer.paper import RANDOM_RECIPE, PaperRow, find_row, recipe_order, setting
 from transfer.result_file import Run
 from transfer.results import RunTree, read_tree
 from transfer.tuned import TunedRow, TunedTask, tuned_tasks, tuning_notes
 
 DEFAULT_BASELINE = "b-standard"
-RANDOM_RECIPE = "random"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ weights were trained with, is written beside it as the piece of configuration to
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from dataclasses import dataclass
@@ -118,9 +119,16 @@ def export_bundle(bundle: Bundle, style: str, path: Path, force: bool = False) -
     # Neither file takes its place before both are whole.
     beside = configuration_path(path)
     with writing(path, "nothing was replaced"), atomic_path(path) as weights, atomic_path(beside) as configuration:
-        torch.save({"state_dict": tensors}, weights)
+        weights.write_bytes(_pickled({"state_dict": tensors}))
         write_json(configuration, {**document, "sha256": sha256_file(weights)})
     return Export(path, config, ledger, notes)
+
+
+def _pickled(state: dict[str, Any]) -> memoryview:
+    """What ``torch.save`` would write; straight to a full disk it would end in an error that names no file."""
+    stream = io.BytesIO()
+    torch.save(state, stream)
+    return stream.getbuffer()
 
 
 def export_file(source: Path, style: str, path: Path, force: bool = False) -> Export:

@@ -19,7 +19,7 @@ from backbones.distributed import ALONE, World
 from backbones.errors import UserError
 from backbones.progress import Effort, Progress
 from backbones.run_folder import RunFolder
-from transfer.movement import FIRST_STEPS
+from transfer.movement import FIRST_STEPS, Held, check_gradients, check_will_move
 from transfer.precision import compute_in_bfloat16
 
 
@@ -61,6 +61,37 @@ class ProofHook(Hook):
             # The trunks built for comparison draw random numbers, which the training must not miss.
             with torch.random.fork_rng(devices=[]):
                 self.prove(bare_model(runner))
+
+
+class MovableHook(Hook):
+    """Stop before and after the first backward pass, and not after the training, if the trunk cannot learn.
+
+    Args:
+        held: What the configuration holds fixed.
+        trained: The trunk comes from a training. A random one may be so faded that no gradient reaches it; that is
+            its result, and no mistake.
+    """
+
+    def __init__(self, held: Held, trained: bool) -> None:
+        self.held = held
+        self.trained = trained
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        if runner.iter == 0:
+            check_will_move(bare_model(runner), runner.optim_wrapper.optimizer, self.held)
+            if self.trained:
+                self._check_first_update(runner)
+
+    def _check_first_update(self, runner: Runner) -> None:
+        """Gradients are there between the backward pass and the update, which clears them."""
+        wrapper, update = runner.optim_wrapper, runner.optim_wrapper.step
+
+        def step(*arguments: Any, **options: Any) -> None:
+            del wrapper.step  # the class's own again
+            check_gradients(bare_model(runner), self.held)
+            update(*arguments, **options)
+
+        wrapper.step = step
 
 
 class AfterTrainingHook(Hook):

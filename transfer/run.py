@@ -25,6 +25,7 @@ from transfer.hooks import (
     AfterTrainingHook,
     ClockHook,
     LossesHook,
+    MovableHook,
     PlainCheckpointHook,
     ProgressHook,
     ProofHook,
@@ -33,6 +34,7 @@ from transfer.hooks import (
 )
 from transfer.memory import lack_of_memory_explained
 from transfer.movement import Held, after_training, describe
+from transfer.paper import RANDOM_RECIPE
 from transfer.plan import TransferOptions, TransferPlan, settle
 from transfer.proof import prove
 from transfer.recording import record_evaluation
@@ -40,7 +42,6 @@ from transfer.runner import blamed_on_settings, build_runner, set_run
 from transfer.standalone import dump_config
 from transfer.task import Task
 from transfer.tensorboard import TensorboardHook, set_tensorboard
-from transfer.trunk import RANDOM_RECIPE
 from transfer.vacancy import Vacancy
 from transfer.validation import ValidationHook
 
@@ -187,6 +188,8 @@ def _proof_hooks(plan: TransferPlan, folder: RunFolder) -> list[Hook]:
         write_json(path, {**read_json(path), "first_step": facts})
 
     hooks = [ProofHook(record_proof), AfterTrainingHook(lambda *trained: world.lead(lambda: record_movement(*trained)))]
-    if plan.bundle.training["recipe"] != RANDOM_RECIPE:
+    trained = plan.bundle.training["recipe"] != RANDOM_RECIPE
+    hooks.append(MovableHook(Held.of(plan.config.model.backbone), trained))
+    if trained:
         hooks.append(FirstLossHook(plan.bundle, lambda facts: world.lead(lambda: record_first_step(facts))))
     return hooks

@@ -7,6 +7,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from backbones.run_folder import LOCK
+
 
 class Vacancy:
     """What was missing at a path: make one before a run folder is opened there.
@@ -18,7 +20,9 @@ class Vacancy:
     def __init__(self, path: Path, owned: bool = True) -> None:
         self.path = path
         self.missing = [folder for folder in (path, *path.parents) if not folder.exists()]
-        self.vacant = owned and (bool(self.missing) or (path.is_dir() and not any(path.iterdir())))
+        self.vacant = owned and (
+            bool(self.missing) or (path.is_dir() and not any(entry.name != LOCK for entry in path.iterdir()))
+        )
 
     @contextlib.contextmanager
     def restored_on_error(self) -> Iterator[None]:

@@ -150,7 +150,7 @@ def test_another_run_in_the_folder_is_named_by_what_differs(light: Classificatio
         run_classification(replace(light, epochs=2, resume=True))
     with raises(UserError, match=r"recipe: 'smooth' there, 'smooth \+mixup' asked"):
         run_classification(replace(light, switched_on=("mixup",), resume=True))
-    with raises(UserError, match="--resume"):
+    with raises(UserError, match=r"holds a finished run, .*result\.json; choose another --out"):
         run_classification(light)
 
 

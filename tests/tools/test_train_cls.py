@@ -226,6 +226,7 @@ def test_bad_requests_exit_with_2_and_one_line(
     ("words", "message"),
     [
         (["--data", "x", "--recipe", "d-smooth"], "--network, --out not given"),
+        (["--data", "x", "--recipe", "d-smooth", "--dry-run"], "--network not given"),
         (["--epochs", "0"], "argument --epochs: must be 1 or more"),
         (["--lr", "-1"], "argument --lr"),
         (["--seed", "1.5"], "'1.5' is not a whole number"),
@@ -242,3 +243,12 @@ def test_bad_options_exit_with_2(words: list[str], message: str, capsys: Capture
         run_command(lambda: train_cls.main(words))
     assert stopped.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_dry_run_needs_no_folder(data: Path, tmp_path: Path, capsys: CaptureFixture[str]) -> None:
+    """It writes nothing, so there is nowhere to write."""
+    words = arguments(data, tmp_path / "run")[len(TOOL) :]
+    place = words.index("--out")
+    train_cls.main([*words[:place], *words[place + 2 :], "--dry-run"])
+    assert "dry run: nothing was trained, nothing was written" in capsys.readouterr().out
+    assert not (tmp_path / "run").exists()

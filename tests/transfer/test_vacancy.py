@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from backbones.run_folder import LOCK
 from transfer.vacancy import Vacancy
 
 
@@ -61,3 +62,15 @@ def test_what_another_process_owns_is_left_to_it(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), vacancy.restored_on_error():
         raise ZeroDivisionError
     assert (tmp_path / "run").exists()
+
+
+def test_a_lock_that_a_kill_left_occupies_nothing(tmp_path: Path) -> None:
+    (tmp_path / LOCK).touch()
+
+    def fail() -> None:
+        (tmp_path / "run.json").touch()
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"), Vacancy(tmp_path).restored_on_error():
+        fail()
+    assert list(tmp_path.iterdir()) == []

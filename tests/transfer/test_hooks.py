@@ -15,7 +15,7 @@ from torch import Tensor
 from backbones.data.shapes import make_shapes
 from backbones.errors import UserError
 from transfer import ops_bridge
-from transfer.hooks import LossesHook
+from transfer.hooks import ClockHook, LossesHook
 from transfer.run import TransferOptions, run_transfer
 from transfer.segmentation import SEGMENTATION
 
@@ -59,6 +59,17 @@ def test_the_mean_of_all_processes_is_recorded_and_ones_own_handed_on() -> None:
 def test_a_loss_that_is_no_number_says_what_to_lower(value: str) -> None:
     with pytest.raises(UserError, match=rf"loss is {value} at iteration 5 with learning rate 0\.25; lower it with"):
         LossesHook().after_train_iter(RUNNER, 0, outputs={"loss": torch.tensor(float(value))})
+
+
+def test_evaluations_in_between_are_no_training_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("transfer.hooks.time", SimpleNamespace(perf_counter=lambda: now[0]))
+    clock = ClockHook(started=90.0)
+    clock.before_val(RUNNER)
+    now[0] = 130.0
+    clock.after_val(RUNNER)
+    now[0] = 131.0
+    assert clock.seconds == 11.0
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import atexit
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -36,11 +38,25 @@ def run_command(main: Callable[[], None]) -> NoReturn:
         main()
     except ToldError:
         time.sleep(SECONDS_TO_TELL)
-        sys.exit(EXIT_USER_ERROR)
+        _leave(EXIT_USER_ERROR)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(EXIT_USER_ERROR)
+        _leave(EXIT_USER_ERROR)
     except KeyboardInterrupt as interrupt:
         print(f"interrupted{f': {interrupt}' if str(interrupt) else ''}", file=sys.stderr)
-        sys.exit(EXIT_INTERRUPTED)
-    sys.exit(0)
+        _leave(EXIT_INTERRUPTED)
+    _leave(0)
+
+
+def _leave(code: int) -> NoReturn:
+    """Leave the process; one of several (``torchrun``) without taking the interpreter apart.
+
+    While Python takes itself apart, gloo's threads may still be letting go of the last tensors that were exchanged,
+    for which they need Python: the process would now and then abort after all its work was done.
+    """
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        sys.exit(code)
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 from pytest import CaptureFixture, MonkeyPatch, fixture, mark, raises
 
 from backbones.command import run_command
 from backbones.errors import ToldError, UserError
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @fixture(autouse=True)
@@ -40,3 +47,32 @@ def test_a_defect_keeps_its_traceback() -> None:
 
     with raises(ZeroDivisionError):
         run_command(main)
+
+
+# Python frees what a module holds while it takes itself apart.
+AMONG_OTHERS = """
+import atexit
+from backbones.command import run_command
+
+class Freed:
+    def __del__(self):
+        print("taken apart")
+
+freed = Freed()
+atexit.register(print, "tidied")
+run_command(lambda: print("worked"))
+"""
+
+
+@mark.parametrize(
+    ("environment", "printed"),
+    [({}, ["worked", "tidied", "taken apart"]), ({"TORCHELASTIC_RUN_ID": "job"}, ["worked", "tidied"])],
+    ids=["alone", "torchrun"],
+)
+def test_one_of_several_processes_leaves_python_standing(environment: dict[str, str], printed: list[str]) -> None:
+    alone = {name: value for name, value in os.environ.items() if not name.startswith("TORCHELASTIC")}
+    done = subprocess.run(
+        [sys.executable, "-c", AMONG_OTHERS], capture_output=True, text=True, cwd=ROOT, env=alone | environment
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("\n")[:-1] == printed

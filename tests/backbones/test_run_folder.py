@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import IO
 
-from pytest import MonkeyPatch, mark, raises
+from pytest import MonkeyPatch, fail, mark, raises
 
 from backbones.errors import UserError
 from backbones.run_folder import RunFolder
 
+ROOT = Path(__file__).resolve().parents[2]
 ASKED = {"task": "classification", "seed": 0, "data": {"root": "/here", "fingerprint": "f"}, "versions": {"torch": "1"}}
 
 
@@ -156,6 +163,52 @@ def test_two_processes_cannot_work_in_one_folder(tmp_path: Path) -> None:
     with second.locked():  # the first has gone
         second.begin()
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [".lock", "run.json"]
+
+
+# Takes the lock of the folder it is given, leaves it to a child for the given seconds, and is killed.
+KILLED = """
+import os, signal, sys, time
+from pathlib import Path
+from backbones.run_folder import LOCK, _open_locked
+
+lock = _open_locked(Path(sys.argv[1]) / LOCK)
+if os.fork() == 0:
+    time.sleep(float(sys.argv[2]))
+    os._exit(0)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@mark.parametrize(("seconds", "message"), [(1.5, None), (30, r"works in this folder \(number \d+ on .+\); wait")])
+def test_a_killed_run_is_over_when_its_children_are(
+    seconds: float, message: str | None, tmp_path: Path, monkeypatch: MonkeyPatch
+) -> None:
+    """Loading processes inherit the lock, and notice only after seconds that they are orphans."""
+    killed = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(tmp_path), str(seconds)], cwd=ROOT, start_new_session=True
+    )
+    try:
+        assert killed.wait() == -signal.SIGKILL
+        monkeypatch.setattr("backbones.run_folder.SECONDS_TO_END", 15.0 if message is None else 0.5)
+        folder = RunFolder.check(tmp_path, ASKED, resume=True)
+        begun = time.monotonic()
+        with nullcontext() if message is None else raises(UserError, match=message), folder.locked():
+            assert (tmp_path / ".lock").read_text().split()[1] == str(os.getpid())
+        assert time.monotonic() - begun >= 0.3  # it had to wait, or to give up
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(killed.pid, signal.SIGKILL)
+
+
+def test_a_living_owner_is_not_waited_for(tmp_path: Path, monkeypatch: MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda seconds: fail("it waits"))
+    first, second = (RunFolder.check(tmp_path, ASKED, resume=True) for _ in range(2))
+    with (
+        first.locked(),
+        raises(UserError, match=rf"number {os.getpid()} on .+; wait for it or stop it"),
+        second.locked(),
+    ):
+        pass
 
 
 def test_the_lock_file_stays(tmp_path: Path) -> None:

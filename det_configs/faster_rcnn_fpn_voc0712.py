@@ -2,8 +2,9 @@
 #
 #   python tools/transfer_det.py det_configs/faster_rcnn_fpn_voc0712.py --backbone BUNDLE --data VOCdevkit --out RUN
 #
-# Everything is mmdetection's own VOC protocol (4 epochs over three repetitions, learning rate 0.01 at batch 16, divided
-# by 10 after epoch 3, images 1000x600); only the backbone is ours. mmdetection's published ResNet-50 result under this
+# Training is mmdetection's own VOC protocol (4 epochs over three repetitions, learning rate 0.01 at batch 16, divided
+# by 10 after epoch 3, images 1000x600); only the backbone is ours. It is measured once, at the end, and not after every
+# epoch as there; --validate-every brings that back. mmdetection's published ResNet-50 result under this
 # protocol is 79.5 mAP (11-point).
 # Left open here, because they come from elsewhere: num_classes (the list of classes), mean/std/channel order and the
 # neck's in_channels (the bundle).

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import warnings
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -96,8 +95,7 @@ def _carry_out(plan: TransferPlan, started: float) -> dict[str, Any]:
         if world.leads:
             print(f"{folder.path} is finished; its result:")
         return world.lead(lambda: read_json(folder.result))
-    with ExitStack() as stack:
-        world.lead(lambda: stack.enter_context(folder.locked()))
+    with world.leading(folder.locked()):
         world.lead(folder.begin)
         return _run(plan, folder, vacancy, started)
 

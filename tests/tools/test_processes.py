@@ -122,22 +122,11 @@ def test_two_processes_do_what_one_does_with_two_parts(options: Command, tmp_pat
     assert [record["loss"] for record in records] == approx(losses, rel=1e-3)
 
 
-def worker_of_rank(rank: int, launcher: int) -> int | None:
-    """Process id of a torchrun worker by its rank, or None while there is none."""
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            environment = (folder / "environ").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if parent == launcher and f"RANK={rank}".encode() in environment:
-            return int(folder.name)
-    return None
-
-
 @mark.slow
 @mark.skipif(not Path("/proc/self/environ").exists(), reason="finds the workers through /proc")
-def test_a_rank_that_dies_ends_the_job(options: Command, tmp_path: Path) -> None:
+def test_a_rank_that_dies_ends_the_job(
+    options: Command, tmp_path: Path, worker_of_rank: Callable[[int, int], int | None]
+) -> None:
     command = options(tmp_path / "run", "--recipe", "b-standard", "--workers", "0", "--epochs", "10000")
     process = subprocess.Popen(
         [sys.executable, *torchrun(*command)],

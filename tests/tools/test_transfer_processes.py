@@ -196,22 +196,11 @@ def test_a_killed_run_goes_on_and_ends(kind: str, length: int, files: Path, tmp_
     assert result["timings"]["train_seconds"] >= final["meta"]["train_seconds"] > 0
 
 
-def worker_of_rank(rank: int, launcher: int) -> int | None:
-    """Process id of a torchrun worker by its rank, or None while there is none."""
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            environment = (folder / "environ").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if parent == launcher and f"RANK={rank}".encode() in environment:
-            return int(folder.name)
-    return None
-
-
 @mark.slow
 @mark.skipif(not Path("/proc/self/environ").exists(), reason="finds the workers through /proc")
-def test_a_process_that_dies_ends_the_job(files: Path, tmp_path: Path) -> None:
+def test_a_process_that_dies_ends_the_job(
+    files: Path, tmp_path: Path, worker_of_rank: Callable[[int, int], int | None]
+) -> None:
     out = tmp_path / "run"
     process = start([*TORCHRUN, *command("seg", files, 10000, "--out", str(out))], tmp_path)
     try:

@@ -1,4 +1,4 @@
-"""Run folders as the tools leave them, for the tests of the comparison."""
+"""What several tests of transfers need: a quick C4 protocol, and run folders as the tools leave them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,19 @@ METRICS = {
     "detection": ("voc07_map", "voc_map"),
     "segmentation": ("pixel_accuracy", "miou"),
 }
+
+
+@pytest.fixture(scope="session")
+def small_c4() -> tuple[str, ...]:
+    """Options that make a C4 protocol quick: small images, few proposals."""
+    return (
+        "train_dataloader.dataset.pipeline.2.scale=(64,64)",
+        "test_dataloader.dataset.pipeline.1.scale=(64,64)",
+        "model.rpn_head.feat_channels=32",
+        "model.train_cfg.rpn_proposal.max_per_img=20",
+        "model.train_cfg.rcnn.sampler.num=8",
+        "model.test_cfg.rpn.max_per_img=10",
+    )
 
 
 @pytest.fixture

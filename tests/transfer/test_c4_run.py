@@ -13,16 +13,7 @@ from transfer.detection import DETECTION
 from transfer.run import TransferOptions, run_transfer
 
 PROTOCOL = Path(__file__).resolve().parents[2] / "det_configs/faster_rcnn_c4_voc07.py"
-SMALL = (
-    "train_cfg.max_epochs=1",
-    "train_dataloader.batch_size=4",
-    "train_dataloader.dataset.pipeline.2.scale=(64,64)",
-    "test_dataloader.dataset.pipeline.1.scale=(64,64)",
-    "model.rpn_head.feat_channels=32",
-    "model.train_cfg.rpn_proposal.max_per_img=20",
-    "model.train_cfg.rcnn.sampler.num=8",
-    "model.test_cfg.rpn.max_per_img=10",
-)
+SHORT = ("train_cfg.max_epochs=1", "train_dataloader.batch_size=4")
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +23,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("network", ["resnet18_d", "mobilenet_v1_025", "inception_v3"])
-def test_it_trains_and_measures(network: str, data: Path, tmp_path: Path) -> None:
+def test_it_trains_and_measures(network: str, data: Path, small_c4: tuple[str, ...], tmp_path: Path) -> None:
     options = TransferOptions(
         config=str(PROTOCOL),
         backbone=f"random:{network}",
@@ -40,7 +31,7 @@ def test_it_trains_and_measures(network: str, data: Path, tmp_path: Path) -> Non
         data=str(data / "VOCdevkit"),
         seed=1,
         workers=0,
-        cfg_options=SMALL,
+        cfg_options=(*SHORT, *small_c4),
     )
     result = run_transfer(DETECTION, options)
     assert list(result["metrics"]) == ["voc07_map", "voc_map", "coco_ap", "coco_ap50", "coco_ap75"]

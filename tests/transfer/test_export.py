@@ -141,7 +141,7 @@ def test_no_dilated_basic_blocks_are_promised_because_mmseg_dilates_half_of_them
 def test_the_toolkits_own_initialisation_loads_every_tensor(
     variant: str, style: str, build: Build, exported: Exported
 ) -> None:
-    """mmengine loads with ``strict=False``, so nothing else would tell."""
+    """The toolkits pass over what does not fit with a warning, so only the values tell."""
     bundle = any_bundle(f"resnet50_{variant}")
     written = exported(bundle.architecture, style)
     model = build(style, written.config["model"]["backbone"])

@@ -12,8 +12,9 @@ RUN := .venv/bin/python
 demo: $(READY)
 	$(RUN) tools/run_demo.py
 
+# A file of tests per process, each with one thread: many tests are too small for two. PYTEST_ADDOPTS goes to pytest.
 test: $(READY)
-	$(RUN) -m pytest
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: $(READY)
 	.venv/bin/ruff check .

@@ -52,6 +52,12 @@ def detections(seed: int, count: int, levels: int = 0) -> DetectionEvaluation:
     return DetectionEvaluation(CLASSES, names(count), images)
 
 
+def tied_across_images(evaluation: DetectionEvaluation) -> DetectionEvaluation:
+    """The same with few different scores, none of them twice in an image."""
+    images = [image._replace(scores=np.argsort(image.scores).astype(np.float32)) for image in evaluation.images]
+    return replace(evaluation, images=images)
+
+
 def segmentations(seed: int, count: int) -> SegmentationEvaluation:
     """Confusions of random pixels, some images without any."""
     draw = np.random.default_rng(seed)
@@ -91,38 +97,18 @@ def slow_segmentation(evaluation: SegmentationEvaluation, times: np.ndarray) -> 
     return {name: 100 * found[name] for name in ("pixel_accuracy", "miou")}
 
 
-def ranked(evaluation: DetectionEvaluation) -> DetectionEvaluation:
-    """The same with all scores different: equal ones in the order that the evaluation gives them."""
-    scores = np.concatenate([image.scores for image in evaluation.images])
-    ranks = np.empty(len(scores))
-    ranks[np.argsort(-scores, kind="stable")] = np.arange(len(scores), 0, -1)
-    parts = np.split(ranks, np.cumsum([len(image.scores) for image in evaluation.images])[:-1])
-    images = [image._replace(scores=part) for image, part in zip(evaluation.images, parts, strict=True)]
-    return replace(evaluation, images=images)
-
-
 # --- against lists that were really resampled ---
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(0, 10**6), st.integers(1, 8), st.integers(0, 10**6))
-def test_map_is_that_of_the_resampled_list(seed: int, count: int, drawn_with: int) -> None:
-    evaluation = detections(seed, count)
+@given(st.integers(0, 10**6), st.integers(1, 8), st.integers(0, 10**6), st.booleans())
+def test_map_is_that_of_the_resampled_list(seed: int, count: int, drawn_with: int, ties: bool) -> None:
+    """Equal scores in different images too: there the list of drawn images keeps the order, copies together."""
+    evaluation = tied_across_images(detections(seed, count)) if ties else detections(seed, count)
     drawn = multiplicities(evaluation.names, 4, drawn_with)
     fast = measure(evaluation, drawn)
     for number, times in enumerate(drawn):
         slow = slow_detection(evaluation, times)
-        assert {name: values[number] for name, values in fast.items()} == approx(slow, rel=1e-12, nan_ok=True)
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.integers(0, 10**6), st.integers(1, 8), st.integers(0, 10**6))
-def test_equal_scores_keep_the_order_of_the_runs_own_evaluation(seed: int, count: int, drawn_with: int) -> None:
-    evaluation = detections(seed, count, levels=3)
-    drawn = multiplicities(evaluation.names, 4, drawn_with)
-    fast = measure(evaluation, drawn)
-    for number, times in enumerate(drawn):
-        slow = slow_detection(ranked(evaluation), times)
         assert {name: values[number] for name, values in fast.items()} == approx(slow, rel=1e-12, nan_ok=True)
 
 
@@ -202,7 +188,7 @@ def test_runs_that_went_through_the_images_in_another_order_pair_up() -> None:
 
 
 def test_percentiles_by_hand() -> None:
-    assert percentile_interval(np.arange(1001.0)) == (25, 975)
+    assert percentile_interval(np.arange(1001.0)) == approx((25, 975))
     assert percentile_interval(np.array([np.nan, 3.0, np.nan])) == (3, 3)
     assert percentile_interval(np.array([np.nan])) is None
 
@@ -254,10 +240,10 @@ def test_intervals_cover_the_truth_and_pairing_makes_them_narrow() -> None:
 
 def test_intervals_of_map_cover_the_truth() -> None:
     """mAP of 80 images against that of many more of the same kind; average precision is not linear, so roughly."""
-    truth = measure(detections(0, 4000), np.ones((1, 4000), np.int32))["voc_map"][0]
-    trials = 60
+    truth = measure(detections(0, 2000), np.ones((1, 2000), np.int32))["voc_map"][0]
+    trials = 40
     covered = 0
     for trial in range(trials):
-        low, high = percentile_interval(resample(detections(1 + trial, 80), 150, trial)["voc_map"].values)
+        low, high = percentile_interval(resample(detections(1 + trial, 80), 100, trial)["voc_map"].values)
         covered += low <= truth <= high
     assert covered >= stats.binom.ppf(1e-6, trials, 0.92)

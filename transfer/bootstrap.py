@@ -1,9 +1,10 @@
-"""Noise of the test set: what a run's measures would be on other images of the same kind.
+"""Noise of the test set: what a run's measures would be on as many other images of the same kind.
 
 Images are drawn with replacement, as many as there are, and the measure is computed again from the run's per-image
 results; the interval holds the middle 95 % of ``RESAMPLES`` such measures (the percentile method; B. Efron, Bootstrap
 methods: another look at the jackknife, Annals of Statistics 7, 1979). The trained model is held fixed: this is none of
-the noise between seeds.
+the noise between seeds. Average precision is no mean over images, and lies somewhat higher on resamples than on the
+images themselves; nothing here corrects that.
 
 An image drawn k times stands for k copies of its objects, detections and pixels. Detections are matched to objects
 within an image, so once is enough, and so is sorting them; a resample is then a vector of weights. Ties: detections of

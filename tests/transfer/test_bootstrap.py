@@ -100,7 +100,7 @@ def slow_segmentation(evaluation: SegmentationEvaluation, times: np.ndarray) -> 
 # --- against lists that were really resampled ---
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 8), st.integers(0, 10**6), st.booleans())
 def test_map_is_that_of_the_resampled_list(seed: int, count: int, drawn_with: int, ties: bool) -> None:
     """Equal scores in different images too: there the list of drawn images keeps the order, copies together."""
@@ -112,7 +112,7 @@ def test_map_is_that_of_the_resampled_list(seed: int, count: int, drawn_with: in
         assert {name: values[number] for name, values in fast.items()} == approx(slow, rel=1e-12, nan_ok=True)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 8), st.integers(0, 10**6))
 def test_segmentation_is_that_of_the_resampled_list(seed: int, count: int, drawn_with: int) -> None:
     evaluation = segmentations(seed, count)
@@ -238,12 +238,13 @@ def test_intervals_cover_the_truth_and_pairing_makes_them_narrow() -> None:
     assert narrow < 0.75 * wide
 
 
-def test_intervals_of_map_cover_the_truth() -> None:
-    """mAP of 80 images against that of many more of the same kind; average precision is not linear, so roughly."""
-    truth = measure(detections(0, 2000), np.ones((1, 2000), np.int32))["voc_map"][0]
-    trials = 40
-    covered = 0
-    for trial in range(trials):
-        low, high = percentile_interval(resample(detections(1 + trial, 80), 100, trial)["voc_map"].values)
-        covered += low <= truth <= high
-    assert covered >= stats.binom.ppf(1e-6, trials, 0.92)
+def test_intervals_of_map_cover_what_test_sets_of_that_size_give() -> None:
+    """The truth is the mean over many test sets. Resamples lie above it, so a little less than 95 % is what to expect."""
+    trials, images, once = 50, 50, np.ones((1, 50), np.int32)
+    others = [measure(detections(1000 + number, images), once)["voc_map"][0] for number in range(100)]
+    found = [resample(detections(number, images), 100, number)["voc_map"] for number in range(trials)]
+    truth = fmean([*others, *(replicates.own for replicates in found)])
+    bounds = np.array([percentile_interval(replicates.values) for replicates in found])
+    covered = np.sum((bounds[:, 0] <= truth) & (truth <= bounds[:, 1]))
+    assert covered >= stats.binom.ppf(1e-4, trials, 0.90)
+    assert np.mean([replicates.values.mean() - replicates.own for replicates in found]) > 0  # as documented

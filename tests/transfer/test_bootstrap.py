@@ -239,7 +239,7 @@ def test_intervals_cover_the_truth_and_pairing_makes_them_narrow() -> None:
 
 
 def test_intervals_of_map_cover_what_test_sets_of_that_size_give() -> None:
-    """The truth is the mean over many test sets. Resamples lie above it, so a little less than 95 % is what to expect."""
+    """The truth is the mean over many test sets. Resamples lie above it, so a little less than 95 % is expected."""
     trials, images, once = 50, 50, np.ones((1, 50), np.int32)
     others = [measure(detections(1000 + number, images), once)["voc_map"][0] for number in range(100)]
     found = [resample(detections(number, images), 100, number)["voc_map"] for number in range(trials)]

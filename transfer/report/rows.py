@@ -1,0 +1,80 @@
+"""The rows of the page: those of the comparison, and the paper's that nobody has finished, each with its number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from transfer.compare import Comparison, Row
+from transfer.paper import find_row, recipe_order
+from transfer.report.marks import MISSING, PARTIAL, Mark, run_marks
+from transfer.report.records import Records
+from transfer.result_file import METRICS
+
+
+@dataclass(frozen=True)
+class PageRow:
+    """A row under the number that it has in all tables and figures.
+
+    Attributes:
+        number: From 1; None for a row without a finished run, which no figure shows.
+        place: In ``Comparison.rows``; None for a row without a finished run.
+        row: That row.
+        name: Of the row, or of the paper's recipe.
+        recipe: This project's name for it.
+        paper: The paper's numbers by metric; empty where it has no such row.
+        marks: Task to what is to be said of its runs.
+    """
+
+    number: int | None
+    place: int | None
+    row: Row | None
+    name: str
+    recipe: str
+    paper: dict[str, float]
+    marks: dict[str, list[Mark]]
+
+
+def page_rows(comparison: Comparison, records: Records) -> list[PageRow]:
+    """The comparison's rows in their order; where one of them is the paper's, the others of the paper too."""
+    rows = [_row(comparison, records, place) for place in range(len(comparison.rows))]
+    here = {row.recipe for row in rows}
+    order = recipe_order()
+    absent = [recipe for recipe in order if recipe not in here] if here & set(order) else []
+    unfinished = {each.run.recipe for each in records.unfinished} - here - set(absent)
+    for recipe in [*absent, *sorted(unfinished)]:
+        rows.insert(_position(rows, recipe, order), _absent(recipe, records))
+    return rows
+
+
+def _position(rows: Sequence[PageRow], recipe: str, order: tuple[str, ...]) -> int:
+    """Behind the last of the rows that the paper has before a recipe, or at the end."""
+    if recipe not in order:
+        return len(rows)
+    before = order[: order.index(recipe)]
+    first = next(place for place, row in enumerate(rows) if row.recipe in order)
+    return max((place + 1 for place, row in enumerate(rows) if row.recipe in before), default=first)
+
+
+def _row(comparison: Comparison, records: Records, place: int) -> PageRow:
+    row = comparison.rows[place]
+    baseline = next(each for each in comparison.rows if each.name == comparison.baseline)
+    keys, reference = (row.recipe, row.network), (baseline.recipe, baseline.network)
+    marks = {task: run_marks(records, keys, reference, task) for task in METRICS}
+    if marks["classification"] and row.cells["top1"].mean is not None and not records.of(keys, "classification"):
+        marks["classification"] = [Mark(PARTIAL, "as its backbone says")]
+    return PageRow(place + 1, place, row, row.name, row.recipe, _paper(row.recipe), marks)
+
+
+def _absent(recipe: str, records: Records) -> PageRow:
+    waiting = [each for each in records.unfinished if each.run.recipe == recipe]
+    marks = {}
+    for task in METRICS:
+        seeds = ", ".join(str(each.run.seed) for each in waiting if each.run.task == task)
+        marks[task] = [Mark(PARTIAL, f"unfinished: seed {seeds}") if seeds else Mark(MISSING, "not run")]
+    return PageRow(None, None, None, recipe, recipe, _paper(recipe), marks)
+
+
+def _paper(recipe: str) -> dict[str, float]:
+    row = find_row(recipe, "")
+    return dict(row.values) if row else {}

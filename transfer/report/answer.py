@@ -9,10 +9,11 @@ from markupsafe import Markup, escape
 
 from transfer.cells import METRIC_NAMES, Cell
 from transfer.compare import Comparison
-from transfer.report.words import interval, joined, number
-from transfer.verdict import OUTCOMES, UNDETERMINED
+from transfer.report.words import interval, joined, label, number, unbroken
+from transfer.verdict import NO_DIFFERENCE, OUTCOMES, UNDETERMINED
 
 QUESTIONS = {"detection": "voc07_map", "segmentation": "miou"}
+PHRASES = {NO_DIFFERENCE: "no difference here", UNDETERMINED: "undetermined at this number of seeds"}
 _SEVERAL = 2
 
 
@@ -36,16 +37,17 @@ def _sentence(comparison: Comparison, task: str, metric: str) -> Markup:
     place = best_place(comparison, metric)
     if place is None:
         return Markup("{} ({}) has not been compared: no two rows have a finished run.").format(task.capitalize(), name)
-    best = comparison.rows[place]
-    difference, source = best.cells[metric].difference, f"rows.{place}.cells.{metric}.difference"
+    best, source = comparison.rows[place], f"rows.{place}.cells.{metric}.difference"
+    difference = best.cells[metric].difference
     ends = interval(difference.interval, f"{source}.interval", "signed")
-    shown = Markup("{} points").format(number(difference.value, f"{source}.value", "signed"))
-    if ends:
-        shown += Markup(" {}").format(ends)
-    best_words = Markup("the best other row, {}, differs from {} by {}").format(best.name, comparison.baseline, shown)
-    cells = [row.cells[metric] for row in comparison.rows]
-    return Markup("{} {}; {}.").format(
-        Markup("On <strong>{}</strong> ({}),").format(task, name), _verdicts(comparison, cells, task), best_words
+    return Markup("On <strong>{}</strong> ({}), {}; the best other row, {}, {} {} points {}.").format(
+        task,
+        name,
+        _verdicts(comparison, [row.cells[metric] for row in comparison.rows], task),
+        Markup("<strong>{}</strong>").format(unbroken(label(best, comparison.rows))),
+        "gains" if difference.value > 0 else "stands at",
+        number(difference.value, f"{source}.value", "signed"),
+        ends or "without an interval",
     )
 
 
@@ -53,25 +55,33 @@ def _verdicts(comparison: Comparison, cells: Sequence[Cell], task: str) -> Marku
     judged = [cell for cell in cells if cell.verdict]
     if not judged:
         return escape("the paper has no difference to hold these rows against")
-    count = Counter(cell.verdict.outcome for cell in judged)
-    few = "each difference" if len(judged) == 1 else f"all {len(judged)} differences"
+    several = f"{len(judged)} differences" if len(judged) > 1 else "one difference"
+    differences = Markup("the paper's {} from {}").format(several, unbroken(_baseline(comparison)))
     if all(cell.difference.pairs < _SEVERAL for cell in judged):
-        return escape(f"one seed cannot tell {few if len(judged) > 1 else 'the one difference'} of the paper from noise")
-    if len(judged) == 1:
-        return escape(f"the one difference of the paper that was measured is {judged[0].verdict.outcome}")
-    if set(count) == {UNDETERMINED}:
-        return escape(f"all {len(judged)} differences of the paper that were measured are undetermined")
-    words = joined([f"{count[outcome]} {outcome}" for outcome in OUTCOMES if count[outcome]])
-    text = f"of {len(judged)} differences of the paper from {comparison.baseline}, {words}"
-    return escape(text + _losses(comparison, task))
+        return Markup("one seed cannot tell {} from noise").format(differences)
+    return Markup("of {}, {}{}").format(differences, _counted(judged), _losses(comparison, task))
 
 
-def _losses(comparison: Comparison, task: str) -> str:
+def _counted(cells: Sequence[Cell]) -> str:
+    """Outcomes and how often: "2 are reproduced and 3 undetermined at this n"."""
+    count = Counter(cell.verdict.outcome for cell in cells)
+    found = [(count[outcome], PHRASES.get(outcome, outcome)) for outcome in OUTCOMES if count[outcome]]
+    (number_of, words), *others = found
+    first = f"{number_of} {'is' if number_of == 1 else 'are'} {words}"
+    return joined([first, *(f"{each} {phrase}" for each, phrase in others)])
+
+
+def _baseline(comparison: Comparison) -> str:
+    return next(label(row, comparison.rows) for row in comparison.rows if row.name == comparison.baseline)
+
+
+def _losses(comparison: Comparison, task: str) -> Markup:
     """Section 6.2's losses, where they have been measured with more than one seed."""
     cells = [row.cells["miou"] for row in comparison.losses] if task == "segmentation" else []
-    judged = [cell.verdict.outcome for cell in cells if cell.verdict and cell.difference.pairs >= _SEVERAL]
+    judged = [cell for cell in cells if cell.verdict and cell.difference.pairs >= _SEVERAL]
     if not judged:
-        return ""
-    count = Counter(judged)
-    words = joined([f"{count[outcome]} {outcome}" for outcome in OUTCOMES if count[outcome]])
-    return f", and of {len(judged)} losses against {comparison.losses[0].reference}, {words}"
+        return Markup("")
+    reference = comparison.losses[0].reference
+    name = next(label(row, comparison.rows) for row in comparison.rows if row.name == reference)
+    losses = f"its {len(judged)} losses" if len(judged) > 1 else "its one loss"
+    return Markup(", and of {} against {}, {}").format(losses, unbroken(name), _counted(judged))

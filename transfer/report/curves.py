@@ -13,10 +13,11 @@ from markupsafe import Markup
 from transfer.compare import Comparison
 from transfer.report.records import Records
 from transfer.report.svg import Axes, Drawing, Point, Scale, span
+from transfer.report.words import label
 
 METRICS_FILE = "metrics.jsonl"
 WIDTH, HEIGHT = 360, 280
-LEFT, RIGHT, TOP, BOTTOM = 46, 322, 30, 236
+LEFT, RIGHT, TOP, BOTTOM = 46, 334, 26, 232
 MOST_ROWS, MOST_POINTS, MOST_PARSED = 8, 100, 2000
 # Task -> kind of line, what is drawn of it, and its name.
 CURVES = {
@@ -45,11 +46,13 @@ def training_curves(comparison: Comparison, records: Records) -> list[CurveFigur
                 runs = records.of((row.recipe, row.network), task)
                 if not runs:
                     continue
-                points = read_curve(runs[0].run.path.with_name(METRICS_FILE), kind, key) if len(lines) < MOST_ROWS else []
+                points = (
+                    read_curve(runs[0].run.path.with_name(METRICS_FILE), kind, key) if len(lines) < MOST_ROWS else []
+                )
                 if len(points) > 1:
                     lines[place + 1] = points
                 else:
-                    missing.append(row.name)
+                    missing.append(label(row, comparison.rows))
             if lines:
                 figures.append(CurveFigure(task, title, _draw(lines, title), ", ".join(missing)))
     return figures
@@ -97,14 +100,26 @@ def _draw(lines: Mapping[int, Sequence[Point]], title: str) -> Markup:
     drawing = Drawing(WIDTH, HEIGHT)
     steps, values = ([point[place] for points in lines.values() for point in points] for place in (0, 1))
     axes = Axes(drawing, Scale(0, max(steps), LEFT, RIGHT), Scale(*span(values), BOTTOM, TOP))
-    axes.draw("step", title)
+    axes.draw("step", "")
     ends = []
     for place, (number, points) in enumerate(lines.items()):
         drawing.polyline([axes(*point) for point in points], f"series s{place + 1}")
         ends.append((axes(*points[-1]), str(number), f"label f{place + 1}"))
-    last = TOP - 8.0
-    for (x, y), label, class_ in sorted(ends, key=lambda end: end[0][1]):
-        last = max(y + 4, last + 11)  # labels of lines that end together stand below each other
-        drawing.text((x + 6, last), label, class_)
+    ends.sort(key=lambda end: end[0][1])
+    places = _apart([y + 4 for (_, y), _, _ in ends])
+    for place, ((x, _), text, class_) in zip(places, ends, strict=True):
+        drawing.text((x + 6, place), text, class_)
     words = "; ".join(f"row {number} ends at {points[-1][1]:.3g}" for number, points in lines.items())
     return drawing.render(f"{title} over steps. {words}")
+
+
+def _apart(places: Sequence[float], distance: float = 11.0) -> list[float]:
+    """Ascending places moved until none is nearer to the next than that: down, and up again from the lower end."""
+    moved: list[float] = []
+    for place in places:
+        moved.append(max(place, moved[-1] + distance) if moved else place)
+    limit = BOTTOM + 4.0
+    for index in reversed(range(len(moved))):
+        moved[index] = min(moved[index], limit)
+        limit = moved[index] - distance
+    return moved

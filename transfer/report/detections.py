@@ -79,7 +79,12 @@ def _draw_boxes(
     for index, counted, right in reversed(list(shown)):
         if counted:
             words = f"{classes[image.found_labels[index]]} {image.scores[index]:.2f}"
-            _box(drawing, scale * image.found_boxes[index], "right" if right else "wrong", ("" if right else "✗ ") + words)
+            _box(
+                drawing,
+                scale * image.found_boxes[index],
+                "right" if right else "wrong",
+                ("" if right else "✗ ") + words,
+            )
 
 
 def _box(drawing: Drawing, box: Sequence[float], kind: str, words: str) -> None:

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from transfer.cells import METRIC_NAMES, Cell
 from transfer.compare import Comparison
 from transfer.report.svg import Axes, Drawing, Scale, span, tick_label, ticks
-from transfer.report.words import signed
+from transfer.report.words import label, signed
 
 WIDTH, ROW = 360, 40
 LEFT, RIGHT, TOP = 14, 346, 8
@@ -18,7 +18,7 @@ LEFT, RIGHT, TOP = 14, 346, 8
 def difference_bars(comparison: Comparison, metric: str) -> Markup | None:
     """All rows that have a difference, ours or the paper's, on one axis in points; None without any of ours."""
     shown = [
-        (place + 1, row.name, row.cells[metric])
+        (place + 1, label(row, comparison.rows), row.cells[metric])
         for place, row in enumerate(comparison.rows)
         if row.cells[metric].difference is not None
     ]

@@ -61,10 +61,12 @@ def _table(table: PaperTable, comparison: Comparison, rows: Sequence[PageRow]) -
 def _line(table: PaperTable, row: PageRow) -> str:
     cell = row.row.cells[table.metric] if row.row else None
     paper = [_number(row.paper.get(metric)) for metric in table.metrics]
-    paper.append(_signed(cell.paper.difference) if cell and cell.paper else _NONE)
+    paper.append(_signed(row.gains.get(table.metric)))
     ours = [_number(row.row.cells[metric].mean if row.row else None) for metric in table.metrics]
     words = [escape(row.name), *paper, *ours, *_comparison(cell)]
-    words[-1] = words[-1] if words[-1] != _NONE else escape("; ".join(mark.text for mark in row.marks[table.task])) or _NONE
+    words[-1] = (
+        words[-1] if words[-1] != _NONE else escape("; ".join(mark.text for mark in row.marks[table.task])) or _NONE
+    )
     return f"    {' & '.join(words)} \\\\"
 
 

@@ -74,7 +74,7 @@ def _unlike(mine: Sequence[Record], baseline: Sequence[Record]) -> list[Mark]:
 def _other(keys: str, name: str, mine: Sequence[Record], baseline: Sequence[Record]) -> str | None:
     """The row's values where they are not the baseline's, or not the same in all its runs."""
     values, reference = _values(keys, mine), _values(keys, baseline)
-    if not values or len(values) == 1 and (not reference or values == reference[:1]):
+    if not values or (len(values) == 1 and (not reference or values == reference[:1])):
         return None
     return f"{name} {' and '.join(values)}"
 

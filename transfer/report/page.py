@@ -90,7 +90,12 @@ def render(
 
 def _facts(comparison: Comparison, records: Records) -> dict[str, Any]:
     warnings = [note for note in comparison.notes if note.startswith("NOT ")]
+    names = [words.label(row, comparison.rows) for row in comparison.rows]
+    name_of = {row.name: name for row, name in zip(comparison.rows, names, strict=True)}
     return {
+        "names": names,
+        "name_of": name_of,
+        "baseline": words.unbroken(name_of[comparison.baseline]),
         "answer": answer(comparison),
         "tables": TABLES,
         "metric_names": METRIC_NAMES | FURTHER_NAMES,

@@ -8,16 +8,16 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from backbones.drawing import short
 from transfer.compare import Comparison, Row
 from transfer.report.answer import QUESTIONS, best_place
 from transfer.report.records import Record, Records
 from transfer.report.svg import Drawing, Scale, span, tick_label, ticks
-from transfer.report.words import signed
+from transfer.report.words import label, signed
 
 WIDTH, ROW = 360, 21
 LEFT, RIGHT, TOP = 118, 312, 6
 MOST_EACH = 12
+LONGEST_NAME = 18
 KEYS = {"detection": ("voc07_ap", "AP 07"), "segmentation": ("iou", "IoU")}
 
 
@@ -46,7 +46,7 @@ def per_class(comparison: Comparison, records: Records) -> list[ClassFigure]:
             cut = [*order[:MOST_EACH], *order[-MOST_EACH:]] if len(order) > 2 * MOST_EACH else order
             left_out = f"{len(order) - len(cut)} of {len(order)} classes in between are not shown" * (cut != order)
             picture = _draw({name: changes[name] for name in cut}, measure)
-            figures.append(ClassFigure(task, best.name, measure, picture, left_out))
+            figures.append(ClassFigure(task, label(best, comparison.rows), measure, picture, left_out))
     return figures
 
 
@@ -83,8 +83,19 @@ def _draw(changes: dict[str, float], measure: str) -> Markup:
     for place, (name, change) in enumerate(changes.items()):
         middle = TOP + ROW * (place + 0.5)
         start, end = sorted((x(0), x(change)))
-        drawing.text((LEFT - 10, middle + 4), short(name)[:18], "label", "end")
-        drawing.add("rect", x=start, y=middle - 6, width=max(end - start, 1.0), height=12, class_="bar" if change > 0 else "bar loss")
+        drawing.text((LEFT - 8, middle + 4), _cut(name), "", "end")
+        drawing.add(
+            "rect",
+            x=start,
+            y=middle - 6,
+            width=max(end - start, 1.0),
+            height=12,
+            class_="bar" if change > 0 else "bar loss",
+        )
         drawing.text((WIDTH - 2, middle + 4), signed(change, 1), "tick", "end")
     words = "; ".join(f"{name} {signed(change, 1)}" for name, change in changes.items())
     return drawing.render(f"Change of {measure} by class, points. {words}")
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"

@@ -1,4 +1,4 @@
-"""Per row and task: that the backbone arrived, tensor by tensor, and computed there what it computed in the classifier."""
+"""Per row and task: that the backbone arrived, tensor by tensor, and computed what it computed in the classifier."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _moved(record: Record) -> str:
     counts = [(stage.get("moved"), stage.get("tensors")) for stage in stages if isinstance(stage, dict)]
     if not counts or not all(isinstance(value, int) for pair in counts for value in pair):
         return "not recorded"
-    return f"{sum(moved for moved, _ in counts)} of {sum(tensors for _, tensors in counts)} tensors"
+    return f"{sum(moved for moved, _ in counts)} of {sum(tensors for _, tensors in counts)}"
 
 
 def _digest(record: Record) -> str:

@@ -58,7 +58,9 @@ class Records:
 
     def most_seeds(self, task: str) -> int:
         """Runs of the row that has the most on a task, tuned ones aside."""
-        return max((len(found) for (_, of, tuned), found in self._places.items() if of == task and not tuned), default=0)
+        return max(
+            (len(found) for (_, of, tuned), found in self._places.items() if of == task and not tuned), default=0
+        )
 
     def waiting(self, row: Row, task: str) -> list[Record]:
         """Unfinished runs of a row on one task."""

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from transfer.compare import Comparison, Row
-from transfer.paper import find_row, recipe_order
+from transfer.paper import find_row, paper_number, recipe_order
 from transfer.report.marks import MISSING, PARTIAL, Mark, run_marks
 from transfer.report.records import Records
+from transfer.report.words import label
 from transfer.result_file import METRICS
 
 
@@ -20,9 +21,10 @@ class PageRow:
         number: From 1; None for a row without a finished run, which no figure shows.
         place: In ``Comparison.rows``; None for a row without a finished run.
         row: That row.
-        name: Of the row, or of the paper's recipe.
+        name: Its label, or the name of the paper's recipe.
         recipe: This project's name for it.
         paper: The paper's numbers by metric; empty where it has no such row.
+        gains: Their differences from the paper's row of the baseline's name, where it has one and this is another.
         marks: Task to what is to be said of its runs.
     """
 
@@ -32,6 +34,7 @@ class PageRow:
     name: str
     recipe: str
     paper: dict[str, float]
+    gains: dict[str, float]
     marks: dict[str, list[Mark]]
 
 
@@ -42,8 +45,9 @@ def page_rows(comparison: Comparison, records: Records) -> list[PageRow]:
     order = recipe_order()
     absent = [recipe for recipe in order if recipe not in here] if here & set(order) else []
     unfinished = {each.run.recipe for each in records.unfinished} - here - set(absent)
+    baseline = next(row.recipe for row in comparison.rows if row.name == comparison.baseline)
     for recipe in [*absent, *sorted(unfinished)]:
-        rows.insert(_position(rows, recipe, order), _absent(recipe, records))
+        rows.insert(_position(rows, recipe, order), _absent(recipe, baseline, records))
     return rows
 
 
@@ -63,18 +67,22 @@ def _row(comparison: Comparison, records: Records, place: int) -> PageRow:
     marks = {task: run_marks(records, keys, reference, task) for task in METRICS}
     if marks["classification"] and row.cells["top1"].mean is not None and not records.of(keys, "classification"):
         marks["classification"] = [Mark(PARTIAL, "as its backbone says")]
-    return PageRow(place + 1, place, row, row.name, row.recipe, _paper(row.recipe), marks)
+    paper, gains = _paper(row.recipe, baseline.recipe)
+    return PageRow(place + 1, place, row, label(row, comparison.rows), row.recipe, paper, gains, marks)
 
 
-def _absent(recipe: str, records: Records) -> PageRow:
+def _absent(recipe: str, baseline: str, records: Records) -> PageRow:
     waiting = [each for each in records.unfinished if each.run.recipe == recipe]
     marks = {}
     for task in METRICS:
         seeds = ", ".join(str(each.run.seed) for each in waiting if each.run.task == task)
         marks[task] = [Mark(PARTIAL, f"unfinished: seed {seeds}") if seeds else Mark(MISSING, "not run")]
-    return PageRow(None, None, None, recipe, recipe, _paper(recipe), marks)
+    paper, gains = _paper(recipe, baseline)
+    return PageRow(None, None, None, recipe, recipe, paper, gains, marks)
 
 
-def _paper(recipe: str) -> dict[str, float]:
-    row = find_row(recipe, "")
-    return dict(row.values) if row else {}
+def _paper(recipe: str, baseline: str) -> tuple[dict[str, float], dict[str, float]]:
+    row, reference = find_row(recipe, ""), find_row(baseline, "")
+    numbers = {metric: paper_number(metric, row, reference) for metric in row.values} if row else {}
+    gains = {metric: found.difference for metric, found in numbers.items() if found.difference is not None}
+    return {metric: found.value for metric, found in numbers.items()}, gains

@@ -16,6 +16,7 @@ from transfer.compare import Comparison
 from transfer.evaluation_files import SINGLE_SCALE
 from transfer.report.answer import QUESTIONS, best_place
 from transfer.report.records import Record, Records
+from transfer.report.words import label
 
 MOST_IMAGES = 4
 WIDTH = 360  # pixels of an image on the page
@@ -77,7 +78,7 @@ def samples(comparison: Comparison, records: Records, with_images: bool = True) 
             continue
         best = comparison.rows[place]
         baseline = next(row for row in comparison.rows if row.name == comparison.baseline)
-        names = (baseline.name, best.name)
+        names = (label(baseline, comparison.rows), label(best, comparison.rows))
         runs = _same_seed(*(records.of((row.recipe, row.network), task) for row in (baseline, best)))
         drawn, reason = _draw(task, names, runs, with_images)
         found.append(Samples(task, names, runs[0].run.seed if runs else None, tuple(drawn), reason))
@@ -99,7 +100,10 @@ def _draw(
     if not with_images:
         return (), "This page was asked to hold no images of the data."
     if runs is None:
-        return (), f"No seed of {names[0]} and {names[1]} has {SINGLE_SCALE}, the results per image, in both run folders."
+        return (
+            (),
+            f"No seed of {names[0]} and {names[1]} has {SINGLE_SCALE}, the results per image, in both run folders.",
+        )
     root = Path(runs[0].find("data.root", str) or "")
     if not root.is_dir() or not str(root.name):
         return (), f"The data folder {root} cannot be reached from here, so its images cannot be shown."

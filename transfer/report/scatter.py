@@ -13,8 +13,8 @@ from transfer.compare import Comparison
 from transfer.paper import SOURCES
 from transfer.report.svg import Axes, Drawing, Point, Scale, span
 
-WIDTH, HEIGHT = 360, 300
-LEFT, RIGHT, TOP, BOTTOM = 46, 342, 40, 250
+WIDTH, HEIGHT = 360, 282
+LEFT, RIGHT, TOP, BOTTOM = 46, 342, 26, 236
 LEAST_POINTS = 2
 _AROUND = ((8, -6, "start"), (-8, -6, "end"), (8, 14, "start"), (-8, 14, "end"), (0, -10, "middle"), (0, 19, "middle"))
 
@@ -50,7 +50,7 @@ def _ours(comparison: Comparison, metric: str) -> list[Spot]:
 
 def _paper(metric: str, numbers: Mapping[str, str]) -> list[Spot]:
     number, column = SOURCES[metric]
-    return [Spot(numbers.get(row["recipe"], ""), row["top1"], row[column]) for row in table_rows(number)]
+    return [Spot(numbers.get(row["recipe"], row["recipe"]), row["top1"], row[column]) for row in table_rows(number)]
 
 
 def _panel(spots: Sequence[Spot], metric: str, class_: str) -> Markup:
@@ -72,7 +72,7 @@ def _panel(spots: Sequence[Spot], metric: str, class_: str) -> Markup:
             drawing.circle(place, 5, "mark ours")
     for spot, (place, anchor) in zip(spots, _label_places(places), strict=True):
         drawing.text(place, spot.label, "label", anchor)
-    words = "; ".join(f"row {spot.label or 'not run'}: {spot.x:.2f}, {spot.y:.2f}" for spot in spots)
+    words = "; ".join(f"row {spot.label}: {spot.x:.2f}, {spot.y:.2f}" for spot in spots)
     return drawing.render(f"{METRIC_NAMES[metric]} over top-1, {class_}. {words}")
 
 

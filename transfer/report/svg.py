@@ -78,7 +78,11 @@ class Drawing:
     def diamond(self, center: Point, radius: float, class_: str) -> None:
         """A square on its corner: the mark of the paper in every figure."""
         x, y = center
-        self.add("path", d=f"M{x:.1f} {y - radius:.1f}l{radius} {radius}l-{radius} {radius}l-{radius} -{radius}z", class_=class_)
+        self.add(
+            "path",
+            d=f"M{x:.1f} {y - radius:.1f}l{radius} {radius}l-{radius} {radius}l-{radius} -{radius}z",
+            class_=class_,
+        )
 
     def whisker(self, start: Point, end: Point, class_: str, cap: float = 3.5) -> None:
         """An interval with short lines across its ends."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from markupsafe import Markup, escape
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from transfer.compare import Row
 
 MISSING = "–"  # noqa: RUF001 - an en dash, so that nobody takes it for a minus sign
 MINUS = "\u2212"
@@ -46,11 +50,16 @@ def interval(ends: tuple[float, float] | None, source: str, kind: str = "plain")
     return Markup("[{}, {}]").format(low, high)
 
 
+def label(row: Row, rows: Sequence[Row]) -> str:
+    """A row's recipe, or its whole name where other rows have the same recipe on other networks."""
+    return row.name if sum(other.recipe == row.recipe for other in rows) > 1 else row.recipe
+
+
+def unbroken(name: str) -> Markup:
+    """A name that no line ends in the middle of."""
+    return Markup('<span class="nb">{}</span>').format(name)
+
+
 def joined(words: list[str], last: str = "and") -> str:
     """ "a, b and c"."""
     return f" {last} ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
-def attribute(name: str, value: object) -> Markup:
-    """ name="value" with what HTML would misread escaped."""
-    return Markup('{}="{}"').format(Markup(name), escape(value))

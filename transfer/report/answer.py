@@ -40,12 +40,11 @@ def _sentence(comparison: Comparison, task: str, metric: str) -> Markup:
     best, source = comparison.rows[place], f"rows.{place}.cells.{metric}.difference"
     difference = best.cells[metric].difference
     ends = interval(difference.interval, f"{source}.interval", "signed")
-    return Markup("On <strong>{}</strong> ({}), {}; the best other row, {}, {} {} points {}.").format(
+    return Markup("On <strong>{}</strong> ({}), {}; the best other row, {}, stands at {} points {}.").format(
         task,
         name,
         _verdicts(comparison, [row.cells[metric] for row in comparison.rows], task),
         Markup("<strong>{}</strong>").format(unbroken(label(best, comparison.rows))),
-        "gains" if difference.value > 0 else "stands at",
         number(difference.value, f"{source}.value", "signed"),
         ends or "without an interval",
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from transfer.compare import Comparison, Row
-from transfer.paper import find_row, paper_number, recipe_order
+from transfer.paper import RANDOM_RECIPE, find_row, paper_number, recipe_order
 from transfer.report.marks import MISSING, PARTIAL, Mark, run_marks
 from transfer.report.records import Records
 from transfer.report.words import label
@@ -65,7 +65,9 @@ def _row(comparison: Comparison, records: Records, place: int) -> PageRow:
     baseline = next(each for each in comparison.rows if each.name == comparison.baseline)
     keys, reference = (row.recipe, row.network), (baseline.recipe, baseline.network)
     marks = {task: run_marks(records, keys, reference, task) for task in METRICS}
-    if marks["classification"] and row.cells["top1"].mean is not None and not records.of(keys, "classification"):
+    if row.recipe == RANDOM_RECIPE:
+        marks["classification"] = []  # a trunk that was never trained has no top-1
+    elif row.cells["top1"].mean is not None and not records.of(keys, "classification"):
         marks["classification"] = [Mark(PARTIAL, "as its backbone says")]
     paper, gains = _paper(row.recipe, baseline.recipe)
     return PageRow(place + 1, place, row, label(row, comparison.rows), row.recipe, paper, gains, marks)

@@ -50,7 +50,7 @@ def _ours(comparison: Comparison, metric: str) -> list[Spot]:
 
 def _paper(metric: str, numbers: Mapping[str, str]) -> list[Spot]:
     number, column = SOURCES[metric]
-    return [Spot(numbers.get(row["recipe"], row["recipe"]), row["top1"], row[column]) for row in table_rows(number)]
+    return [Spot(numbers.get(row["recipe"], ""), row["top1"], row[column]) for row in table_rows(number)]
 
 
 def _panel(spots: Sequence[Spot], metric: str, class_: str) -> Markup:
@@ -72,7 +72,7 @@ def _panel(spots: Sequence[Spot], metric: str, class_: str) -> Markup:
             drawing.circle(place, 5, "mark ours")
     for spot, (place, anchor) in zip(spots, _label_places(places), strict=True):
         drawing.text(place, spot.label, "label", anchor)
-    words = "; ".join(f"row {spot.label}: {spot.x:.2f}, {spot.y:.2f}" for spot in spots)
+    words = "; ".join(f"row {spot.label or 'not run here'}: {spot.x:.2f}, {spot.y:.2f}" for spot in spots)
     return drawing.render(f"{METRIC_NAMES[metric]} over top-1, {class_}. {words}")
 
 

@@ -26,9 +26,8 @@ from transfer.report.per_class import per_class
 from transfer.report.proofs import proofs
 from transfer.report.records import Records, read_records
 from transfer.report.rows import PageRow, page_rows
-from transfer.report.samples import samples
+from transfer.report.samples import SHARES, samples
 from transfer.report.scatter import scatter
-from transfer.report.segmentations import SHARES
 from transfer.report.tables import TABLES
 from transfer.statistics import CONFIDENCE
 

@@ -21,6 +21,8 @@ from transfer.report.words import label
 MOST_IMAGES = 4
 WIDTH = 360  # pixels of an image on the page
 QUALITY = 72
+# Colours of the share of a class's pixels that is right, from none to all; in lightness too, so that it reads without.
+SHARES = ("#b35806", "#f1a340", "#d9d9d9", "#67a9cf", "#08519c")
 
 
 class Panel(NamedTuple):

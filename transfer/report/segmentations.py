@@ -17,12 +17,10 @@ from PIL import Image
 from transfer.evaluated import SegmentationEvaluation
 from transfer.evaluation_files import SINGLE_SCALE, read_segmentations
 from transfer.pictures.palette import to_rgb
-from transfer.report.samples import Pair, Panel, Sample, flat, most_different, photograph
+from transfer.report.samples import SHARES, Pair, Panel, Sample, flat, most_different, photograph
 from transfer.report.svg import Drawing
 from transfer.segmentation_metric import class_shares
 
-# From no pixel right to all; in lightness too, so that it reads without colour.
-SHARES = ("#b35806", "#f1a340", "#d9d9d9", "#67a9cf", "#08519c")
 UNLABELLED = "#ffffff"
 
 

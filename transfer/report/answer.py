@@ -57,7 +57,7 @@ def _verdicts(comparison: Comparison, cells: Sequence[Cell], task: str) -> Marku
     several = f"{len(judged)} differences" if len(judged) > 1 else "one difference"
     differences = Markup("the paper's {} from {}").format(several, unbroken(_baseline(comparison)))
     if all(cell.difference.pairs < _SEVERAL for cell in judged):
-        return Markup("one seed cannot tell {} from noise").format(differences)
+        return Markup("with one seed {} cannot be told from noise").format(differences)
     return Markup("of {}, {}{}").format(differences, _counted(judged), _losses(comparison, task))
 
 

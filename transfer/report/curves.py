@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any, NamedTuple
 
-import numpy as np
 from markupsafe import Markup
 
 from transfer.compare import Comparison
@@ -65,9 +66,12 @@ def read_curve(path: Path, kind: str, key: str) -> list[Point]:
     """
     lines = read_lines(path, kind, MOST_PARSED)
     found = {line["step"]: line[key] for line in lines if _is_number(line.get("step")) and _is_number(line.get(key))}
-    steps = sorted(found)
-    parts = np.array_split(np.array(steps), min(MOST_POINTS, len(steps))) if steps else []
-    return [(float(part[-1]), float(np.mean([found[step] for step in part.tolist()]))) for part in parts]
+    end = max(found, default=0) or 1
+    parts: dict[int, list[float]] = {}  # the last step of each, then its values
+    for step in sorted(found, reverse=True):
+        part = math.ceil(MOST_POINTS * step / end)
+        parts.setdefault(part, [step]).append(found[step])
+    return [(float(last), fmean(values)) for last, *values in reversed(parts.values())]
 
 
 def read_lines(path: Path, kind: str, most: int) -> list[dict[str, Any]]:
@@ -93,7 +97,7 @@ def parse_lines(lines: Iterable[str]) -> list[dict[str, Any]]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and bool(np.isfinite(value))
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _draw(lines: Mapping[int, Sequence[Point]], title: str) -> Markup:

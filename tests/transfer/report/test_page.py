@@ -208,7 +208,10 @@ def test_the_answer_is_two_sentences(study: Path) -> None:
 def test_one_seed_answers_nothing(one_seed: Path) -> None:
     page, _, _ = make(one_seed)
     words = " ".join(page.text.split())
-    assert "On detection (mAP 07), one seed cannot tell the paper's one difference from b-standard from noise" in words
+    assert (
+        "On detection (mAP 07), with one seed the paper's one difference from b-standard cannot be told from noise"
+        in words
+    )
     assert "without an interval" in words
 
 

@@ -177,9 +177,9 @@ def _verdict_notes(rows: Sequence[Row]) -> list[str]:
     return [
         f"verdict: whether the sign of the paper's Δ appears here, on {networks} and these data, and nothing about "
         f"{setting()}. reproduced, opposite: paired t test over seeds, p at most {SIGNIFICANCE} after Holm's "
-        f"correction over the rows of the metric; no difference: the {_PERCENT} interval is within half the paper's Δ, "
-        f"at most {LARGEST_MARGIN:g} point, of 0. n needed: seeds at which the interval, its spread as it is, could not "
-        "hold both 0 and the paper's Δ."
+        f"correction over the rows of the metric; no difference: the {_PERCENT} interval is within half the paper's "
+        f"Δ, at most {LARGEST_MARGIN:g} point, of 0. n needed: seeds at which the interval, its spread as it is, could "
+        "not hold both 0 and the paper's Δ."
     ]
 
 

@@ -15,9 +15,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import permutations
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtri
 from scipy.stats import rankdata, spearmanr
 
@@ -98,14 +100,19 @@ def spearman(one: Sequence[float], other: Sequence[float]) -> Spearman | None:
     ranks = [_standardised(values) for values in (one, other)]
     value = min(1.0, max(-1.0, float(ranks[0] @ ranks[1])))
     if n <= MOST_PERMUTED:
-        orders = ranks[1][np.array(list(permutations(range(n))))]
+        orders = ranks[1][_orders(n)]
         p_value = float(np.mean(np.abs(orders @ ranks[0]) >= abs(value) - _ROUNDING))
     else:
         p_value = float(spearmanr(one, other).pvalue)
     return Spearman(value, n, _interval(value, n), p_value)
 
 
-def _standardised(values: Sequence[float]) -> np.ndarray:
+@lru_cache(maxsize=MOST_PERMUTED)
+def _orders(n: int) -> NDArray:
+    return np.array(list(permutations(range(n))))
+
+
+def _standardised(values: Sequence[float]) -> NDArray:
     ranks = rankdata(values)
     centred = ranks - ranks.mean()
     return centred / np.linalg.norm(centred)

@@ -116,7 +116,8 @@ def _commands(records: Records, row: PageRow) -> list[tuple[str, str, str]]:
     found = []
     for state, runs in (("", records.finished), (", unfinished", records.unfinished)):
         for each in runs:
-            if each.run.recipe == row.recipe and (row.row is None or each.run.network == row.row.network):
+            mine = each in row.waiting if row.row is None else each.run.row == (row.recipe, row.row.network)
+            if mine:
                 tuned = "tuned " if each.run.tuned else ""
                 what = f"{tuned}{each.run.task}, seed {each.run.seed}{state}"
                 found.append((what, each.folder, each.find("command", str) or "not recorded"))

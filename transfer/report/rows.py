@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from transfer.compare import Comparison, Row
 from transfer.paper import RANDOM_RECIPE, find_row, paper_number, recipe_order
 from transfer.report.marks import MISSING, PARTIAL, Mark, run_marks
-from transfer.report.records import Records
+from transfer.report.records import Record, Records
 from transfer.report.words import label
 from transfer.result_file import METRICS
 
@@ -26,6 +26,7 @@ class PageRow:
         paper: The paper's numbers by metric; empty where it has no such row.
         gains: Their differences from the paper's row of the baseline's name, where it has one and this is another.
         marks: Task to what is to be said of its runs.
+        waiting: Of a row without a finished run, the unfinished ones.
     """
 
     number: int | None
@@ -36,18 +37,23 @@ class PageRow:
     paper: dict[str, float]
     gains: dict[str, float]
     marks: dict[str, list[Mark]]
+    waiting: tuple[Record, ...] = ()
 
 
 def page_rows(comparison: Comparison, records: Records) -> list[PageRow]:
     """The comparison's rows in their order; where one of them is the paper's, the others of the paper too."""
     rows = [_row(comparison, records, place) for place in range(len(comparison.rows))]
-    here = {row.recipe for row in rows}
-    order = recipe_order()
-    absent = [recipe for recipe in order if recipe not in here] if here & set(order) else []
-    unfinished = {each.run.recipe for each in records.unfinished} - here - set(absent)
+    here, order = {row.recipe for row in rows}, recipe_order()
+    finished = {(row.recipe, row.network) for row in comparison.rows}
+    absent: dict[str, list[Record]] = {recipe: [] for recipe in order if here & set(order) and recipe not in here}
+    for each in records.unfinished:
+        if each.run.row not in finished:
+            recipe, network = each.run.row
+            absent.setdefault(f"{recipe} ({network})" if recipe in here else recipe, []).append(each)
     baseline = next(row.recipe for row in comparison.rows if row.name == comparison.baseline)
-    for recipe in [*absent, *sorted(unfinished)]:
-        rows.insert(_position(rows, recipe, order), _absent(recipe, baseline, records))
+    for name, waiting in absent.items():
+        row = _absent(name, waiting, baseline)
+        rows.insert(_position(rows, row.recipe, order), row)
     return rows
 
 
@@ -73,14 +79,14 @@ def _row(comparison: Comparison, records: Records, place: int) -> PageRow:
     return PageRow(place + 1, place, row, label(row, comparison.rows), row.recipe, paper, gains, marks)
 
 
-def _absent(recipe: str, baseline: str, records: Records) -> PageRow:
-    waiting = [each for each in records.unfinished if each.run.recipe == recipe]
+def _absent(name: str, waiting: Sequence[Record], baseline: str) -> PageRow:
+    recipe = waiting[0].run.recipe if waiting else name
     marks = {}
     for task in METRICS:
         seeds = ", ".join(str(each.run.seed) for each in waiting if each.run.task == task)
         marks[task] = [Mark(PARTIAL, f"unfinished: seed {seeds}") if seeds else Mark(MISSING, "not run")]
     paper, gains = _paper(recipe, baseline)
-    return PageRow(None, None, None, recipe, recipe, paper, gains, marks)
+    return PageRow(None, None, None, name, recipe, paper, gains, marks, tuple(waiting))
 
 
 def _paper(recipe: str, baseline: str) -> tuple[dict[str, float], dict[str, float]]:

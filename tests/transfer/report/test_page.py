@@ -168,6 +168,19 @@ def test_what_is_missing_partial_or_unlike_stands_in_its_row(study: Path) -> Non
     assert "1 unfinished" in page.text
 
 
+def test_an_unfinished_row_on_another_network_has_a_line_of_its_own(
+    tmp_path: Path, add_run: Callable[..., Path]
+) -> None:
+    add_run(tmp_path, "detection", "b-standard", (50, 51))
+    add_run(tmp_path, "detection", "d-smooth", (52, 53))
+    add_run(tmp_path, "detection", "d-smooth", None, seed=4, network="resnet50_d", command="python x --seed 4")
+    page, _, _ = make(tmp_path)
+    (line,) = [row for row in page.rows["table-8"] if "resnet50_d" in row]
+    assert "unfinished: seed 4" in line
+    assert "unfinished" not in page.row("table-8", "d-mixup")
+    assert page.text.count("python x --seed 4") == 1
+
+
 def test_rows_that_were_not_trained_alike_are_called_so_on_top(tmp_path: Path, add_run: Callable[..., Path]) -> None:
     for recipe, epochs in (("b-standard", 10), ("d-smooth", 20)):
         add_run(tmp_path, "classification", recipe, (60, 80), settings={"epochs": epochs}, protocol=f"{epochs} px")

@@ -46,7 +46,7 @@ class Comparison:
 
     The cells of ``rows`` are the fixed arm's, and top-1, which is the same in both arms; ``tuned`` has the tasks that
     have tuned runs. ``correlations`` are of the fixed arm, over its rows. ``losses`` are differences from the row with
-    cosine decay, which the paper has below it.
+    cosine decay, which the paper has below it. ``tree`` has the runs that all this was made of.
     """
 
     root: Path
@@ -54,6 +54,7 @@ class Comparison:
     rows: tuple[Row, ...]
     unfinished: tuple[str, ...]
     notes: tuple[str, ...]
+    tree: RunTree
     tuned: tuple[TunedTask, ...] = ()
     correlations: tuple[Correlation, ...] = ()
     losses: tuple[LossRow, ...] = ()
@@ -87,6 +88,7 @@ def compare_runs(root: str | Path, baseline: str | None = None) -> Comparison:
         rows=rows,
         unfinished=tuple(_unfinished(run, tree.root) for run in tree.unfinished),
         notes=notes,
+        tree=tree,
         tuned=tuned,
         correlations=correlations({row.name: (row.recipe, row.cells) for row in rows}),
         losses=loss_rows(named, names[chosen], noise),

@@ -114,7 +114,7 @@ def as_csv(comparison: Comparison) -> str:
 
 def as_json(comparison: Comparison) -> dict[str, Any]:
     """The full structure, every seed's value included; "tuned" is there when there are tuned runs."""
-    hidden = {"root"} if comparison.tuned else {"root", "tuned"}
+    hidden = {"root", "tree"} if comparison.tuned else {"root", "tree", "tuned"}
     return {
         "format": FORMAT,
         "confidence": CONFIDENCE,

@@ -1,0 +1,106 @@
+"""How long the runs of a suite will take: as similar ones took, or as the paper's did, or nobody knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backbones.errors import UserError
+from backbones.files import read_json
+from backbones.recipes import find_recipe
+from transfer.suite.code import ROOT
+from transfer.suite.definition import CLASSIFICATION
+from transfer.suite.planned import PlannedRun
+
+NETWORKS = ROOT / "docs" / "networks.json"
+# Table 3: 16 bits, batch 1024, 8 V100: 4.4 minutes per epoch of ResNet-50 on ImageNet's 1,281,167 training images.
+PAPER_IMAGES_PER_GPU_HOUR = 1_281_167 / (8 * 4.4 / 60)
+PAPER_NETWORK = "resnet50_a"
+PAPER_SIDE = 224
+MEASURED, PAPER, UNKNOWN = "measured", "Table 3", "unknown"
+GPU, CPU = "GPU", "CPU"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """``hours`` of one device of its kind, times the devices; ``basis`` of the number."""
+
+    hours: float | None = None
+    device: str = ""
+    basis: str = UNKNOWN
+
+
+class Estimator:
+    """Knows the finished runs in a folder of suites.
+
+    Args:
+        out: The suite's folder.
+        gpu: Whether the runs will be on GPUs; decides which measurements are of the same kind.
+    """
+
+    def __init__(self, out: Path, gpu: bool) -> None:
+        self._gpu = gpu
+        self._finished = [result for result in _results(out) if _on_gpu(result) == gpu]
+        self._multiply_adds = _network_costs()
+
+    def of(self, run: PlannedRun) -> Estimate:
+        """For a run from its beginning."""
+        facts = run.facts or {}
+        hours = [found for result in self._finished if (found := self._scaled(run, facts, result)) is not None]
+        if hours:
+            return Estimate(sum(hours) / len(hours), GPU if self._gpu else CPU, MEASURED)
+        if run.kind == CLASSIFICATION and self._gpu:
+            return self._as_in_the_paper(facts)
+        return Estimate()
+
+    def _scaled(self, run: PlannedRun, facts: Mapping[str, Any], result: Mapping[str, Any]) -> float | None:
+        """Device-hours of a finished run of the same kind, for the images of this one."""
+        if result.get("task") != run.kind or result.get("network") != facts.get("network"):
+            return None
+        hours = result["timings"]["total_seconds"] * result["hardware"].get("processes", 1) / 3600
+        if run.kind != CLASSIFICATION:
+            return hours if result.get("protocol") == facts.get("protocol") else None
+        settings, epochs, images = result["settings"], _epochs(facts), facts.get("images")
+        side = (facts.get("asked") or {}).get("image_size")
+        teacher = bool(result.get("teacher")) == bool(find_recipe(facts["recipe"]).distillation)
+        if not images or not teacher or (side and side != settings["image_size"]):
+            return None
+        return hours * epochs * images / (settings["epochs"] * result["data"]["train_images"])
+
+    def _as_in_the_paper(self, facts: Mapping[str, Any]) -> Estimate:
+        """By multiply-adds and pixels, from the paper's own speed; a teacher's forward passes are not in it."""
+        network, images = facts["network"], facts.get("images")
+        if not images or network not in self._multiply_adds or find_recipe(facts["recipe"]).distillation:
+            return Estimate()
+        side = (facts.get("asked") or {}).get("image_size") or PAPER_SIDE
+        relative = self._multiply_adds[network] / self._multiply_adds[PAPER_NETWORK] * (side / PAPER_SIDE) ** 2
+        return Estimate(_epochs(facts) * images * relative / PAPER_IMAGES_PER_GPU_HOUR, f"V100 {GPU}", PAPER)
+
+
+def _epochs(facts: Mapping[str, Any]) -> int:
+    return (facts.get("asked") or {}).get("epochs") or find_recipe(facts["recipe"]).epochs
+
+
+def _results(out: Path) -> Iterator[dict[str, Any]]:
+    """Readable results with what an estimate needs; runs that resumed on other hardware count as they are."""
+    for path in out.glob("*/*/*/result.json"):
+        try:
+            result = read_json(path)
+        except UserError:
+            continue
+        if isinstance(result, dict) and all(
+            isinstance(result.get(key), dict) for key in ("timings", "hardware", "data")
+        ):
+            yield result
+
+
+def _on_gpu(result: Mapping[str, Any]) -> bool:
+    return str(result["hardware"].get("device", "")).startswith("cuda")
+
+
+def _network_costs() -> dict[str, float]:
+    """Multiply-adds at 224 pixels, as ``docs/networks.json`` has them; others are unknown."""
+    rows = read_json(NETWORKS)["networks"] if NETWORKS.exists() else []
+    return {row["network"]: row["multiply_adds"] for row in rows if row["image_size"] == PAPER_SIDE}

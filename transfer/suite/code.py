@@ -73,13 +73,14 @@ def _module(root: Path, name: str) -> Path | None:
 
 
 def _with_bases(path: Path) -> Iterator[Path]:
-    """A configuration and those that its ``_base_`` names, all the way."""
+    """A configuration and those of the project that its ``_base_`` names, all the way; ``mmdet::`` is a library's."""
     yield path
     for node in _parsed(path).body:
         if isinstance(node, ast.Assign) and any(getattr(target, "id", "") == "_base_" for target in node.targets):
             bases = ast.literal_eval(node.value)
             for base in [bases] if isinstance(bases, str) else bases:
-                yield from _with_bases(path.parent / base)
+                if "::" not in base:
+                    yield from _with_bases(path.parent / base)
 
 
 def _words(path: Path) -> Iterator[str]:

@@ -63,5 +63,6 @@ def _totals(runs: Sequence[PlannedRun], estimates: Mapping[str, Estimate], price
     unknown = sum(estimates[run.name].hours is None for run in open_runs)
     if unknown:
         yield (
-            f"unknown for {unknown} runs: nothing like them is finished in this folder; finish one of a kind, and ask again"
+            f"unknown for {unknown} runs: nothing like them is finished in this folder; finish one of each kind, "
+            "and ask again"
         )

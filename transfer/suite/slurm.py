@@ -22,7 +22,7 @@ from transfer.suite.slurm_job import SlurmJob
 from transfer.suite.status import BLOCKED, DONE, FAILED, RUNNING, WAITING, Board, Status
 
 SECONDS_BETWEEN_LOOKS = 2.0
-# A job that has left the queue may have written its result on another machine: the file system gets this long to show it.
+# A job that has left the queue may have written its result on another machine: file systems get this long to show it.
 SECONDS_TO_SHOW = 10.0
 SECONDS_BEFORE_END = 90  # what a run gets to save, before its job's time is up
 

@@ -19,6 +19,7 @@ PACKAGES = ("backbones", "transfer", "tools")
 WATCHING = (
     *("backbones.command", "backbones.drawing", "backbones.dry_run", "backbones.progress", "backbones.trackers"),
     *("transfer.announce", "transfer.dry_run", "transfer.pictures", "transfer.standalone", "transfer.tensorboard"),
+    *("backbones.paper", "transfer.paper"),  # numbers to stand beside ours
 )
 
 

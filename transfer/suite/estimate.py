@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
 from backbones.errors import UserError
 from backbones.files import read_json
+from backbones.models import create_backbone, default_image_size
 from backbones.recipes import find_recipe
-from transfer.suite.code import ROOT
 from transfer.suite.definition import CLASSIFICATION
 from transfer.suite.planned import PlannedRun
 
-NETWORKS = ROOT / "docs" / "networks.json"
-# Table 3: 16 bits, batch 1024, 8 V100: 4.4 minutes per epoch of ResNet-50 on ImageNet's 1,281,167 training images.
-PAPER_IMAGES_PER_GPU_HOUR = 1_281_167 / (8 * 4.4 / 60)
+# Table 3: minutes per epoch of ResNet-50 on ImageNet's 1,281,167 training images with 8 V100, in 16 bits and in 32.
+PAPER_IMAGES, PAPER_GPUS, PAPER_MINUTES, PAPER_MINUTES_FP32 = 1_281_167, 8, 4.4, 13.3
 PAPER_NETWORK = "resnet50_a"
-PAPER_SIDE = 224
+TRAINING_PASSES = 3  # forward, and backward at twice its cost; a teacher only goes forward
 MEASURED, PAPER, UNKNOWN = "measured", "Table 3", "unknown"
 GPU, CPU = "GPU", "CPU"
 
@@ -43,7 +46,6 @@ class Estimator:
     def __init__(self, out: Path, gpu: bool) -> None:
         self._gpu = gpu
         self._finished = [result for result in _results(out) if _on_gpu(result) == gpu]
-        self._multiply_adds = _network_costs()
 
     def of(self, run: PlannedRun) -> Estimate:
         """For a run from its beginning."""
@@ -70,13 +72,31 @@ class Estimator:
         return hours * epochs * images / (settings["epochs"] * result["data"]["train_images"])
 
     def _as_in_the_paper(self, facts: Mapping[str, Any]) -> Estimate:
-        """By multiply-adds and pixels, from the paper's own speed; a teacher's forward passes are not in it."""
-        network, images = facts["network"], facts.get("images")
-        if not images or network not in self._multiply_adds or find_recipe(facts["recipe"]).distillation:
+        """By multiply-adds, from the paper's own speed."""
+        images, recipe = facts.get("images"), find_recipe(facts["recipe"])
+        if not images:
             return Estimate()
-        side = (facts.get("asked") or {}).get("image_size") or PAPER_SIDE
-        relative = self._multiply_adds[network] / self._multiply_adds[PAPER_NETWORK] * (side / PAPER_SIDE) ** 2
-        return Estimate(_epochs(facts) * images * relative / PAPER_IMAGES_PER_GPU_HOUR, f"V100 {GPU}", PAPER)
+        side = (facts.get("asked") or {}).get("image_size")
+        cost = TRAINING_PASSES * multiply_adds(facts["network"], side)
+        if facts.get("teacher"):
+            cost += multiply_adds(facts["teacher"], side or default_image_size(facts["network"]))
+        elif recipe.distillation:  # by a bundle, whose network is not known yet
+            return Estimate()
+        minutes = PAPER_MINUTES_FP32 if recipe.low_precision is False else PAPER_MINUTES
+        relative = cost / (TRAINING_PASSES * multiply_adds(PAPER_NETWORK, None)) * images / PAPER_IMAGES
+        return Estimate(_epochs(facts) * relative * PAPER_GPUS * minutes / 60, f"V100 {GPU}", PAPER)
+
+
+@cache
+def multiply_adds(network: str, side: int | None) -> float:
+    """Of one image in the forward direction; ``side`` in pixels, None: the network's own."""
+    with torch.device("meta"):  # nothing is computed
+        trunk = create_backbone(network).eval()
+        pixels = side or default_image_size(network)
+        image = torch.empty(1, 3, pixels, pixels)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        trunk(image)
+    return counter.get_total_flops() / 2
 
 
 def _epochs(facts: Mapping[str, Any]) -> int:
@@ -98,9 +118,3 @@ def _results(out: Path) -> Iterator[dict[str, Any]]:
 
 def _on_gpu(result: Mapping[str, Any]) -> bool:
     return str(result["hardware"].get("device", "")).startswith("cuda")
-
-
-def _network_costs() -> dict[str, float]:
-    """Multiply-adds at 224 pixels, as ``docs/networks.json`` has them; others are unknown."""
-    rows = read_json(NETWORKS)["networks"] if NETWORKS.exists() else []
-    return {row["network"]: row["multiply_adds"] for row in rows if row["image_size"] == PAPER_SIDE}

@@ -87,7 +87,7 @@ class _Planner:
             "code": code_fingerprint(TOOLS[task], protocol, ROOT),
             "backbone": backbone.digest,
         }
-        facts = {"protocol": Path(word).stem, "network": row.network, "data": settings.data}
+        facts = {"protocol": Path(word).stem, "network": row.network}
         self._add(row, seed, task, words, place, identity, backbone.needs, facts)
 
     def _training(self, row: Row, seed: int) -> _Backbone:
@@ -107,7 +107,8 @@ class _Planner:
             "code": code_fingerprint(TOOLS[CLASSIFICATION], None, ROOT),
             "teacher": teacher and teacher.digest,
         }
-        facts = {"network": row.network, "data": data, "images": train_images(data), "recipe": row.recipe}
+        taught_by = next((each.network for each in self.suite.teachers if each.name == row.teacher), None)
+        facts = {"network": row.network, "images": train_images(data), "recipe": row.recipe, "teacher": taught_by}
         needs = teacher.needs if teacher else ()
         run = self._add(row, seed, CLASSIFICATION, [*words, "--seed", str(seed)], place, identity, needs, facts)
         return _Backbone(str(run.folder / BUNDLE), (run.name,), run.digest)

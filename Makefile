@@ -10,7 +10,7 @@ RUN := .venv/bin/python
 .PHONY: demo test lint format requirements clean
 
 demo: $(READY)
-	$(RUN) tools/run_demo.py
+	$(RUN) tools/run_suite.py suites/demo.yaml
 
 test: $(READY)
 	$(RUN) -m pytest

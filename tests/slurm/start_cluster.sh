@@ -29,6 +29,8 @@ ClusterName=test
 SlurmctldHost=$HOST(127.0.0.1)
 SlurmUser=root
 AuthType=auth/munge
+# A job that was put back into the queue waits this many seconds; 120 if nobody says so.
+AuthInfo=cred_expire=5
 StateSaveLocation=$STATE/ctld
 SlurmdSpoolDir=$STATE/d
 SlurmctldPidFile=/run/slurmctld-test.pid
@@ -39,7 +41,7 @@ ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
-SchedulerParameters=sched_interval=1,batch_sched_delay=1,requeue_delay=1
+SchedulerParameters=sched_interval=1,batch_sched_delay=1
 SchedulerType=sched/backfill
 KillWait=30
 MpiDefault=none

@@ -61,8 +61,9 @@ class _Execution:
                 del self._working[name]
                 self._free.append(slot)
                 self._ended(self._board.all[name], code)
-        for status in self._board.pending():
-            self._consider(status)
+        for status in self._board.unfinished():
+            if status.state != RUNNING:
+                self._consider(status)
 
     def stop(self) -> None:
         """Stop what works, all at once, and wait for it."""

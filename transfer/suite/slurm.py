@@ -64,7 +64,7 @@ def run_on_slurm(
             if not board.ended:
                 time.sleep(SECONDS_BETWEEN_LOOKS)
     except KeyboardInterrupt:
-        waiting = [jobs[status.run.name] for status in (*board.pending(), *_at_work(board)) if status.run.name in jobs]
+        waiting = [jobs[status.run.name] for status in board.unfinished() if status.run.name in jobs]
         print(f"the jobs go on; to end them: scancel {' '.join(waiting)}", flush=True)
         raise
 
@@ -160,10 +160,6 @@ def _queue() -> dict[str, str]:
     return dict(line.split(maxsplit=1) for line in listed.splitlines() if line.strip())
 
 
-def _at_work(board: Board) -> list[Status]:
-    return [status for status in board.all.values() if status.state == RUNNING]
-
-
 class _Watch:
     """Follows jobs by the queue, and by the results that they leave."""
 
@@ -176,7 +172,7 @@ class _Watch:
     def step(self) -> None:
         """Look once."""
         queue = _queue()
-        for status in [*self._board.pending(), *_at_work(self._board)]:
+        for status in self._board.unfinished():  # in order: what a run needs is judged before it
             self._look(status, queue)
 
     def _look(self, status: Status, queue: Mapping[str, str]) -> None:
@@ -192,7 +188,10 @@ class _Watch:
         elif broken := [each for each in self._board.needed(status) if each.state in (FAILED, BLOCKED)]:
             status.note = f"needs {broken[0].run.name}"
             self._set(status, BLOCKED, f"left out: {status.note}, which {broken[0].state}")
-        elif time.monotonic() - self._gone.setdefault(name, time.monotonic()) > SECONDS_TO_SHOW:
+        elif (
+            all(each.state == DONE for each in self._board.needed(status))
+            and time.monotonic() - self._gone.setdefault(name, time.monotonic()) > SECONDS_TO_SHOW
+        ):
             status.note, status.last_words = f"Slurm job {job} ended without a result", last_words(status.run.log)
             self._set(status, FAILED, f"FAILED ({status.note})")
 

@@ -55,14 +55,14 @@ class Board:
     def __init__(self, runs: Sequence[PlannedRun]) -> None:
         self.all = {run.name: Status(run) for run in runs}
 
-    def pending(self) -> list[Status]:
-        """Those that have not ended and that this process does not work on, in order."""
-        return [status for status in self.all.values() if status.state not in (*ENDED, RUNNING)]
+    def unfinished(self) -> list[Status]:
+        """Those that have not ended, in order."""
+        return [status for status in self.all.values() if status.state not in ENDED]
 
     @property
     def ended(self) -> bool:
         """Whether nothing is left to do."""
-        return all(status.state in ENDED for status in self.all.values())
+        return not self.unfinished()
 
     def needed(self, status: Status) -> Iterable[Status]:
         """What a run builds on."""

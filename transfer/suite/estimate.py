@@ -105,7 +105,7 @@ def _epochs(facts: Mapping[str, Any]) -> int:
 
 def _results(out: Path) -> Iterator[dict[str, Any]]:
     """Readable results with what an estimate needs; runs that resumed on other hardware count as they are."""
-    for path in out.glob("*/*/*/result.json"):
+    for path in (path for group in ("runs", "teachers") for path in out.glob(f"{group}/*/*/result.json")):
         try:
             result = read_json(path)
         except UserError:

@@ -66,11 +66,16 @@ class _Execution:
                 self._consider(status)
 
     def stop(self) -> None:
-        """Stop what works, all at once, and wait for it."""
-        for process, _ in self._working.values():
+        """Stop what works, all at once, and wait for it; at a second Ctrl-C no longer."""
+        processes = [process for process, _ in self._working.values()]
+        for process in processes:
             process.stop()
-        for process, _ in self._working.values():
-            process.wait_stopped()
+        try:
+            for process in processes:
+                process.wait_stopped()
+        except KeyboardInterrupt:
+            for process in processes:
+                process.wait_stopped(0)
 
     def _consider(self, status: Status) -> None:
         if status.run.done:

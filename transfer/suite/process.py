@@ -19,6 +19,7 @@ from transfer.suite.planned import PlannedRun
 ATTEMPTS = 2  # what has failed once is tried once more
 LAST_LINES = 5
 SECONDS_TO_STOP = 60.0  # a run that is asked to stop saves first, after its current batch
+_SECONDS_TO_DIE = 5.0  # killed
 _SECONDS_BETWEEN_LOOKS = 0.05
 
 
@@ -71,14 +72,13 @@ class RunProcess:
         self._signal(signal.SIGINT)
 
     def wait_stopped(self, seconds: float = SECONDS_TO_STOP) -> None:
-        """Give a stopped run time to end; after that, and at a second Ctrl-C, end it and all it started."""
-        deadline = time.monotonic() + seconds
+        """Give a stopped run time to end; after that, and at Ctrl-C meanwhile, end it and all it started."""
         try:
-            while not self.ended and time.monotonic() < deadline:
-                time.sleep(_SECONDS_BETWEEN_LOOKS)
+            self._wait_until_ended(seconds)
         finally:
             if not self.ended:
                 os.killpg(self._process.pid, signal.SIGKILL)
+                self._wait_until_ended(_SECONDS_TO_DIE)
             self._claim.close()
 
     @property
@@ -90,6 +90,11 @@ class RunProcess:
             return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
         except ChildProcessError:
             return True
+
+    def _wait_until_ended(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not self.ended and time.monotonic() < deadline:
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
 
     def _signal(self, number: int) -> None:
         if not self.ended:

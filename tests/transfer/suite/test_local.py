@@ -187,3 +187,30 @@ def test_ctrl_c_stops_what_works_and_it_can_be_continued(planned: Make, ran: Cal
         lock.close()
     assert set(execute(runs).values()) == {"done"}
     assert sorted(ran()) == ["one began", "one resumed", "three began", "two began", "two resumed"]
+
+
+def test_a_second_ctrl_c_ends_runs_that_will_not_stop(planned: Make, tmp_path: Path) -> None:
+    (tmp_path / "deaf.py").write_text(
+        "import signal, time\n"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "print('waiting', flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    runs = [PlannedRun(**{**vars(planned(name)), "command": (str(tmp_path / "deaf.py"),)}) for name in ("one", "two")]
+
+    def interrupt() -> None:
+        while not all(run.log.exists() and "waiting" in run.log.read_text() for run in runs):
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(1.0)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    begun = time.monotonic()
+    threading.Thread(target=interrupt).start()
+    with raises(KeyboardInterrupt):
+        execute(runs)
+    assert time.monotonic() - begun < 30  # without the second one it would be a minute
+    for run in runs:
+        lock = try_lock(run.claim)
+        assert not isinstance(lock, Owner)
+        lock.close()

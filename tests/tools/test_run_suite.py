@@ -22,7 +22,7 @@ baseline: b-standard
 jobs: 2
 shapes:
   small: {images: 24, size: 32, layouts: [classification]}
-  large: {images: 8, size: 64, layouts: [detection, segmentation]}
+  large: {images: 8, size: 96, layouts: [segmentation]}
 classification:
   data: shapes:small
   options: {epochs: 1, batch-size: 8, image-size: 32, workers: 0, device: cpu, precision: fp32}
@@ -32,7 +32,7 @@ segmentation:
   options:
     workers: 0
     precision: fp32
-    cfg-options: [train_cfg.max_iters=2, train_dataloader.batch_size=2, "crop_size=(64,64)"]
+    cfg-options: [train_cfg.max_iters=2, train_dataloader.batch_size=2]
 rows:
   - {recipe: b-standard, network: mobilenet_v1_025, options: {lr: 0.01}}
   - {recipe: random, network: mobilenet_v1_025}

@@ -29,6 +29,7 @@ def build_parser() -> CommandParser:
     parser.add_argument("suite", type=pathlib.Path, metavar="SUITE.yaml", help="definition; suites/ has some")
     parser.add_argument("--out", type=pathlib.Path, help="folder for runs and report (default: runs/NAME)")
     parser.add_argument("--seeds", type=natural_int, nargs="+", help="in place of the suite's")
+    parser.add_argument("--rows", nargs="+", metavar="ROW", help="these alone, with the teachers that they need")
     parser.add_argument(
         "--data", nargs="+", action="extend", default=[], metavar="TASK=DIR", help="folders in place of the suite's"
     )
@@ -76,7 +77,8 @@ def run(options: argparse.Namespace) -> int:
     suite = read_suite(options.suite)
     out = (options.out or pathlib.Path("runs", suite.name)).absolute()
     seeds = options.seeds and tuple(dict.fromkeys(options.seeds))
-    conduct = Conduct(out, tool_parsers(), options.gpus_per_run or 1, seeds, parse_data(options.data))
+    rows = options.rows and tuple(options.rows)
+    conduct = Conduct(out, tool_parsers(), options.gpus_per_run or 1, seeds, rows, parse_data(options.data))
     if options.plan:
         print_plan(suite, conduct, options.slurm is not None or bool(visible_gpus()), options.price_per_hour)
         return 0

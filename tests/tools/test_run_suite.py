@@ -73,6 +73,13 @@ def test_a_plan_shows_commands_and_states_and_makes_nothing(
     assert not out.exists()
 
 
+def test_some_rows_alone_come_with_the_teachers_they_need(tmp_path: Path, capsys: CaptureFixture[str]) -> None:
+    words = (str(ROOT / "suites" / "section6.yaml"), "--out", str(tmp_path / "out"), "--seeds", "0")
+    lines = printed_plan(capsys, *words, "--rows", "b-standard", "d-distill").splitlines()
+    names = [line.split(" seed")[0] for line in lines if " seed 0 " in line and not line.startswith(" ")]
+    assert names == ["teacher", *["b-standard", "d-distill"], *["b-standard"] * 2, *["d-distill"] * 2]
+
+
 def test_a_plan_reckons_with_what_was_measured_and_with_the_price(
     suite: Callable[..., Path], tmp_path: Path, capsys: CaptureFixture[str], monkeypatch: MonkeyPatch
 ) -> None:
@@ -109,6 +116,10 @@ def test_the_papers_speed_stands_in_where_nothing_was_measured(capsys: CaptureFi
 @mark.parametrize(
     ("words", "message"),
     [
+        (
+            ["--rows", "b-standart"],
+            r"--rows b-standart: .*mine\.yaml has no such row; did you mean b-standard\? it has ",
+        ),
         (["--data", "classification"], "--data classification: write TASK=DIR"),
         (["--data", "detection=x"], r"--data detection=.*x: .*mine\.yaml has no detection"),
         (["--data", "classification=/no/where"], r"mine\.yaml: /no/where: no such folder; give yours with --data"),

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from backbones.errors import UserError
+from backbones.errors import UserError, did_you_mean
 from backbones.files import write_json
 from transfer.suite.code import ROOT
 from transfer.suite.commands import Parsers
@@ -36,6 +36,7 @@ class Conduct:
         parsers: Of the tools, by task.
         processes: Of each run.
         seeds: In place of the suite's.
+        rows: Names of those that are wanted; None for all.
         data: Folders in place of the suite's, by task.
     """
 
@@ -43,6 +44,7 @@ class Conduct:
     parsers: Parsers
     processes: int = 1
     seeds: tuple[int, ...] | None = None
+    rows: tuple[str, ...] | None = None
     data: Mapping[str, Path] | None = None
 
 
@@ -50,6 +52,8 @@ def settle_suite(suite: Suite, conduct: Conduct) -> tuple[Suite, list[PlannedRun
     """The suite with what the command line changes in it, and its runs."""
     if conduct.seeds:
         suite = replace(suite, seeds=conduct.seeds, rows=tuple(replace(row, seeds=None) for row in suite.rows))
+    if conduct.rows:
+        suite = _only(suite, conduct.rows)
     tasks = dict(suite.tasks)
     for task, folder in (conduct.data or {}).items():
         if task not in tasks:
@@ -57,6 +61,20 @@ def settle_suite(suite: Suite, conduct: Conduct) -> tuple[Suite, list[PlannedRun
         tasks[task] = replace(tasks[task], data=Data(path=folder))
     suite = replace(suite, tasks=tasks)
     return suite, plan_runs(suite, conduct.out, conduct.parsers, conduct.processes)
+
+
+def _only(suite: Suite, names: Sequence[str]) -> Suite:
+    """The suite with those rows alone, the teachers that they need, and what is expected of them."""
+    known = [row.name for row in suite.rows]
+    for name in names:
+        if name not in known:
+            raise UserError(
+                f"--rows {name}: {suite.path} has no such row; {did_you_mean(name, known)}it has {', '.join(known)}"
+            )
+    rows = tuple(row for row in suite.rows if row.name in names)
+    teachers = tuple(teacher for teacher in suite.teachers if teacher.name in {row.teacher for row in rows})
+    expected = tuple(each for each in suite.expected if each.row in names)
+    return replace(suite, rows=rows, teachers=teachers, expected=expected)
 
 
 def print_plan(suite: Suite, conduct: Conduct, gpu: bool, price: float | None) -> None:

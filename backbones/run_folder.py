@@ -34,6 +34,7 @@ CONTEXT_KEYS = (
     "format",
     "command",
     "versions",
+    "code",
     "hardware",
     "started",
     "sittings",
@@ -179,8 +180,8 @@ def _open_locked(path: Path) -> IO[str]:
 
 
 def _sitting(run: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Who works on a run now: command and time, and versions and hardware where they are not those it began with."""
-    changed = {key: run[key] for key in ("versions", "hardware") if key in run and run[key] != stored.get(key)}
+    """Who works on a run now: command and time, and versions, code and hardware where others than it began with."""
+    changed = {key: run[key] for key in ("versions", "code", "hardware") if key in run and run[key] != stored.get(key)}
     return {"command": run.get("command"), "started": run.get("started"), **changed}
 
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from backbones.code import ROOT
 from backbones.command import CommandParser
 from backbones.errors import UserError
-from transfer.suite.code import ROOT
 from transfer.suite.definition import CLASSIFICATION, DETECTION, SEGMENTATION, Import
 
 TOOLS = {

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from backbones.code import ROOT, code_fingerprint
 from backbones.files import sha256_file
 from backbones.trained import find_bundle
 from transfer.paper import RANDOM_RECIPE
 from transfer.suite import commands
-from transfer.suite.code import ROOT, code_fingerprint
 from transfer.suite.commands import TOOLS, Parsers
 from transfer.suite.data import data_fingerprint, data_folder, train_images
 from transfer.suite.definition import CLASSIFICATION, DETECTION, SEGMENTATION, Row, Suite

@@ -267,3 +267,21 @@ def test_a_damaged_log_or_none_costs_its_curve_only(tmp_path: Path, add_run: Cal
     (path / "metrics.jsonl").write_bytes(b"\xff\xfe{]\n")
     page, _, _ = make(tmp_path)
     assert "No run folder holds a metrics.jsonl" in page.text
+
+
+def test_rows_of_other_code_say_so_and_runs_that_were_resumed_with_other_code_too(
+    tmp_path: Path, add_run: Callable[..., Path]
+) -> None:
+    resumed = [{"command": "first"}, {"command": "second", "code": "cccc"}]
+    for recipe, code, extra in (
+        ("b-standard", "aaaa", {}),
+        ("d-efficient", "aaaa", {}),
+        ("d-cosine", "bbbb", {}),
+        ("d-smooth", "aaaa", {"sittings": resumed}),
+    ):
+        add_run(tmp_path, "detection", recipe, (50, 51), code=code, **extra)
+    page, _, _ = make(tmp_path)
+    assert "code bbbb" in page.row("table-8", "d-cosine")
+    assert "code aaaa and cccc" in page.row("table-8", "d-smooth")
+    for same in ("b-standard", "d-efficient"):
+        assert "code" not in page.row("table-8", same)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from pytest import fixture, mark, raises
 
+from backbones.code import ROOT, code_fingerprint, recorded_code
 from backbones.errors import UserError
 from tools.run_suite import tool_parsers
-from transfer.suite.code import ROOT, code_fingerprint
 from transfer.suite.planned import PlannedRun
 from transfer.suite.planning import plan_runs
 from transfer.suite.reading import read_suite
@@ -195,3 +195,19 @@ def test_code_counts_where_the_tool_imports_it(project: Path, name: str, text: s
     (project / name).write_text(text)
     assert (fingerprint() != before) == matters
     code_fingerprint.cache_clear()
+
+
+@mark.parametrize(
+    ("text", "message"),
+    [
+        ("x = (\n", r"mine\.py is not a readable configuration: "),
+        ("_base_ = ['./gone.py']\n", r"gone\.py is not a readable configuration: "),
+        ("name = 'base'\n_base_ = [f'./{name}.py']\n", r"mine\.py: _base_ is computed; write the names"),
+    ],
+)
+def test_a_protocol_that_cannot_be_read_is_one_message(project: Path, text: str, message: str) -> None:
+    protocol = project / "configs" / "mine.py"
+    protocol.write_text(text)
+    with raises(UserError, match=message):
+        code_fingerprint("tools/run.py", protocol, project)
+    assert recorded_code("tools/transfer_det.py", protocol) is None

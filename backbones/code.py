@@ -2,8 +2,8 @@
 
 Of each tool, the modules of this project that it imports, directly or through others, wherever in a file the import
 stands. Comments, docstrings and layout do not count, and neither does what only draws, prints or watches. Documents,
-tests, the comparison and the suite itself are imported by no run, so changing them changes no hash. Every run records its
-hash, and the report says where rows have different ones.
+tests, the comparison and the suite itself are imported by no run, so changing them changes no hash. Every run records
+its hash, and the report says where rows have different ones.
 """
 
 from __future__ import annotations

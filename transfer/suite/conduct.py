@@ -9,7 +9,7 @@ from pathlib import Path
 
 from backbones.code import ROOT
 from backbones.errors import UserError, did_you_mean
-from backbones.files import write_json
+from backbones.files import write_error, write_json
 from transfer.suite.commands import Parsers
 from transfer.suite.comparison import compare
 from transfer.suite.data import data_folder, make_images
@@ -72,7 +72,10 @@ def _only(suite: Suite, names: Sequence[str]) -> Suite:
                 f"--rows {name}: {suite.path} has no such row; {did_you_mean(name, known)}it has {', '.join(known)}"
             )
     rows = tuple(row for row in suite.rows if row.name in names)
-    teachers = tuple(teacher for teacher in suite.teachers if teacher.name in {row.teacher for row in rows})
+    needed = {row.teacher for row in rows}
+    for _ in suite.teachers:  # teachers may have teachers
+        needed |= {teacher.teacher for teacher in suite.teachers if teacher.name in needed}
+    teachers = tuple(teacher for teacher in suite.teachers if teacher.name in needed)
     expected = tuple(each for each in suite.expected if each.row in names)
     return replace(suite, rows=rows, teachers=teachers, expected=expected)
 
@@ -109,10 +112,13 @@ def run_suite(
     suite, runs = settle_suite(suite, conduct)
     if missing := _missing(suite):
         raise UserError(f"{suite.path}: {', '.join(missing)}: no such folder; give yours with --data TASK=DIR")
+    for folder in (conduct.out / "logs", *{run.folder.parent for run in runs}):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise write_error(folder, error) from None
     for shapes in dict.fromkeys(task.data.shapes for task in suite.tasks.values() if task.data and task.data.shapes):
         make_images(shapes)
-    for folder in (conduct.out / "logs", *{run.folder.parent for run in runs}):
-        folder.mkdir(parents=True, exist_ok=True)
     _record(suite, runs, conduct.out)
     board = Board(runs)
     print(f"{len(runs)} runs in {conduct.out}, {sum(run.done for run in runs)} of them done; commands run in {ROOT}")

@@ -80,6 +80,18 @@ def test_some_rows_alone_come_with_the_teachers_they_need(tmp_path: Path, capsys
     assert names == ["teacher", *["b-standard", "d-distill"], *["b-standard"] * 2, *["d-distill"] * 2]
 
 
+@mark.parametrize("name", [path.stem for path in sorted((ROOT / "suites").glob("*.yaml"))])
+def test_the_document_counts_the_runs_as_the_plan_does(
+    name: str, tmp_path: Path, capsys: CaptureFixture[str], monkeypatch: MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where no data are
+    monkeypatch.setattr("transfer.suite.conduct.Estimator", lambda out, gpu: None)
+    monkeypatch.setattr("transfer.suite.conduct.plan_lines", lambda runs, *_: [f"{len(runs)} runs"])
+    counted = printed_plan(capsys, str(ROOT / "suites" / f"{name}.yaml")).splitlines()[0]
+    (line,) = [line for line in (ROOT / "docs" / "suites.md").read_text().splitlines() if f"| `{name}` |" in line]
+    assert f"| {counted}" in line
+
+
 def test_the_teachers_of_teachers_come_too(tmp_path: Path, capsys: CaptureFixture[str]) -> None:
     text = (ROOT / "suites" / "section6.yaml").read_text()
     said = "{name: teacher, recipe: d-smooth, network: resnet152_d, seed: 0}"

@@ -133,6 +133,11 @@ class RunFolder:
         return (entry for entry in self.path.iterdir() if entry.name != LOCK and not _is_part(entry))
 
     @property
+    def sittings(self) -> int:
+        """How many commands have worked on the run, this one among them once it has begun."""
+        return len(read_json(self.path / "run.json")["sittings"])
+
+    @property
     def finished(self) -> bool:
         """Whether ``result.json`` is there."""
         return self.result.exists()

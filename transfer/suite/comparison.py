@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from transfer.suite.code import ROOT
+from backbones.code import ROOT
 from transfer.suite.planned import PlannedRun
 
 FOLDER = "compared"

@@ -180,7 +180,7 @@ def test_a_whole_suite_and_again(suite: Callable[..., Path], tmp_path: Path) -> 
             capture_output=True,
             encoding="utf-8",
             env={**os.environ, "PYTHONIOENCODING": "utf-8", "CUDA_VISIBLE_DEVICES": ""},
-            timeout=300,
+            timeout=900,
             check=False,
         )
 

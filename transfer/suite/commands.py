@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -124,7 +125,11 @@ def find_protocol(said: str, place: str) -> tuple[str, Path]:
 
 
 def launched(tool: str, words: Sequence[str], processes: int) -> tuple[str, ...]:
-    """The words after ``python``; several processes are torchrun's."""
+    """The words after ``python``; several processes are torchrun's.
+
+    A command is given in the project's folder, so paths in there need not say where that is.
+    """
+    words = [word.removeprefix(f"{ROOT}{os.sep}") for word in words]
     if processes == 1:
         return (tool, *words)
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes))

@@ -251,3 +251,10 @@ def test_a_protocol_that_cannot_be_read_is_one_message(project: Path, text: str,
     with raises(UserError, match=message):
         code_fingerprint("tools/run.py", protocol, project)
     assert recorded_code("tools/transfer_det.py", protocol) is None
+
+
+def test_commands_do_not_say_where_the_project_lies(plan: Plan, tmp_path: Path) -> None:
+    inside = plan(out=str(ROOT / "runs" / "mine"))["d-smooth seed 0 segmentation"].command
+    assert inside[inside.index("--backbone") + 1].startswith("runs/mine/runs/d-smooth-seed0/cls-")
+    assert inside[inside.index("--out") + 1].startswith("runs/mine/runs/d-smooth-seed0/seg-")
+    assert inside[inside.index("--data") + 1] == str(tmp_path / "labels")

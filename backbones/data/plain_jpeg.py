@@ -8,6 +8,7 @@ space, an orientation, damage, a size that Pillow refuses) is left to ``backbone
 from __future__ import annotations
 
 import io
+import warnings
 
 import numpy as np
 import simplejpeg
@@ -40,7 +41,8 @@ def _is_upright(content: bytes) -> bool:
     if not _has_app1(content):
         return True
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with warnings.catch_warnings(), Image.open(io.BytesIO(content)) as image:
+            warnings.simplefilter("ignore")  # the pixels of files with odd EXIF are fine
             return image.getexif().get(ExifTags.Base.Orientation, 1) == 1
     except Exception:  # of many types; the careful way tells which
         return False

@@ -30,11 +30,12 @@ TASKS = {
 def measure(settings: Settings) -> Findings:
     """Seconds of the median of the rounds."""
     write_runs(settings.scratch / "runs", RUNS)
-    figures = {
-        "without a run, s": _median_seconds(settings, "--help"),
-        f"{RUNS:,} result files, s": _median_seconds(settings, str(settings.scratch / "runs")),
-    }
-    return Findings(figures=figures)
+    return Findings(
+        figures={
+            "without a run": {"seconds": _median_seconds(settings, "--help")},
+            f"{RUNS:,} result files": {"seconds": _median_seconds(settings, str(settings.scratch / "runs"))},
+        }
+    )
 
 
 def write_runs(root: Path, count: int) -> None:

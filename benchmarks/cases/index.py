@@ -34,12 +34,13 @@ print(json.dumps(measure_index(Path(sys.argv[1]), IndexRequest(*map(int, sys.arg
 
 def measure(settings: Settings) -> Findings:
     """All figures of each size; those in seconds also per image."""
-    figures: dict[str, float] = {}
+    figures: dict[str, dict[str, float]] = {}
     for images in QUICK_SIZES if settings.quick else SIZES:
         for name, value in measure_size(settings.scratch, images).items():
-            figures[f"{images:,} images: {name}"] = value
+            figures.setdefault(name, {})[f"{images:,} images"] = value
             if name.endswith(", s"):
-                figures[f"{images:,} images: {name[:-3]}, µs per image"] = value / images * 1e6
+                each = figures.setdefault(f"{name[:-3]}, µs per image", {})
+                each[f"{images:,} images"] = value / images * 1e6
     return Findings(figures=figures)
 
 

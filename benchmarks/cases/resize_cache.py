@@ -29,7 +29,7 @@ SIZE = 224
 def measure(settings: Settings) -> Findings:
     """Images per second of one thread, and bytes on disk."""
     torch.set_num_threads(1)
-    figures: dict[str, float] = {}
+    figures: dict[str, dict[str, float]] = {}
     comparisons = (
         _compare_caches(settings, 1, (256,), settings.amount(128, 32), figures),
         _compare_caches(settings, 3, (256, 375), settings.amount(32, 16), figures),
@@ -38,7 +38,7 @@ def measure(settings: Settings) -> Findings:
 
 
 def _compare_caches(
-    settings: Settings, scale: int, short_sides: tuple[int, ...], count: int, figures: dict[str, float]
+    settings: Settings, scale: int, short_sides: tuple[int, ...], count: int, figures: dict[str, dict[str, float]]
 ) -> Comparison:
     folder = settings.scratch / f"scale{scale}"
     root = image_folder(folder / "data", write_made_up(folder / "photographs", count, scale))
@@ -52,7 +52,7 @@ def _compare_caches(
     for name, each in roots.items():
         split = open_image_folder(each).train
         contenders[name] = lambda split=split: _views(split)
-        figures[f"{title}, {name}: kB per file"] = _mean_size(each) / 1000
+        figures.setdefault(title, {})[f"{name}, kB per file"] = _mean_size(each) / 1000
     return compare(title, "images/s", count, take_turns(contenders, settings.rounds))
 
 

@@ -33,7 +33,7 @@ IMPORTS = {
 
 def measure(settings: Settings) -> Findings:
     """Seconds, medians of the rounds."""
-    figures: dict[str, float] = {}
+    figures: dict[str, dict[str, float]] = {}
     for tool in sorted((ROOT / "tools").glob("*.py")):
         _add(figures, f"{tool.name} --help", [[str(tool), "--help"]] * settings.rounds)
     for name, statement in IMPORTS.items():
@@ -62,7 +62,7 @@ def _shortest_run(settings: Settings, turn: int) -> list[str]:
     return [str(ROOT / "tools" / "train_cls.py"), *words]
 
 
-def _add(figures: dict[str, float], name: str, commands: Sequence[Sequence[str]]) -> None:
+def _add(figures: dict[str, dict[str, float]], name: str, commands: Sequence[Sequence[str]]) -> None:
     wall, processor = [], []
     for words in commands:
         before, start = os.times(), time.perf_counter()
@@ -71,5 +71,4 @@ def _add(figures: dict[str, float], name: str, commands: Sequence[Sequence[str]]
         wall.append(time.perf_counter() - start)
         used = after.children_user + after.children_system - before.children_user - before.children_system
         processor.append(used)
-    figures[f"{name}, s"] = median(wall)
-    figures[f"{name}, s of processor time"] = median(processor)
+    figures[name] = {"seconds": median(wall), "of processor time": median(processor)}

@@ -30,10 +30,19 @@ def test_aims_are_judged_by_the_median() -> None:
 
 def test_findings_survive_json() -> None:
     aims = (Aim("fast", "slow", 3.0),)
-    found = Findings((compare("files", "images/s", 10, SECONDS, aims),), {"seconds": 0.25}, ("a note",))
+    found = Findings((compare("files", "images/s", 10, SECONDS, aims),), {"start": {"seconds": 0.25}})
     content = json.loads(json.dumps(found.as_json()))
     assert findings_from_json(content) == found
     assert content["comparisons"][0]["ratios"]["fast"] == {"median": 4.0, "lowest": 2.0, "highest": 4.0}
+
+
+def test_figures_are_a_table_with_gaps() -> None:
+    figures = {"listing": {"10 images": 0.5, "20 images": 1234.0}, "memory": {"20 images": 3.0}}
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in describe(Findings(figures=figures)).splitlines()
+    ]
+    assert rows[0] == ["", "10 images", "20 images"]
+    assert rows[2:] == [["listing", "0.5", "1,234"], ["memory", "", "3"]]
 
 
 def test_contenders_work_in_turn_after_one_turn_to_warm_up() -> None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import torch
 from PIL import Image
+from torch.nn.functional import interpolate
 
 CROP_AREA = (0.08, 1.0)
 CROP_RATIO = (3 / 4, 4 / 3)
@@ -49,13 +51,20 @@ def _central_box(width: int, height: int) -> Box:
     return left, top, left + crop_width, top + crop_height
 
 
-def training_view(image: Image.Image, size: int, random: np.random.Generator) -> np.ndarray:
-    """Random crop resized to ``size`` x ``size`` (bilinear, antialiased) and flipped half the time: (size, size, 3)."""
-    box = random_crop_box(*image.size, random)
-    view = image.crop(box).resize((size, size), Image.Resampling.BILINEAR)
+def training_view(pixels: np.ndarray, size: int, random: np.random.Generator) -> np.ndarray:
+    """Random crop of (H, W, 3), resized (bilinear, antialiased), and flipped half the time: (size, size, 3).
+
+    PyTorch's resize takes a third of the time of Pillow's, from which it differs by one level here and there.
+    """
+    height, width, _ = pixels.shape
+    left, top, right, bottom = random_crop_box(width, height, random)
+    crop = np.ascontiguousarray(pixels[top:bottom, left:right])  # faster than PyTorch does it
+    # Channels last, which PyTorch recognises by the strides: of the axis of one image, too, so it must be PyTorch's.
+    images = torch.from_numpy(crop)[None].permute(0, 3, 1, 2)
+    view = interpolate(images, (size, size), mode="bilinear", antialias=True)
     if random.random() < FLIP_PROBABILITY:
-        view = view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    return np.asarray(view)
+        view = view.flip(3)
+    return view[0].permute(1, 2, 0).numpy()
 
 
 def validation_view(image: Image.Image, size: int) -> np.ndarray:

@@ -28,6 +28,7 @@ from torch import Tensor
 
 JITTER = (0.6, 1.4)
 PCA_STD = 0.1
+_CACHED_PIXELS = 1 << 17  # 3 MB of intermediate results
 PCA_EIGENVALUES = np.array([55.46, 4.794, 1.148])
 PCA_EIGENVECTORS = np.array([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]])
 # Four digits, because then the rows of I and Q sum to 0 and gray stays gray; with the usual three they do not.
@@ -82,7 +83,14 @@ def apply_color(images: Tensor, maps: Tensor) -> Tensor:
     Call it outside autocast, which would round pixels to 16 bits before they are normalised.
     """
     count, height, width, _ = images.shape
-    # Planes of pixels: the product is (3, 3) @ (3, H W). The other way round, (H W, 3) @ (3, 3), is ten times slower.
-    planes = images.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
-    mapped = torch.baddbmm(maps[:, :, 3:], maps[:, :, :3], planes.view(count, 3, -1))
-    return mapped.view(count, 3, height, width).contiguous(memory_format=torch.channels_last)
+    shape = (count, 3, height, width)
+    mapped = torch.empty(shape, device=images.device, memory_format=torch.channels_last)
+    # A CPU has its intermediate results at hand as long as they fit into its caches; a GPU wants all at once.
+    at_once = max(1, _CACHED_PIXELS // (height * width)) if images.device.type == "cpu" else count
+    for first in range(0, count, at_once):
+        here = slice(first, first + at_once)
+        # Planes of pixels: (3, 3) @ (3, H W). The other way round, (H W, 3) @ (3, 3), is ten times slower.
+        planes = images[here].permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
+        product = torch.baddbmm(maps[here, :, 3:], maps[here, :, :3], planes.flatten(2))
+        mapped[here] = product.view_as(planes)
+    return mapped

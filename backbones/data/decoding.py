@@ -10,6 +10,7 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from backbones.data.jpeg_scan import lost_scan_data
+from backbones.data.plain_jpeg import plain_pixels
 from backbones.errors import UserError
 
 _JPEG_FORMATS = ("JPEG", "MPO")  # MPO: a JPEG followed by more JPEGs, as some cameras write
@@ -23,6 +24,23 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+
+def decode_pixels(path: str | os.PathLike[str]) -> np.ndarray:
+    """Read an image file as upright RGB pixels (height, width, 3).
+
+    Ordinary JPEG files take a short way, and all others ``decode_image``; both ways give the same pixels.
+
+    Raises:
+        UserError: The file cannot be read as an image; see ``decode_image``.
+    """
+    try:
+        with open(path, "rb") as stream:
+            content = stream.read()
+    except OSError:
+        content = b""  # which is no image, and has the careful way tell why
+    pixels = plain_pixels(content)
+    return np.asarray(decode_image(path)) if pixels is None else pixels
 
 
 def decode_image(path: str | os.PathLike[str]) -> Image.Image:

@@ -16,11 +16,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from backbones.data.augmentation import training_view, validation_view
-from backbones.data.decoding import decode_image
+from backbones.data.decoding import decode_pixels
 from backbones.data.image_folder import ImageSplit
 from backbones.data.randomness import Purpose, keyed_generator
 from backbones.data.requests import Request, TrainingRequests, ValidationRequests, count_steps
@@ -60,10 +61,10 @@ class ImageBatches(Dataset):
         return batch if get_worker_info() is None else _share(batch)
 
     def _view(self, epoch: int | None, index: int) -> np.ndarray:
-        image = decode_image(self.split.path(index))
+        pixels = decode_pixels(self.split.path(index))
         if epoch is None:
-            return validation_view(image, self.size)
-        return training_view(image, self.size, keyed_generator(Purpose.CROP, self.seed, epoch, index))
+            return validation_view(Image.fromarray(pixels), self.size)
+        return training_view(pixels, self.size, keyed_generator(Purpose.CROP, self.seed, epoch, index))
 
 
 def load_batches(

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from pytest import approx, mark
-from scipy.stats import kstest
+from scipy.stats import ks_2samp, kstest
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.functional import resized_crop
 
 from backbones.data.augmentation import random_crop_box, training_view, validation_view
 
@@ -68,10 +71,10 @@ def gradient(width: int, height: int) -> Image.Image:
 
 
 def test_training_view_shows_the_crop_and_flips_half_of_them() -> None:
-    image, flipped = gradient(300, 200), 0
+    pixels, flipped = np.asarray(gradient(300, 200)), 0
     for seed in range(200):
         left, top, right, bottom = random_crop_box(300, 200, np.random.default_rng(seed))
-        view = training_view(image, 32, np.random.default_rng(seed)).astype(float)
+        view = training_view(pixels, 32, np.random.default_rng(seed)).astype(float)
         assert view.shape == (32, 32, 3)
         red, green = view[..., 0].mean(axis=0), view[..., 1].mean(axis=1)
         flipped += red[0] > red[-1]
@@ -80,6 +83,65 @@ def test_training_view_shows_the_crop_and_flips_half_of_them() -> None:
         assert green[0] < green[-1]
         assert abs(red[-1] - red[0]) == approx((right - left) / 300 * 255 * 31 / 32, abs=4.0)
     assert 75 < flipped < 125
+
+
+def pillow_view(pixels: np.ndarray, size: int, seed: int, flipped: bool) -> np.ndarray:
+    """The same crop by Pillow's resize, whose antialiased bilinear filter is the reference."""
+    height, width, _ = pixels.shape
+    box = random_crop_box(width, height, np.random.default_rng(seed))
+    view = np.asarray(Image.fromarray(pixels).crop(box).resize((size, size), Image.Resampling.BILINEAR))
+    return view[:, ::-1] if flipped else view
+
+
+def photograph(seed: int, height: int = 150, width: int = 200) -> np.ndarray:
+    """Blotches and grain: detail at every scale."""
+    random = np.random.default_rng(seed)
+    coarse = Image.fromarray(random.integers(0, 256, (height // 8, width // 8, 3), dtype=np.uint8))
+    grain = random.normal(0, 15, (height, width, 3))
+    return (np.asarray(coarse.resize((width, height))) + grain).clip(0, 255).astype(np.uint8)
+
+
+@mark.parametrize("size", [32, 96, 224])
+def test_training_view_is_pillows_up_to_one_level(size: int) -> None:
+    pixels, different = photograph(0), 0.0
+    for seed in range(20):
+        view = training_view(pixels, size, np.random.default_rng(seed)).astype(int)
+        errors = [np.abs(view - pillow_view(pixels, size, seed, flipped)) for flipped in (False, True)]
+        error = min(errors, key=np.mean)
+        assert error.max() <= 1
+        assert max(errors, key=np.mean).mean() > 5  # the control: a picture that is not the same one
+        different += error.mean() / 20
+    assert different < 0.02
+
+
+def test_pixels_are_distributed_as_the_references() -> None:
+    """Two samples of views of one picture, ours and those of the paper's sentence with torchvision's resize."""
+    pixels = photograph(1)
+    image = torch.from_numpy(pixels).permute(2, 0, 1)
+
+    def reference(seed: int, area: tuple[float, float]) -> np.ndarray:
+        """Straight from the paper's sentence: an area, a ratio, a place, a coin."""
+        random = np.random.default_rng(10**6 + seed)
+        while True:
+            share, ratio = random.uniform(*area), random.uniform(3 / 4, 4 / 3) ** random.choice([-1, 1])
+            height, width = (round(math.sqrt(share * 30000 * power)) for power in (1 / ratio, ratio))
+            if height <= 150 and width <= 200:
+                break
+        top, left = random.integers(151 - height), random.integers(201 - width)
+        view = resized_crop(image, top, left, height, width, [24, 24], InterpolationMode.BILINEAR, antialias=True)
+        return (view.flip(2) if random.random() < 0.5 else view).permute(1, 2, 0).numpy()
+
+    ours = np.stack([training_view(pixels, 24, np.random.default_rng(seed)) for seed in range(1500)])
+    same = np.stack([reference(seed, (0.08, 1.0)) for seed in range(1500)])
+    other = np.stack([reference(seed, (0.35, 1.0)) for seed in range(1500)])
+    for statistic in (lambda views: views[:, 2, 3, 0], lambda views: views[:, 12, 12, 1], contrast):
+        assert ks_2samp(statistic(ours), statistic(same)).pvalue > 1e-3
+    assert ks_2samp(contrast(ours), contrast(other)).pvalue < 1e-6  # the control
+
+
+def contrast(views: np.ndarray) -> np.ndarray:
+    """Mean difference between neighbours: how far a view was enlarged."""
+    return np.abs(np.diff(views.astype(float), axis=2)).mean(axis=(1, 2, 3))
 
 
 @mark.parametrize("size", [(300, 200), (200, 300), (64, 64), (40, 33), (500, 375)])

@@ -122,3 +122,14 @@ def test_output_is_channels_last_float32() -> None:
     assert output.shape == (2, 3, 8, 9)
     assert output.dtype == torch.float32
     assert output.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_images_do_not_depend_on_those_beside_them() -> None:
+    """A batch is worked off in parts of some images, 2 of 224 pixels: here one more than that."""
+    random = np.random.default_rng(0)
+    images = torch.from_numpy(random.integers(0, 256, (3, 224, 224, 3), dtype=np.uint8))
+    maps = color_map(random_color(3, random), IMAGENET_MEAN, IMAGENET_STD)
+    whole = apply_color(images, maps)
+    for number in range(3):
+        assert torch.equal(whole[number], apply_color(images[number : number + 1], maps[number : number + 1])[0])
+    assert not torch.equal(whole[2], apply_color(images[2:], maps[1:2])[0])

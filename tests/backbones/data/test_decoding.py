@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from pytest import approx, mark, raises
+from pytest import MonkeyPatch, approx, mark, raises
 
-from backbones.data.decoding import decode_image, what_is_wrong
+from backbones.data.decoding import decode_image, decode_pixels, what_is_wrong
 from backbones.data.jpeg_scan import lost_scan_data
+from backbones.data.plain_jpeg import plain_pixels
 from backbones.errors import UserError
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
@@ -197,3 +199,60 @@ def test_a_jpeg_that_lacks_its_end_is_found(tmp_path: Path, kind: str, filling: 
 def test_bytes_after_the_end_of_a_jpeg_do_no_harm(tmp_path: Path) -> None:
     assert accepts(tmp_path / "file", FILES["jpeg"] + bytes(100))
     assert accepts(tmp_path / "file", FILES["jpeg"] + b"camera notes")
+
+
+# --- the short way ---
+
+SHORT = {
+    **FILES,
+    "upright": encode("RGB", "JPEG", exif=turned(1)),
+    "another orientation": encode("RGB", "JPEG", exif=turned(3)),
+    "unsubsampled": encode("RGB", "JPEG", subsampling="4:4:4"),
+    "rgb jpeg": encode("RGB", "JPEG", keep_rgb=True),
+    "xmp": encode("RGB", "JPEG", xmp=b'<rdf:Description tiff:Orientation="6"/>'),
+    "damaged exif": encode("RGB", "JPEG", exif=b"Exif\x00\x00MM\x00*\x00\x00\x00\x08\x00\x05\x01\x12"),
+}
+TAKEN = {"jpeg", "progressive", "restarts", "gray jpeg", "upright", "unsubsampled", "damaged exif"}
+
+
+@mark.parametrize("kind", sorted(set(SHORT) - REFUSED))
+def test_both_ways_give_the_same_pixels(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(SHORT[kind])
+    assert (plain_pixels(SHORT[kind]) is not None) == (kind in TAKEN)
+    assert np.array_equal(decode_pixels(path), np.asarray(decode_image(path)))
+
+
+@given(st.sampled_from(sorted(SHORT)), st.floats(0, 1), st.sampled_from(["cut", "zeros", "noise"]), st.integers(0, 255))
+@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_both_ways_say_the_same_of_damaged_files(
+    tmp_path: Path, kind: str, where: float, damage: str, byte: int
+) -> None:
+    content, path = SHORT[kind], tmp_path / "file"
+    place = int(where * (len(content) - 1))
+    tail = {"cut": b"", "zeros": bytes(len(content) - place), "noise": bytes([byte]) + content[place + 1 :]}[damage]
+    path.write_bytes(content[:place] + tail)
+    assert outcome(decode_pixels, path) == outcome(lambda path: np.asarray(decode_image(path)), path)
+
+
+def outcome(decode: Callable[[Path], np.ndarray], path: Path) -> bytes | str:
+    """The pixels, or what is said instead."""
+    try:
+        return decode(path).tobytes()
+    except UserError as error:
+        return str(error)
+
+
+def test_a_picture_that_pillow_finds_too_large_goes_the_careful_way(monkeypatch: MonkeyPatch) -> None:
+    assert plain_pixels(FILES["jpeg"]) is not None
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 37 * 53 - 1)
+    assert plain_pixels(FILES["jpeg"]) is None
+
+
+@mark.realdata
+def test_both_ways_give_the_same_pixels_of_real_photographs(voc2007_subset: Path) -> None:
+    paths = sorted(voc2007_subset.rglob("*.jpg"))[::10]
+    assert len(paths) == 80
+    for path in paths:
+        pixels = plain_pixels(path.read_bytes())
+        assert np.array_equal(pixels, np.asarray(decode_image(path)))

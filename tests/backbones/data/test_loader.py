@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from pytest import MonkeyPatch, fixture, mark, raises
 
 from backbones.data import loader
@@ -91,12 +90,12 @@ def test_batches_do_not_depend_on_the_pieces(
 def test_a_dead_worker_is_one_clear_error(folder: ImageFolder, monkeypatch: MonkeyPatch) -> None:
     main = os.getpid()
 
-    def die(path: str) -> Image.Image:
+    def die(path: str) -> np.ndarray:
         assert os.getpid() != main
         os.kill(os.getpid(), signal.SIGBUS)  # what a full /dev/shm ends in
         raise AssertionError
 
-    monkeypatch.setattr(loader, "decode_image", die)
+    monkeypatch.setattr(loader, "decode_pixels", die)
     handler = signal.getsignal(signal.SIGCHLD)
     with raises(UserError, match=r"a loader worker died.*/dev/shm has \d+ of \d+ MiB free; use fewer --workers"):
         training_batches(folder, workers=1)

@@ -1,0 +1,1 @@
+"""How fast the program is, against what one would run instead. ``tools/bench.py`` runs it; one file per benchmark."""

@@ -1,0 +1,69 @@
+"""``docs/performance.md``: the text of the template and of each benchmark, with the tables of what was found."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from backbones.markdown import markdown_table
+from benchmarks.findings import Aim, Comparison, Findings, Ratio, findings_from_json
+from benchmarks.registry import load, names
+
+TEMPLATE = Path(__file__).with_name("performance.md")
+_PLACE = "{{benchmarks}}"
+
+
+def document(entries: Mapping[str, Mapping[str, Any]]) -> str:
+    """The whole document; ``entries`` as in ``performance.json``. A benchmark without an entry is left out."""
+    sections = "\n\n".join(_section(name, entries[name]) for name in names() if name in entries)
+    return TEMPLATE.read_text(encoding="utf-8").replace(_PLACE, sections)
+
+
+def describe(found: Findings) -> str:
+    """All tables."""
+    blocks = [_comparison_text(comparison) for comparison in found.comparisons]
+    if found.figures:
+        columns = list(dict.fromkeys(column for line in found.figures.values() for column in line))
+        rows = [[name, *(_number(line.get(column)) for column in columns)] for name, line in found.figures.items()]
+        blocks.append(markdown_table(["", *columns], rows))
+    return "\n\n".join(blocks)
+
+
+def _section(name: str, entry: Mapping[str, Any]) -> str:
+    module = load(name)
+    machine = entry["hardware"]
+    versions = ", ".join(f"{package} {version}" for package, version in entry["versions"].items())
+    where = (
+        f"`{entry['command']}` on {entry['date']}, {entry['seconds']:.0f} s, on {machine['name']} with "
+        f"{machine['cpus']} CPUs at a load of {machine['load']}; {versions}."
+    )
+    return f"## {module.TITLE}\n\n{inspect.getdoc(module)}\n\n{describe(findings_from_json(entry))}\n\n{where}"
+
+
+def _comparison_text(comparison: Comparison) -> str:
+    rows = []
+    for name, rates in comparison.rates.items():
+        rate = sorted(rates)[len(rates) // 2]
+        ratio = "1" if name == comparison.reference else _ratio_text(comparison.ratio(name, comparison.reference))
+        rows.append([name, _number(rate), ratio])
+    table = markdown_table([comparison.title, comparison.unit, f"times {comparison.reference}"], rows)
+    aims = "\n".join(f"- {_aim_text(comparison, aim)}" for aim in comparison.aims)
+    return f"{table}\n\n{aims}" if aims else table
+
+
+def _aim_text(comparison: Comparison, aim: Aim) -> str:
+    ratio = comparison.ratio(aim.contender, aim.against)
+    verdict = "reached" if ratio.median >= aim.ratio else "**not reached**"
+    return f"{aim.contender} against {aim.against}: {_ratio_text(ratio)}; aim {aim.ratio:g}, {verdict}."
+
+
+def _ratio_text(ratio: Ratio) -> str:
+    return f"{ratio.median:.2f} ({ratio.lowest:.2f} to {ratio.highest:.2f})"
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"

@@ -1,0 +1,41 @@
+"""The benchmarks there are: every file in ``benchmarks/cases``.
+
+One file is one benchmark. Its docstring becomes the text of its section; it holds
+
+    TITLE = "..."                                    the heading
+    QUICK = True                                     whether ``--quick`` includes it
+    def measure(settings: Settings) -> Findings      the work
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Sequence
+from types import ModuleType
+
+from backbones.errors import UserError, did_you_mean
+from benchmarks import cases
+
+
+def names() -> list[str]:
+    """All benchmarks, in alphabetical order."""
+    return sorted(module.name for module in pkgutil.iter_modules(cases.__path__))
+
+
+def load(name: str) -> ModuleType:
+    """The module of one benchmark."""
+    return importlib.import_module(f"{cases.__name__}.{name}")
+
+
+def choose(asked: Sequence[str], quick: bool) -> list[str]:
+    """The benchmarks asked for; without any, all, or of those the quick ones.
+
+    Raises:
+        UserError: There is no benchmark of that name.
+    """
+    there = names()
+    for name in asked:
+        if name not in there:
+            raise UserError(f"no benchmark {name}; {did_you_mean(name, there)}there are {', '.join(there)}")
+    return list(asked) or [name for name in there if load(name).QUICK or not quick]

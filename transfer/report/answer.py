@@ -57,7 +57,8 @@ def _verdicts(comparison: Comparison, cells: Sequence[Cell], task: str) -> Marku
     several = f"{len(judged)} differences" if len(judged) > 1 else "one difference"
     differences = Markup("the paper's {} from {}").format(several, unbroken(_baseline(comparison)))
     if all(cell.difference.pairs < _SEVERAL for cell in judged):
-        return Markup("with one seed {} cannot be told from noise").format(differences)
+        seeds = "without two seeds in common" if any(cell.n >= _SEVERAL for cell in judged) else "with one seed"
+        return Markup("{} {} cannot be told from noise").format(seeds, differences)
     return Markup("of {}, {}{}").format(differences, _counted(judged), _losses(comparison, task))
 
 

@@ -228,6 +228,14 @@ def test_one_seed_answers_nothing(one_seed: Path) -> None:
     assert "without an interval" in words
 
 
+def test_seeds_that_rows_do_not_share_answer_nothing(tmp_path: Path, add_run: Callable[..., Path]) -> None:
+    for seed in range(4):
+        recipe = "d-smooth" if seed < 2 else "b-standard"
+        add_run(tmp_path, "detection", recipe, (40.0 + seed, 41.0), seed)
+    page, _, _ = make(tmp_path)
+    assert "without two seeds in common the paper's one difference from b-standard" in " ".join(page.text.split())
+
+
 def test_classification_alone_makes_a_page(tmp_path: Path, add_run: Callable[..., Path]) -> None:
     add_run(tmp_path, "classification", "b-standard", (60, 80))
     page, _, _ = make(tmp_path)

@@ -40,7 +40,7 @@ def _sentence(comparison: Comparison, task: str, metric: str) -> Markup:
     best, source = comparison.rows[place], f"rows.{place}.cells.{metric}.difference"
     difference = best.cells[metric].difference
     ends = interval(difference.interval, f"{source}.interval", "signed")
-    return Markup("On <strong>{}</strong> ({}), {}; the best other row, {}, stands at {} points {}.").format(
+    return Markup("On <strong>{}</strong> ({}), {}; the best row, {}, stands at {} points {}.").format(
         task,
         name,
         _verdicts(comparison, [row.cells[metric] for row in comparison.rows], task),

@@ -136,7 +136,7 @@ def _conclude(suite: Suite, everything: Sequence[PlannedRun], board: Board, out:
     """Compare what there is of the suite, done now or before; say what failed, and what is not as expected."""
     code = 0
     if any(run.compared and run.done for run in everything):
-        code = compare(everything, out, suite.baseline)
+        code = compare(everything, out, suite)
     broken = board.broken()
     for status in broken:
         print(f"{status.state.upper()}: {status.run.name}: {status.note}; see {status.run.log}")

@@ -27,7 +27,7 @@ from transfer.suite.section import Section, read_yaml
 
 SHAPES_PREFIX = "shapes:"
 SUITE_KEYS = (
-    *("title", "seeds", "baseline", "jobs", "shapes", "classification", "detection", "segmentation"),
+    *("title", "note", "seeds", "baseline", "jobs", "shapes", "classification", "detection", "segmentation"),
     *("rows", "teachers", "expected"),
 )
 ROW_KEYS = ("name", "recipe", "network", "from", "teacher", "options", "seeds", "tasks")
@@ -41,7 +41,6 @@ def read_suite(path: Path) -> Suite:
         UserError: A key or a value that is not what it should be; the message names file and key.
     """
     document = Section(path, "", read_yaml(path), SUITE_KEYS)
-    document.text("title")
     shapes = _read_shapes(document)
     tasks = {name: _read_task(document, name, shapes) for name in TASKS if name in document}
     teachers = tuple(
@@ -63,6 +62,8 @@ def read_suite(path: Path) -> Suite:
         expected=read_expectations(document, rows),
         baseline=document.text("baseline"),
         jobs=document.whole("jobs", 1, least=1) or 1,
+        title=document.text("title"),
+        note=document.text("note"),
     )
 
 

@@ -298,3 +298,16 @@ def test_rows_of_other_code_say_so_and_runs_that_were_resumed_with_other_code_to
     assert "code aaaa and cccc" in page.row("table-8", "d-smooth")
     for same in ("b-standard", "d-efficient"):
         assert "code" not in page.row("table-8", same)
+
+
+def test_a_row_has_its_color_in_every_figure(one_seed: Path) -> None:
+    records = [("classification", ("b-standard", "d-smooth"), "epoch", "top1")]
+    records += [("detection", ("random", "b-standard", "d-smooth"), "step", "loss")]
+    for task, recipes, kind, key in records:
+        for recipe in recipes:
+            (folder,) = one_seed.glob(f"{recipe}-*-{task}-0")
+            lines = [json.dumps({"kind": kind, "step": step, key: 1.0 * step}) for step in (1, 2, 3)]
+            (folder / "metrics.jsonl").write_text("\n".join(lines))
+    _, text, _ = make(one_seed)
+    drawn = re.findall(r'class="series (s\d)"', text)
+    assert drawn == ["s2", "s3", "s1", "s2", "s3"]

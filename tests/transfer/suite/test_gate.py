@@ -47,6 +47,8 @@ def test_one_limit_is_enough() -> None:
 
 
 SUITE = """
+title: Mine
+note: Drawings.
 baseline: d-smooth
 classification: {{data: {data}, options: {{epochs: 1}}}}
 rows:
@@ -97,6 +99,8 @@ def test_a_suite_that_misses_its_mark_fails(
     if top1 is not None:
         assert str(tmp_path / "out" / "report") in printed
         assert "python tools/compare.py" in printed
+        page = (tmp_path / "out" / "report" / "index.html").read_text(encoding="utf-8")
+        assert page.index("<h1>Mine</h1>") < page.index("<p>Drawings.</p>")
     else:
         assert "FAILED: d-smooth seed 0 classification" in printed
 

@@ -50,7 +50,7 @@ def test_a_row_entry_makes_a_row_for_each_recipe_on_each_network(tmp_path: Path)
 @mark.parametrize(
     ("said", "instead", "message"),
     [
-        ("seeds:", "seed:", "unknown key seed; did you mean seeds? known here are title, seeds"),
+        ("seeds:", "seed:", "unknown key seed; did you mean seeds? known here are title, note, seeds"),
         ("epochs: 2}", "epochs: 2}\n  protocol: x", "unknown key classification.protocol"),
         ("[0, 1]", "[0, 0]", r"seeds is [0, 0] where a list of different whole numbers from 0 should be"),
         ("[0, 1]", "3", "seeds is 3 where a list of whole numbers should be"),

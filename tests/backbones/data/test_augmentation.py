@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 import torch
@@ -164,13 +165,14 @@ def test_validation_view_of_a_prepared_image_is_that_image_cut() -> None:
     assert (validation_view(Image.fromarray(pixels), 224) == pixels[16:240, 16:240]).all()
 
 
-@mark.filterwarnings("error")
 def test_an_image_that_may_not_be_written_to_is_taken_whole() -> None:
     """PyTorch warns of such arrays, once per process."""
     torch.set_warn_always(True)
     try:
         pixels = np.full((1, 1, 3), 7, np.uint8)  # of which every crop is all
         pixels.flags.writeable = False
-        assert (training_view(pixels, 2, np.random.default_rng(0)) == 7).all()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert (training_view(pixels, 2, np.random.default_rng(0)) == 7).all()
     finally:
         torch.set_warn_always(False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+MISSING = "–"  # noqa: RUF001 - a value that is not there; an en dash, so that nobody takes it for a minus sign
 _NARROWEST = 2  # a rule of "-:" and not of ":"
 
 

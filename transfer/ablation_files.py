@@ -12,12 +12,11 @@ from typing import Any
 
 from backbones.errors import UserError
 from backbones.files import write_bytes, write_json
-from backbones.markdown import markdown_table
+from backbones.markdown import MISSING, markdown_table
 from transfer.ablation_table import METRIC, AblationTable, TableRow
 from transfer.statistics import CONFIDENCE, Interval
 
 FORMAT = 1
-MISSING = "–"  # noqa: RUF001 - an en dash, so that nobody takes it for a minus sign
 FIELDS = (
     *("row", "recipe", "network", "metric", "n", "seeds", "missing", "mean", "interval_low", "interval_high"),
     *("reference", "difference", "pairs", "difference_low", "difference_high"),

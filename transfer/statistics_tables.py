@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from backbones.markdown import MISSING
 from transfer.cells import FURTHER_NAMES, METRIC_NAMES, Cell
 from transfer.compare import Comparison
 from transfer.rank_correlation import Spearman
 from transfer.statistics import CONFIDENCE, Interval
 
-MISSING = "–"  # noqa: RUF001 - an en dash, so that nobody takes it for a minus sign
 Grid = list[list[str]]
 VERDICT_HEADER = ["metric", "row", "Δ", "± seeds", "p", "p Holm", "paper Δ", "n needed", "verdict"]
 _INTERVAL = f"{CONFIDENCE * 100:.0f} %"

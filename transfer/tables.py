@@ -12,13 +12,13 @@ from typing import Any
 
 from backbones.errors import UserError
 from backbones.files import write_bytes, write_json
-from backbones.markdown import markdown_table
+from backbones.markdown import MISSING, markdown_table
 from transfer.cells import FURTHER_NAMES, METRIC_NAMES, Cell
 from transfer.compare import Comparison, Row
 from transfer.paper import SOURCES, setting
 from transfer.result_file import FIXED, TUNED
 from transfer.statistics import CONFIDENCE, Difference
-from transfer.statistics_tables import MISSING, Grid, half_width, signed, statistics_sections
+from transfer.statistics_tables import Grid, half_width, signed, statistics_sections
 from transfer.tuned import TunedTask
 
 FORMAT = 1

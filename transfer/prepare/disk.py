@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from backbones.errors import UserError
+from backbones.locks import Owner, try_lock
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -59,13 +59,10 @@ def alone_in(folder: Path) -> Iterator[None]:
 
     Raises:
         UserError: Another process is at work there.
+        WriteError: The folder cannot be written to.
     """
-    with writing(folder, "nothing was begun"):
-        folder.mkdir(parents=True, exist_ok=True)
-        stream = (folder / ".prepare_data.lock").open("w")
-    with stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"another prepare_data.py is at work in {folder}; wait for it") from None
+    lock = try_lock(folder / ".prepare_data.lock")
+    if isinstance(lock, Owner):
+        raise UserError(f"another prepare_data.py{lock} is at work in {folder}; wait for it")
+    with lock:
         yield

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +10,9 @@ from statistics import fmean, median
 from transfer.compare import Comparison, Row
 from transfer.paper import RANDOM_RECIPE
 from transfer.report.answer import QUESTIONS
-from transfer.report.curves import METRICS_FILE, parse_lines
 from transfer.report.records import Record, Records, known
 from transfer.result_file import METRICS
-
-TAIL = 16384  # bytes of a log: enough lines for a median, whatever its length
+from transfer.run_log import last_records
 
 
 @dataclass(frozen=True)
@@ -68,7 +65,7 @@ def _cost(place: int, row: Row, task: str, runs: Sequence[Record], hours: dict[s
     memory = known(each.find("timings.peak_memory_bytes", float) for each in runs)
     energy = known(each.find("timings.kwh", float) for each in runs)
     devices = known(each.find("hardware.name", str) or each.find("hardware.device", str) for each in runs)
-    speeds = [_speed(each.run.path.with_name(METRICS_FILE)) for each in runs]
+    speeds = [_speed(each.run.path.parent) for each in runs]
     whole = len(seconds) == len(runs)
     return Cost(
         place=place,
@@ -104,15 +101,9 @@ def _hours_per_point(row: Row, task: str, hours: dict[str, float | None]) -> flo
     return (hours[task] + training) / difference.value
 
 
-def _speed(path: Path) -> tuple[float | None, float | None]:
-    """Images per second and the share of waiting for data, medians over the last steps of a log."""
-    try:
-        with path.open("rb") as stream:
-            stream.seek(max(0, stream.seek(0, os.SEEK_END) - TAIL))
-            text = stream.read().decode(errors="replace")
-    except OSError:  # a run folder without it still has its result
-        return None, None
-    lines = [line for line in parse_lines(text.splitlines()) if line.get("kind") == "step"]
+def _speed(folder: Path) -> tuple[float | None, float | None]:
+    """Images per second and the share of waiting for data, medians over the last steps of a run."""
+    lines = [line for line in last_records(folder) if line.get("kind") == "step"]
     speed, wait = (_median(line.get(key) for line in lines) for key in ("images_per_second", "data_wait"))
     return speed, wait
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
@@ -15,8 +14,8 @@ from transfer.compare import Comparison
 from transfer.report.records import Records
 from transfer.report.svg import Axes, Drawing, Point, Scale, span
 from transfer.report.words import label
+from transfer.run_log import METRICS_FILE, parse_records
 
-METRICS_FILE = "metrics.jsonl"
 WIDTH, HEIGHT = 360, 280
 LEFT, RIGHT, TOP, BOTTOM = 46, 334, 26, 232
 MOST_ROWS, MOST_POINTS, MOST_PARSED = 8, 100, 2000
@@ -82,18 +81,7 @@ def read_lines(path: Path, kind: str, most: int) -> list[dict[str, Any]]:
         return []
     lines = [line for line in text.splitlines() if f'"kind": "{kind}"' in line]
     every = -(-len(lines) // most) or 1
-    return parse_lines(lines[::-every][::-1])
-
-
-def parse_lines(lines: Iterable[str]) -> list[dict[str, Any]]:
-    """The lines as JSON; what a kill cut short is left out."""
-    found = []
-    for line in lines:
-        try:
-            found.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
-    return [line for line in found if isinstance(line, dict)]
+    return parse_records(lines[::-every][::-1])
 
 
 def _is_number(value: Any) -> bool:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from backbones.markdown import MISSING
 from transfer.compare import Row
 
-MISSING = "–"  # noqa: RUF001 - an en dash, so that nobody takes it for a minus sign
 MINUS = "\u2212"
 
 

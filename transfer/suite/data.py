@@ -7,17 +7,10 @@ from functools import cache
 from pathlib import Path
 
 from backbones.data.image_folder import ImageFolder, open_image_folder
-from backbones.data.shapes import cached_shapes, shapes_folder
+from backbones.data.shapes import LAYOUTS, cached_shapes, shapes_folder
 from backbones.data.verified import FileStamp, content_fingerprint
 from backbones.processes import usable_cpus
 from transfer.suite.definition import CLASSIFICATION, Data, Shapes
-
-# Folders of the rendered images' layouts.
-SHAPES_FOLDERS = {
-    "classification": "classification",
-    "detection": "VOCdevkit",
-    "segmentation": "ADEChallengeData2016",
-}
 
 
 def data_folder(data: Data, task: str) -> Path:
@@ -25,7 +18,7 @@ def data_folder(data: Data, task: str) -> Path:
     if data.shapes is None:
         return Path(os.path.abspath(data.path.expanduser()))
     shapes = data.shapes
-    return shapes_folder(shapes.images, shapes.size, shapes.seed, shapes.layouts) / SHAPES_FOLDERS[task]
+    return shapes_folder(shapes.images, shapes.size, shapes.seed, shapes.layouts) / LAYOUTS[task].root
 
 
 def data_fingerprint(data: Data, task: str) -> str | None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from backbones.errors import UserError
 from backbones.files import read_json
 from transfer.result_file import METRICS
+from transfer.run_log import last_records
 from transfer.suite.planned import PlannedRun
 
-_TAIL_BYTES = 8192
 _NAMES = {"top1": "top-1", "voc07_map": "mAP 07", "miou": "mIoU"}
 
 
@@ -27,7 +26,7 @@ def look(run: PlannedRun) -> Progress:
     """Where a run stands; of a finished one its main metric."""
     if run.done:
         return Progress(1.0, final_metric(run))
-    record = _last_record(run)
+    record = next((each for each in reversed(last_records(run.folder)) if "step" in each), None)
     if record is None:
         return Progress()
     if run.kind != "classification":
@@ -60,22 +59,3 @@ def _read(run: PlannedRun, name: str) -> dict[str, Any]:
     except UserError:
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def _last_record(run: PlannedRun) -> dict[str, Any] | None:
-    """The last whole record; the file may just be written to."""
-    try:
-        with open(run.folder / "metrics.jsonl", "rb") as stream:
-            stream.seek(0, 2)
-            stream.seek(max(0, stream.tell() - _TAIL_BYTES))
-            lines = stream.read().decode(errors="replace").splitlines()
-    except OSError:
-        return None
-    for line in reversed(lines):
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if isinstance(record, dict) and "step" in record:
-            return record
-    return None

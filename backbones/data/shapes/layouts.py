@@ -36,6 +36,11 @@ class Layout:
     class_file: str | None
     class_names: tuple[str, ...]
 
+    @property
+    def root(self) -> str:
+        """The folder of all the others: what a training program takes as its data."""
+        return self.folders[0].partition("/")[0]
+
 
 def _classification_files(scene: Scene, label: int, split: str, number: int) -> Files:
     return {f"classification/{split}/{OBJECT_CLASSES[label]}/{number:08d}.jpg": _jpeg(scene.image)}

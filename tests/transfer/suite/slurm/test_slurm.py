@@ -20,41 +20,6 @@ from transfer.suite.status import Board
 
 pytestmark = [mark.slow, mark.usefixtures("cluster")]
 
-# As a run does towards a suite; "long" work ends by itself only once it is resumed.
-WORK = """
-import pathlib, sys, time
-
-folder, how = pathlib.Path(sys.argv[1]), sys.argv[2]
-folder.mkdir(parents=True, exist_ok=True)
-resumed = (folder / "run.json").exists()
-(folder / "run.json").write_text("{}")
-with open(folder.parent / "ran.txt", "a") as stream:
-    print(folder.name, "resumed" if resumed else "began", file=stream)
-try:
-    if how == "long" and not resumed:
-        time.sleep(300)
-except KeyboardInterrupt:
-    print("saved", flush=True)
-    sys.exit(130)
-if how == "broken":
-    sys.exit("error: no luck today")
-(folder / "result.json").write_text("{}")
-"""
-
-
-@fixture
-def make(tmp_path: Path) -> Callable[..., PlannedRun]:
-    (tmp_path / "work.py").write_text(WORK)
-    (tmp_path / "logs").mkdir()
-
-    def plan(name: str, how: str = "ok", needs: tuple[str, ...] = ()) -> PlannedRun:
-        folder = tmp_path / "runs" / name
-        command = (str(tmp_path / "work.py"), str(folder), how)
-        product, log = folder / "result.json", tmp_path / "logs" / f"{name}.log"
-        return PlannedRun(name, name, "classification", 0, command, folder, product, log, needs, name.ljust(16, "0"))
-
-    return plan
-
 
 @fixture(autouse=True)
 def quick(monkeypatch) -> None:
@@ -73,13 +38,13 @@ def ran(out: Path) -> list[str]:
 
 
 def test_a_job_begins_after_those_it_needs_and_not_after_failed_ones(
-    make: Callable[..., PlannedRun], tmp_path: Path
+    planned: Callable[..., PlannedRun], tmp_path: Path
 ) -> None:
     runs = [
-        make("first"),
-        make("second", needs=("first",)),
-        make("broken", "broken"),
-        make("after", needs=("broken",)),
+        planned("first"),
+        planned("second", needs=("first",)),
+        planned("broken", "broken"),
+        planned("after", needs=("broken",)),
     ]
     states = execute(runs, tmp_path)
     assert states == {"first": "done", "second": "done", "broken": "failed", "after": "blocked"}
@@ -89,9 +54,9 @@ def test_a_job_begins_after_those_it_needs_and_not_after_failed_ones(
     assert not any(line.startswith("after") for line in lines)
 
 
-def test_a_preempted_job_saves_is_queued_again_and_resumes(make: Callable[..., PlannedRun], tmp_path: Path) -> None:
+def test_a_preempted_job_saves_is_queued_again_and_resumes(planned: Callable[..., PlannedRun], tmp_path: Path) -> None:
     """What Slurm sends before a job's time is up, or to make room, is sent here by hand."""
-    run = make("long", "long")
+    run = planned("long", "endless")
     record = tmp_path / "slurm" / f"{run.digest}.json"
 
     def preempt() -> None:
@@ -108,9 +73,9 @@ def test_a_preempted_job_saves_is_queued_again_and_resumes(make: Callable[..., P
     assert "saved" in run.log.read_text()
 
 
-def test_a_second_suite_finds_the_job_of_the_first(make: Callable[..., PlannedRun], tmp_path: Path) -> None:
+def test_a_second_suite_finds_the_job_of_the_first(planned: Callable[..., PlannedRun], tmp_path: Path) -> None:
     """The claim is held here, so that the job waits: two suites see it in the queue, and there is one."""
-    run = make("one")
+    run = planned("one")
     lock = try_lock(run.claim)
     assert not isinstance(lock, Owner)
     outcomes: list[dict[str, str]] = []

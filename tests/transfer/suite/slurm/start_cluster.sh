@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Starts a Slurm cluster of this one machine, for tests; as root, with Debian's packages slurm-wlm and munge:
 #   apt-get install -y slurm-wlm munge
-#   tests/slurm/start_cluster.sh
+#   tests/transfer/suite/slurm/start_cluster.sh
 # Does nothing where it runs already, and leaves any other cluster and its configuration alone (exit code 3).
 set -euo pipefail
 

@@ -1,0 +1,34 @@
+"""Reading ``metrics.jsonl``, the log of a run, also of one that is still written to or was cut short by a kill."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+METRICS_FILE = "metrics.jsonl"
+TAIL_BYTES = 16384  # enough records for a median over the last steps, whatever the length of the log
+
+
+def parse_records(lines: Iterable[str]) -> list[dict[str, Any]]:
+    """The lines as JSON objects; what is none, such as a line that a kill cut short, is left out."""
+    records = []
+    for line in lines:
+        try:
+            records.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return [record for record in records if isinstance(record, dict)]
+
+
+def last_records(folder: Path) -> list[dict[str, Any]]:
+    """The records in the last ``TAIL_BYTES`` of a run's log; none of a run without a log."""
+    try:
+        with (folder / METRICS_FILE).open("rb") as stream:
+            stream.seek(max(0, stream.seek(0, os.SEEK_END) - TAIL_BYTES))
+            text = stream.read().decode(errors="replace")
+    except OSError:
+        return []
+    return parse_records(text.splitlines())

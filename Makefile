@@ -10,7 +10,7 @@ RUN := .venv/bin/python
 .PHONY: demo test lint format requirements clean
 
 demo: $(READY)
-	$(RUN) tools/run_demo.py
+	$(RUN) tools/run_suite.py suites/demo.yaml
 
 # A file of tests per process, each with one thread: many tests are too small for two. PYTEST_ADDOPTS goes to pytest.
 test: $(READY)

@@ -17,6 +17,7 @@ from backbones.distributed import join_world, leave_world
 from backbones.dry_run import dry_run
 from backbones.errors import UserError
 from backbones.files import read_json, sha256_file
+from backbones.memory import peak_bytes
 from backbones.models import Classifier, create_classifier
 from backbones.objective import Objective
 from backbones.optimizer import create_optimizer
@@ -216,6 +217,7 @@ def _finish(job: TrainingJob, folder: RunFolder, progression: Progression) -> di
             "timings": {
                 "train_seconds": round(progression.train_seconds, 2),
                 "total_seconds": round(progression.total_seconds, 2),
+                "peak_memory_bytes": peak_bytes(job.device),  # of the last sitting, in the leading process
             },
         }
     )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import resource
 import statistics
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -14,6 +12,7 @@ import torch
 from tqdm import tqdm
 
 from backbones.evaluation import evaluate
+from backbones.memory import peak_bytes, peak_host_bytes
 from backbones.schedule import Schedule
 from backbones.training import TrainingJob, training_step
 
@@ -101,9 +100,7 @@ def _cost_lines(job: TrainingJob, seconds: float, waiting: float, validation: fl
 
 def memory_line(device: torch.device, workers: int) -> str:
     """What this process has needed at most, so far."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    line = f"memory    {host / 1e9:.1f} GB of main memory at most, without {workers} workers"
+    line = f"memory    {peak_host_bytes() / 1e9:.1f} GB of main memory at most, without {workers} workers"
     if device.type == "cuda":
-        line += f"; {torch.cuda.max_memory_allocated(device) / 1e9:.1f} GB on {device}"
+        line += f"; {peak_bytes(device) / 1e9:.1f} GB on {device}"
     return line

@@ -10,21 +10,19 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shlex
-import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from backbones.errors import UserError
-from backbones.files import PART_SUFFIX, append_line, atomic_path, read_json, write_error, write_json
+from backbones.files import PART_SUFFIX, append_line, atomic_path, read_json, write_json
+from backbones.locks import Owner, try_lock
 
 FORMAT = 1
 LOCK = ".lock"
@@ -173,67 +171,11 @@ class RunFolder:
 def _open_locked(path: Path) -> IO[str]:
     """The lock file, with this process's lock on it until it is closed; it names its owner."""
     deadline = time.monotonic() + SECONDS_TO_END
-    while True:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            stream = open(path, "a+", encoding="utf-8")  # noqa: SIM115 - the caller closes it
-        except OSError as error:
-            raise write_error(path, error) from None
-        if not _lock(stream):
-            owner = _owner(stream)
-            stream.close()
-            if owner.gone and time.monotonic() < deadline:
-                time.sleep(0.1)
-                continue
-            raise UserError(f"{path.parent}: another process works in this folder{owner}; wait for it or stop it")
-        if path.exists() and os.path.samestat(os.fstat(stream.fileno()), path.stat()):
-            return _signed(stream, path)
-        stream.close()  # of a folder that was cleared after we opened it: that lock keeps nobody out
-
-
-def _signed(stream: IO[str], path: Path) -> IO[str]:
-    try:
-        stream.truncate(0)
-        print(f"{socket.gethostname()} {os.getpid()}", file=stream, flush=True)
-    except OSError as error:
-        raise write_error(path, error) from None
-    return stream
-
-
-def _lock(stream: IO[str]) -> bool:
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-@dataclass(frozen=True)
-class _Owner:
-    """Who holds a lock, as the lock file says; ``gone`` when its process is no more, but its children hold on."""
-
-    name: str = ""
-    gone: bool = False
-
-    def __str__(self) -> str:
-        return f" ({self.name})" if self.name else ""
-
-
-def _owner(stream: IO[str]) -> _Owner:
-    stream.seek(0)
-    host, _, process = stream.read().strip().rpartition(" ")
-    if not process.isdecimal():  # it has not signed yet
-        return _Owner()
-    return _Owner(f"number {process} on {host}", host == socket.gethostname() and _is_dead(process))
-
-
-def _is_dead(process: str) -> bool:
-    """Whether no process of this number runs here; never where there is no ``/proc`` to tell."""
-    try:
-        state = Path("/proc", process, "stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return Path("/proc/self").exists()
-    return state in "ZX"  # dead, and its parent has not asked for its exit code
+    while isinstance(lock := try_lock(path), Owner):
+        if not lock.gone or time.monotonic() >= deadline:
+            raise UserError(f"{path.parent}: another process works in this folder{lock}; wait for it or stop it")
+        time.sleep(0.1)
+    return lock
 
 
 def _sitting(run: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,20 +16,25 @@ def build_parser() -> CommandParser:
     parser = CommandParser(description=__doc__)
     parser.add_argument("runs", metavar="RUNS_DIR", help="folder that holds run folders, at any depth")
     parser.add_argument("--baseline", metavar="ROW", help='recipe, or "recipe (network)" (default: b-standard)')
-    parser.add_argument("--out", metavar="DIR", help="folder for comparison.{md,csv,json} (default: RUNS_DIR/report)")
+    parser.add_argument("--out", metavar="DIR", help="folder for the report's files (default: RUNS_DIR/report)")
+    parser.add_argument("--title", metavar="TEXT", help="headline of index.html")
+    parser.add_argument("--no-images", action="store_true", help="keep images of the data sets out of index.html")
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the table, write the report, print its path."""
+    """Print the table, write the report in all its forms, print where."""
     options = build_parser().parse_args(arguments)
     from transfer.compare import compare_runs
+    from transfer.report.page import write_page
     from transfer.tables import as_text, write_report
 
     sys.stdout.reconfigure(errors="replace")  # a terminal without Δ shows ? and not a traceback
     comparison = compare_runs(options.runs, options.baseline)
     print(as_text(comparison))
-    print(write_report(comparison, options.out))
+    written = write_report(comparison, options.out)
+    print(written)
+    print(write_page(comparison, written.parent, options.title, not options.no_images))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from backbones.errors import UserError
 from backbones.files import write_bytes, write_json
 from backbones.markdown import markdown_table
 from transfer.ablation_table import METRIC, AblationTable, TableRow
-from transfer.cells import CONFIDENCE, Interval
+from transfer.statistics import CONFIDENCE, Interval
 
 FORMAT = 1
 MISSING = "–"  # noqa: RUF001 - an en dash, so that nobody takes it for a minus sign

@@ -10,10 +10,10 @@ from statistics import fmean
 from backbones.ablation import Ablation, AblationRow
 from backbones.paper import PaperResult, paper_results
 from backbones.recipes import RECIPES, Recipe
-from transfer.cells import CONFIDENCE, Difference, Interval, student_interval, subtract
 from transfer.fairness import fairness_notes
 from transfer.result_file import Run
 from transfer.results import read_tree
+from transfer.statistics import CONFIDENCE, Difference, Interval, student_interval, subtract
 
 METRIC = "top1"
 NOT_RUN, UNFINISHED = "not run yet", "unfinished"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from statistics import fmean, stdev
+from dataclasses import dataclass, replace
+from statistics import fmean
 
-from scipy.special import stdtrit
-
+from transfer.bootstrap import image_interval
+from transfer.image_noise import Noise, replicates_by_seed
+from transfer.paper import PaperNumber
 from transfer.result_file import FIXED, Run
+from transfer.statistics import Difference, Interval, Seeds, holm, standard_deviation, student_interval, subtract
+from transfer.verdict import Verdict, judge
 
-CONFIDENCE = 0.95
 METRIC_NAMES = {
     "top1": "top-1",
     "voc07_map": "mAP 07",
@@ -28,30 +30,22 @@ FURTHER_NAMES = {
     "pixel_accuracy_multiscale": "pixAcc multi",
 }
 
-Interval = tuple[float, float]
-Seeds = Mapping[int | None, float]  # seed -> percent; None: a backbone from outside, whose seed nobody noted
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Row minus baseline, in points. Without a seed in common (``pairs`` 0) it is the difference of the two means."""
-
-    value: float
-    pairs: int
-    interval: Interval | None
-
-
-@dataclass(frozen=True)
-class PaperNumber:
-    """The paper's number, and its difference from the paper's own row of the baseline's name."""
-
-    value: float
-    difference: float | None
-
 
 @dataclass(frozen=True)
 class Cell:
-    """One row, one metric, over seeds; ``mean`` is None when nothing was measured, ``interval`` below two seeds."""
+    """One row, one metric, over seeds; ``mean`` is None when nothing was measured.
+
+    Attributes:
+        seeds: In ascending order.
+        values: Theirs, in percent.
+        mean: Of the values.
+        interval: Student's t interval over seeds; None below two.
+        difference: From the baseline; None for the baseline itself, and where either has nothing.
+        paper: The paper's number; None where it has none.
+        sd: Standard deviation over seeds; None below two.
+        image_interval: Over test images, the runs held fixed; None without their per-image results.
+        verdict: On the paper's difference; None where the paper has none, or nothing was measured.
+    """
 
     seeds: tuple[int | None, ...]
     values: tuple[float, ...]
@@ -59,6 +53,9 @@ class Cell:
     interval: Interval | None
     difference: Difference | None
     paper: PaperNumber | None
+    sd: float | None = None
+    image_interval: Interval | None = None
+    verdict: Verdict | None = None
 
     @property
     def n(self) -> int:
@@ -68,34 +65,62 @@ class Cell:
 
 def make_cell(mine: Seeds, baseline: Seeds | None, paper: PaperNumber | None = None) -> Cell:
     """A row's values of one metric, and the baseline's; None when the row is the baseline itself."""
+    values = list(mine.values())
     return Cell(
         seeds=tuple(mine),
-        values=tuple(mine.values()),
-        mean=fmean(mine.values()) if mine else None,
-        interval=student_interval(list(mine.values())),
+        values=tuple(values),
+        mean=fmean(values) if mine else None,
+        interval=student_interval(values),
         difference=None if baseline is None else subtract(mine, baseline),
         paper=paper,
+        sd=standard_deviation(values),
     )
 
 
-def student_interval(values: Sequence[float]) -> Interval | None:
-    """Student's t interval of the mean at ``CONFIDENCE``: mean ± t(n - 1) · s / √n; None below two values."""
-    n = len(values)
-    if n < 2:
-        return None
-    quantile = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2))  # the inverse of the t distribution function
-    half = quantile * stdev(values) / n**0.5
-    return fmean(values) - half, fmean(values) + half
+def measure_cell(
+    metric: str,
+    mine: Sequence[Run],
+    baseline: Sequence[Run] | None,
+    noise: Noise,
+    arm: str = FIXED,
+    paper: PaperNumber | None = None,
+) -> Cell:
+    """``make_cell`` of a row's runs and the baseline's, with intervals over test images where ``noise`` knows all."""
+    values = values_by_seed(mine, metric, arm)
+    reference = None if baseline is None else values_by_seed(baseline, metric, arm)
+    cell = make_cell(values, reference, paper)
+    known = replicates_by_seed(noise, mine, metric, arm)
+    if not values or set(values) - set(known):
+        return cell
+    cell = replace(cell, image_interval=image_interval(list(known.values())))
+    known_reference = replicates_by_seed(noise, baseline or (), metric, arm)
+    if cell.difference is None or set(reference) - set(known_reference):
+        return cell
+    # Over the seeds that the difference itself is over.
+    shared = set(values) & set(reference)
+    pairs = [
+        [replicates for seed, replicates in each.items() if seed in shared or not shared]
+        for each in (known, known_reference)
+    ]
+    return replace(cell, difference=replace(cell.difference, image_interval=image_interval(*pairs)))
 
 
-def subtract(row: Seeds, baseline: Seeds) -> Difference | None:
-    """Mean difference over the seeds that both have; that of the means when they share none; None when one is empty."""
-    if not row or not baseline:
-        return None
-    paired = [value - baseline[seed] for seed, value in row.items() if seed in baseline]
-    if not paired:
-        return Difference(fmean(row.values()) - fmean(baseline.values()), 0, None)
-    return Difference(fmean(paired), len(paired), student_interval(paired))
+def judge_rows(rows: Sequence[Mapping[str, Cell]]) -> list[dict[str, Cell]]:
+    """The cells of all rows by metric, with p values adjusted over the rows of each metric, and with verdicts."""
+    judged = [dict(cells) for cells in rows]
+    for metric in judged[0] if judged else ():
+        tested = [cells for cells in judged if _p_value(cells[metric]) is not None]
+        adjusted = holm([_p_value(cells[metric]) for cells in tested])
+        for cells, p_value in zip(tested, adjusted, strict=True):
+            cells[metric] = replace(cells[metric], difference=replace(cells[metric].difference, adjusted_p=p_value))
+        for cells in judged:
+            paper = cells[metric].paper and cells[metric].paper.difference
+            cells[metric] = replace(cells[metric], verdict=judge(cells[metric].difference, paper))
+    return judged
+
+
+def _p_value(cell: Cell) -> float | None:
+    return cell.difference.p_value if cell.difference else None
 
 
 def shown_metrics(runs: Iterable[Run]) -> list[str]:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from backbones.errors import UserError
-from transfer.cells import CONFIDENCE, FURTHER_NAMES, Cell, PaperNumber, make_cell, shown_metrics, values_by_seed
+from transfer.cells import FURTHER_NAMES, Cell, judge_rows, measure_cell, shown_metrics
 from transfer.fairness import classification_settings, fairness_notes
-from transfer.paper import RANDOM_RECIPE, PaperRow, find_row, recipe_order, setting
+from transfer.image_noise import Noise, read_noise
+from transfer.losses import LossRow, loss_rows
+from transfer.paper import RANDOM_RECIPE, find_row, paper_number, recipe_order, setting
+from transfer.rank_correlation import Correlation, correlations
 from transfer.result_file import Run
 from transfer.results import RunTree, read_tree
+from transfer.statistics import CONFIDENCE, SIGNIFICANCE
 from transfer.tuned import TunedRow, TunedTask, tuned_tasks, tuning_notes
+from transfer.verdict import LARGEST_MARGIN
 
 DEFAULT_BASELINE = "b-standard"
+_PERCENT = f"{CONFIDENCE * 100:.0f} %"
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,8 @@ class Comparison:
     """Everything the report shows; ``notes`` say how to read it.
 
     The cells of ``rows`` are the fixed arm's, and top-1, which is the same in both arms; ``tuned`` has the tasks that
-    have tuned runs.
+    have tuned runs. ``correlations`` are of the fixed arm, over its rows. ``losses`` are differences from the row with
+    cosine decay, which the paper has below it. ``tree`` has the runs that all this was made of.
     """
 
     root: Path
@@ -47,7 +54,10 @@ class Comparison:
     rows: tuple[Row, ...]
     unfinished: tuple[str, ...]
     notes: tuple[str, ...]
+    tree: RunTree
     tuned: tuple[TunedTask, ...] = ()
+    correlations: tuple[Correlation, ...] = ()
+    losses: tuple[LossRow, ...] = ()
 
 
 def compare_runs(root: str | Path, baseline: str | None = None) -> Comparison:
@@ -67,16 +77,27 @@ def compare_runs(root: str | Path, baseline: str | None = None) -> Comparison:
     names = {key: f"{key[0]} ({key[1]})" if several else key[0] for key in order}
     chosen = _choose_baseline(names, baseline)
     metrics = shown_metrics(run for run in tree.finished if not run.tuned)
-    rows = tuple(_row(names[key], grouped[key], grouped[chosen], metrics, tree.root) for key in order)
-    unfinished = tuple(
-        f"{run.path.parent.relative_to(tree.root)}: {'tuned ' if run.tuned else ''}{run.task} of {run.recipe} "
-        f"({run.network}), seed {run.seed}"
-        for run in tree.unfinished
-    )
+    noise = read_noise(tree.finished)
+    rows = _judged(_row(names[key], grouped[key], grouped[chosen], metrics, tree.root, noise) for key in order)
     named = {names[key]: grouped[key] for key in order}
-    tuned = tuned_tasks(named, names[chosen], tree.root)
+    tuned = tuned_tasks(named, names[chosen], tree.root, noise)
     notes = (*fairness_notes(named), *tuning_notes(named, names[chosen]), *_notes(tree, rows, tuned, names[chosen]))
-    return Comparison(tree.root, names[chosen], rows, unfinished, notes, tuned)
+    return Comparison(
+        root=tree.root,
+        baseline=names[chosen],
+        rows=rows,
+        unfinished=tuple(_unfinished(run, tree.root) for run in tree.unfinished),
+        notes=notes,
+        tree=tree,
+        tuned=tuned,
+        correlations=correlations({row.name: (row.recipe, row.cells) for row in rows}),
+        losses=loss_rows(named, names[chosen], noise),
+    )
+
+
+def _unfinished(run: Run, root: Path) -> str:
+    what = f"{'tuned ' if run.tuned else ''}{run.task} of {run.recipe} ({run.network}), seed {run.seed}"
+    return f"{run.path.parent.relative_to(root)}: {what}"
 
 
 def _position(key: tuple[str, str]) -> tuple[int, str, str]:
@@ -99,24 +120,24 @@ def _choose_baseline(names: Mapping[tuple[str, str], str], asked: str | None) ->
     raise UserError(f"--baseline {asked}: no such row; the rows are {there}")
 
 
-def _row(name: str, runs: Sequence[Run], baseline: Sequence[Run], metrics: Sequence[str], root: Path) -> Row:
+def _row(
+    name: str, runs: Sequence[Run], baseline: Sequence[Run], metrics: Sequence[str], root: Path, noise: Noise
+) -> Row:
     recipe, network = runs[0].row
     paper, paper_baseline = find_row(recipe, network), find_row(*baseline[0].row)
-    is_baseline = baseline[0].row == (recipe, network)
-    cells = {}
-    for metric in metrics:
-        reference = None if is_baseline else values_by_seed(baseline, metric)
-        number = _paper_number(metric, paper, paper_baseline)
-        cells[metric] = make_cell(values_by_seed(runs, metric), reference, number)
+    reference = None if baseline[0].row == (recipe, network) else baseline
+    cells = {
+        metric: measure_cell(metric, runs, reference, noise, paper=paper_number(metric, paper, paper_baseline))
+        for metric in metrics
+    }
     paths = tuple(run.path.relative_to(root).as_posix() for run in runs if not run.tuned)
     return Row(name, recipe, network, paper and paper.network, cells, paths, classification_settings(runs))
 
 
-def _paper_number(metric: str, row: PaperRow | None, baseline: PaperRow | None) -> PaperNumber | None:
-    if row is None or metric not in row.values:
-        return None
-    different = baseline is not None and baseline.recipe != row.recipe
-    return PaperNumber(row.values[metric], row.values[metric] - baseline.values[metric] if different else None)
+def _judged(rows: Iterable[Row]) -> tuple[Row, ...]:
+    found = list(rows)
+    judged = judge_rows([row.cells for row in found])
+    return tuple(replace(row, cells=cells) for row, cells in zip(found, judged, strict=True))
 
 
 def _notes(tree: RunTree, rows: Sequence[Row], tuned: Sequence[TunedTask], baseline: str) -> tuple[str, ...]:
@@ -124,12 +145,12 @@ def _notes(tree: RunTree, rows: Sequence[Row], tuned: Sequence[TunedTask], basel
     notes = [f'Δ: difference from the row "{baseline}" in points, paired by seed.']
     if any(cell.n > 1 for row in shown for cell in row.cells.values()):
         notes.append(
-            f"±: half the width of the {CONFIDENCE * 100:.0f} % Student-t interval of the mean over seeds; n: seeds, "
-            "and under Δ those that both rows have (0: none, so Δ is the difference of the means). n=1, no interval."
+            f"± seeds: half the width of the {_PERCENT} Student-t interval of the mean over seeds; n: seeds, and "
+            "under Δ those that both rows have (0: none, so Δ is the difference of the means). n=1, no interval."
         )
     else:
         notes.append("n=1, no interval: one seed per row does not tell a difference from noise.")
-    notes += _metric_notes(shown)
+    notes += _image_note(shown) + _verdict_notes(rows) + _metric_notes(shown)
     if any(run.task != "classification" for run in tree.finished):
         notes.append(
             "proof: in every transfer all tensors of the backbone arrived in the built model and gave the classifier's "
@@ -137,6 +158,29 @@ def _notes(tree: RunTree, rows: Sequence[Row], tuned: Sequence[TunedTask], basel
         )
     notes += _paper_note(rows, baseline) + _backbone_note(tree, rows, shown) + _protocol_notes(tree)
     return tuple(notes)
+
+
+def _image_note(shown: Sequence[Row | TunedRow]) -> list[str]:
+    if not any(cell.image_interval for row in shown for cell in row.cells.values()):
+        return []
+    return [
+        f"± images: half the width of the {_PERCENT} bootstrap interval over test images, the trained models held "
+        "fixed: what other test images would change, and nothing of what another seed would."
+    ]
+
+
+def _verdict_notes(rows: Sequence[Row]) -> list[str]:
+    judged = [row for row in rows for cell in row.cells.values() if cell.verdict and cell.difference.pairs > 1]
+    if not judged:
+        return []
+    networks = ", ".join(sorted({row.network for row in judged}))
+    return [
+        f"verdict: whether the sign of the paper's Δ appears here, on {networks} and these data, and nothing about "
+        f"{setting()}. reproduced, opposite: paired t test over seeds, p at most {SIGNIFICANCE} after Holm's "
+        f"correction over the rows of the metric; no difference: the {_PERCENT} interval is within half the paper's "
+        f"Δ, at most {LARGEST_MARGIN:g} point, of 0. n needed: seeds at which the interval, its spread as it is, could "
+        "not hold both 0 and the paper's Δ."
+    ]
 
 
 def _metric_notes(shown: Sequence[Row | TunedRow]) -> list[str]:
@@ -178,7 +222,10 @@ def _backbone_note(tree: RunTree, rows: Sequence[Row], shown: Sequence[Row | Tun
             single.append(row.name)
     if not single:
         return []
-    return [f"One trained backbone each: {', '.join(single)}. Their ± covers the transfer's noise, not the training's."]
+    return [
+        f"One trained backbone each: {', '.join(single)}. Their ± and verdicts cover the transfer's noise, not the "
+        "training's."
+    ]
 
 
 def _protocol_notes(tree: RunTree) -> list[str]:

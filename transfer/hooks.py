@@ -258,7 +258,8 @@ class ProgressHook(Hook):
         self.progress.update(step, losses["loss"], rate, self.effort)
         if self.world.leads and (step <= FIRST_STEPS or step % self.log_every == 0 or step == runner.max_iters):
             speed = {"images_per_second": self.effort.images_per_second, "data_wait": self.effort.data_wait}
-            self.folder.log({"kind": "step", "step": step, "learning_rate": rate, **losses, **speed})
+            steps = {"kind": "step", "step": step, "total_steps": runner.max_iters}
+            self.folder.log({**steps, "learning_rate": rate, **losses, **speed})
 
     def after_val(self, runner: Runner) -> None:
         self._lap()

@@ -20,6 +20,14 @@ SOURCES: Mapping[str, tuple[int, str]] = {
 
 
 @dataclass(frozen=True)
+class PaperNumber:
+    """The paper's number, and its difference from the paper's own row of the baseline's name."""
+
+    value: float
+    difference: float | None
+
+
+@dataclass(frozen=True)
 class PaperRow:
     """One row of Tables 8 and 9.
 
@@ -57,6 +65,14 @@ def find_row(recipe: str, network: str) -> PaperRow | None:
     values = {metric: found[number][column] for metric, (number, column) in SOURCES.items()}
     theirs = found[8]["network"]
     return PaperRow(recipe, theirs, theirs == network, values)
+
+
+def paper_number(metric: str, row: PaperRow | None, baseline: PaperRow | None) -> PaperNumber | None:
+    """The number of a row, beside that of the baseline's; None where the paper has none."""
+    if row is None or metric not in row.values:
+        return None
+    different = baseline is not None and baseline.recipe != row.recipe
+    return PaperNumber(row.values[metric], row.values[metric] - baseline.values[metric] if different else None)
 
 
 def _find(number: int, recipe: str) -> dict[str, Any] | None:

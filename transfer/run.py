@@ -13,6 +13,7 @@ from torch import nn
 
 from backbones.distributed import join_world, leave_world
 from backbones.files import read_json, write_json
+from backbones.memory import peak_bytes
 from backbones.run_folder import RunFolder
 from transfer import ops_bridge
 from transfer.announce import describe_proof
@@ -122,6 +123,7 @@ def _run(plan: TransferPlan, folder: RunFolder, vacancy: Vacancy, started: float
             "train_seconds": round(train_seconds, 2),
             "test_seconds": round(test_seconds, 2),
             "total_seconds": round(train_seconds + test_seconds, 2),
+            "peak_memory_bytes": peak_bytes(plan.device),  # of the last sitting, in the leading process
         },
     }
     return plan.world.lead(lambda: folder.finish({**result, "proof": read_json(folder.path / "proof.json")}))

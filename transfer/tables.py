@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,36 +13,46 @@ from typing import Any
 from backbones.errors import UserError
 from backbones.files import write_bytes, write_json
 from backbones.markdown import markdown_table
-from transfer.cells import CONFIDENCE, FURTHER_NAMES, METRIC_NAMES, Cell, Difference, Interval
+from transfer.cells import FURTHER_NAMES, METRIC_NAMES, Cell
 from transfer.compare import Comparison, Row
 from transfer.paper import SOURCES, setting
 from transfer.result_file import FIXED, TUNED
+from transfer.statistics import CONFIDENCE, Difference
+from transfer.statistics_tables import MISSING, Grid, half_width, signed, statistics_sections
 from transfer.tuned import TunedTask
 
 FORMAT = 1
 WIDTH = 120
 INDENT = "  "  # of the lines that belong to the row above
-MISSING = "–"  # noqa: RUF001 - an en dash, so that nobody takes it for a minus sign
 CSV_FIELDS = (
     *("row", "recipe", "network", "metric", "n", "seeds", "mean", "interval_low", "interval_high"),
     *("baseline", "difference", "pairs", "difference_low", "difference_high"),
     *("paper", "paper_difference", "paper_network", "paper_table"),
+    *("sd", "images_low", "images_high", "difference_sd", "difference_images_low", "difference_images_high"),
+    *("p_value", "p_holm", "seeds_needed", "verdict", "margin", "paper_seeds_needed"),
 )
 FURTHER_TITLE = "further metrics"
 ARM_FIELDS = ("arm", "search")
 
 
 def as_text(comparison: Comparison) -> str:
-    """For a terminal: aligned columns, the tuned arm below the fixed one, then the notes, wrapped at ``WIDTH``."""
+    """For a terminal: aligned columns, statistics and the tuned arm below, then the notes, wrapped at ``WIDTH``."""
     parts = _text_table(_grid(comparison, METRIC_NAMES))
-    if further := _further(comparison):
-        parts += ["", FURTHER_TITLE, "", *_text_table(_grid(comparison, further))]
-    for task in comparison.tuned:
-        parts += ["", _tuned_title(task), "", *_text_table(_tuned_grid(task, comparison.baseline))]
+    for title, grid in _sections(comparison):
+        parts += ["", title, "", *_text_table(grid)]
     return "\n".join([*parts, *_wrapped(comparison.notes), *_wrapped(_unfinished(comparison))])
 
 
-def _text_table(lines: Sequence[list[str]]) -> list[str]:
+def _sections(comparison: Comparison) -> Iterator[tuple[str, Grid]]:
+    """What there is below the table of all rows: titles and grids."""
+    if further := _further(comparison):
+        yield FURTHER_TITLE, _grid(comparison, further)
+    yield from statistics_sections(comparison)
+    for task in comparison.tuned:
+        yield _tuned_title(task), _tuned_grid(task, comparison.baseline)
+
+
+def _text_table(lines: Grid) -> list[str]:
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     table = []
     for line in lines:
@@ -55,12 +65,10 @@ def _text_table(lines: Sequence[list[str]]) -> list[str]:
 def as_markdown(comparison: Comparison) -> str:
     """The same tables and notes as ``as_text``, in Markdown."""
     parts = ["# Comparison", "", _markdown_table(_grid(comparison, METRIC_NAMES)), ""]
-    if further := _further(comparison):
-        parts += [f"## {FURTHER_TITLE.capitalize()}", "", _markdown_table(_grid(comparison, further)), ""]
-    for task in comparison.tuned:
-        title = _tuned_title(task)
-        parts += [f"## {title}", "", _markdown_table(_tuned_grid(task, comparison.baseline)), ""]
-    if comparison.tuned or further:
+    sections = list(_sections(comparison))
+    for title, grid in sections:
+        parts += [f"## {title[0].upper()}{title[1:]}", "", _markdown_table(grid), ""]
+    if sections:
         parts += ["## Notes", ""]
     parts += [f"- {note}" for note in comparison.notes]
     if comparison.unfinished:
@@ -68,7 +76,7 @@ def as_markdown(comparison: Comparison) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _markdown_table(grid: Sequence[list[str]]) -> str:
+def _markdown_table(grid: Grid) -> str:
     header, *lines = grid
     for line in lines:
         line[0] = f"*{line[0].strip()}*" if line[0].startswith(INDENT) else f"**{line[0]}**"
@@ -78,13 +86,20 @@ def _markdown_table(grid: Sequence[list[str]]) -> str:
 def as_csv(comparison: Comparison) -> str:
     """One line per row and metric, with ``CSV_FIELDS``; what is not known is empty.
 
-    With tuned runs ``ARM_FIELDS`` too: then a row has a line more per metric of a task that has some.
+    Rows of ``Comparison.losses`` have lines of their own, with their reference as the baseline. With tuned runs
+    ``ARM_FIELDS`` too: then a row has a line more per metric of a task that has some.
     """
     records = [
         {**_record(comparison.baseline, row, metric, cell), "arm": FIXED}
         for row in comparison.rows
         for metric, cell in row.cells.items()
     ]
+    rows = {row.name: row for row in comparison.rows}
+    for loss in comparison.losses:
+        records += [
+            {**_record(loss.reference, rows[loss.name], metric, cell), "arm": FIXED}
+            for metric, cell in loss.cells.items()
+        ]
     for task in comparison.tuned:
         for row, tuned in zip(comparison.rows, task.rows, strict=True):
             arm = {"arm": TUNED, "search": " ".join(map(str, tuned.searches))}
@@ -99,7 +114,7 @@ def as_csv(comparison: Comparison) -> str:
 
 def as_json(comparison: Comparison) -> dict[str, Any]:
     """The full structure, every seed's value included; "tuned" is there when there are tuned runs."""
-    hidden = {"root"} if comparison.tuned else {"root", "tuned"}
+    hidden = {"root", "tree"} if comparison.tuned else {"root", "tree", "tuned"}
     return {
         "format": FORMAT,
         "confidence": CONFIDENCE,
@@ -134,7 +149,7 @@ def _further(comparison: Comparison) -> dict[str, str]:
     return {metric: name for metric, name in FURTHER_NAMES.items() if metric in comparison.rows[0].cells}
 
 
-def _grid(comparison: Comparison, metrics: Mapping[str, str]) -> list[list[str]]:
+def _grid(comparison: Comparison, metrics: Mapping[str, str]) -> Grid:
     """Header, then per row a line of values, and where there is something to say lines of ±, n and the paper."""
     header = ["row"]
     for name in metrics.values():
@@ -150,7 +165,7 @@ def _grid(comparison: Comparison, metrics: Mapping[str, str]) -> list[list[str]]
     return lines
 
 
-def _tuned_grid(task: TunedTask, baseline: str) -> list[list[str]]:
+def _tuned_grid(task: TunedTask, baseline: str) -> Grid:
     """As ``_grid``, with the size of each row's search and without the paper."""
     header = ["row", "best of"]
     for metric in task.rows[0].cells:
@@ -175,10 +190,12 @@ def _several_seeds(rows: Iterable[Iterable[Cell]]) -> bool:
     return any(cell.n > 1 for row in rows for cell in row)
 
 
-def _row_lines(name: str, cells: Sequence[Cell], is_baseline: bool, seeds: bool) -> list[list[str]]:
+def _row_lines(name: str, cells: Sequence[Cell], is_baseline: bool, seeds: bool) -> Grid:
     lines = [_line(name, [_values(cell, is_baseline) for cell in cells])]
     if any(_has_interval(cell) for cell in cells):
-        lines.append(_line(f"{INDENT}± {CONFIDENCE * 100:.0f} %", [_intervals(cell) for cell in cells]))
+        lines.append(_line(f"{INDENT}± seeds", [_intervals(cell) for cell in cells]))
+    if any(cell.image_interval for cell in cells):
+        lines.append(_line(f"{INDENT}± images", [_image_intervals(cell) for cell in cells]))
     if seeds:
         lines.append(_line(f"{INDENT}n", [_counts(cell) for cell in cells]))
     return lines
@@ -191,7 +208,7 @@ def _line(name: str, pairs: Sequence[tuple[str, str]]) -> list[str]:
 def _values(cell: Cell, is_baseline: bool) -> tuple[str, str]:
     value = MISSING if cell.mean is None else f"{cell.mean:.2f}"
     if cell.difference is not None:
-        return value, _signed(cell.difference.value)
+        return value, signed(cell.difference.value)
     return value, "base" if is_baseline and cell.mean is not None else MISSING
 
 
@@ -200,7 +217,11 @@ def _has_interval(cell: Cell) -> bool:
 
 
 def _intervals(cell: Cell) -> tuple[str, str]:
-    return _half_width(cell.interval), _half_width(cell.difference.interval if cell.difference else None)
+    return half_width(cell.interval), half_width(cell.difference.interval if cell.difference else None)
+
+
+def _image_intervals(cell: Cell) -> tuple[str, str]:
+    return half_width(cell.image_interval), half_width(cell.difference.image_interval if cell.difference else None)
 
 
 def _counts(cell: Cell) -> tuple[str, str]:
@@ -211,15 +232,7 @@ def _paper(cell: Cell) -> tuple[str, str]:
     if cell.paper is None:
         return MISSING, MISSING
     difference = cell.paper.difference
-    return f"{cell.paper.value:.2f}", MISSING if difference is None else _signed(difference)
-
-
-def _half_width(interval: Interval | None) -> str:
-    return MISSING if interval is None else f"{(interval[1] - interval[0]) / 2:.2f}"
-
-
-def _signed(value: float) -> str:
-    return f"{round(value, 2) + 0.0:+.2f}"  # + 0.0 makes a plus of the minus of -0.0
+    return f"{cell.paper.value:.2f}", MISSING if difference is None else signed(difference)
 
 
 def _unfinished(comparison: Comparison) -> list[str]:
@@ -232,8 +245,7 @@ def _wrapped(paragraphs: Sequence[str]) -> list[str]:
 
 def _record(baseline: str, row: Row, metric: str, cell: Cell) -> dict[str, Any]:
     low, high = cell.interval or (None, None)
-    difference = cell.difference or Difference(0.0, 0, None)
-    difference_low, difference_high = difference.interval or (None, None)
+    images_low, images_high = cell.image_interval or (None, None)
     return {
         "row": row.name,
         "recipe": row.recipe,
@@ -242,15 +254,35 @@ def _record(baseline: str, row: Row, metric: str, cell: Cell) -> dict[str, Any]:
         "n": cell.n,
         "seeds": " ".join(map(str, cell.seeds)),
         "mean": cell.mean,
+        "sd": cell.sd,
         "interval_low": low,
         "interval_high": high,
+        "images_low": images_low,
+        "images_high": images_high,
         "baseline": baseline,
-        "difference": difference.value if cell.difference else None,
-        "pairs": difference.pairs if cell.difference else None,
-        "difference_low": difference_low,
-        "difference_high": difference_high,
+        **(_difference_record(cell.difference) if cell.difference else {}),
         "paper": cell.paper and cell.paper.value,
         "paper_difference": cell.paper and cell.paper.difference,
         "paper_network": row.paper_network if cell.paper else None,
         "paper_table": SOURCES[metric][0] if cell.paper else None,
+        "verdict": cell.verdict and cell.verdict.outcome,
+        "margin": cell.verdict and cell.verdict.margin,
+        "paper_seeds_needed": cell.verdict and cell.verdict.seeds_needed,
+    }
+
+
+def _difference_record(difference: Difference) -> dict[str, Any]:
+    low, high = difference.interval or (None, None)
+    images_low, images_high = difference.image_interval or (None, None)
+    return {
+        "difference": difference.value,
+        "pairs": difference.pairs,
+        "difference_sd": difference.sd,
+        "difference_low": low,
+        "difference_high": high,
+        "difference_images_low": images_low,
+        "difference_images_high": images_high,
+        "p_value": difference.p_value,
+        "p_holm": difference.adjusted_p,
+        "seeds_needed": difference.seeds_needed,
     }

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from transfer.cells import Cell, make_cell, shown_metrics, values_by_seed
+from transfer.cells import Cell, judge_rows, measure_cell, shown_metrics
+from transfer.image_noise import Noise
 from transfer.result_file import METRICS, TUNED, Run
 
 Rows = Mapping[str, Sequence[Run]]  # by the name that the comparison shows
@@ -38,15 +39,21 @@ class TunedTask:
     rows: tuple[TunedRow, ...]
 
 
-def tuned_tasks(rows: Rows, baseline: str, root: Path) -> tuple[TunedTask, ...]:
+def tuned_tasks(rows: Rows, baseline: str, root: Path, noise: Noise) -> tuple[TunedTask, ...]:
     """The tuned arm of each task that has one; empty without tuned runs."""
-    metrics = shown_metrics(run for row in rows.values() for run in row if run.tuned)
-    return tuple(
-        TunedTask(
-            task, tuple(_row(task, name, rows[name], rows[baseline], name == baseline, metrics, root) for name in rows)
-        )
-        for task in _tasks(rows)
-    )
+    return tuple(_task(task, rows, baseline, root, noise) for task in _tasks(rows))
+
+
+def _task(task: str, rows: Rows, baseline: str, root: Path, noise: Noise) -> TunedTask:
+    there = shown_metrics(run for row in rows.values() for run in row if run.tuned)
+    metrics = [metric for metric in there if metric in METRICS[task]]
+    found = []
+    for name, runs in rows.items():
+        reference = None if name == baseline else rows[baseline]
+        cells = {metric: measure_cell(metric, runs, reference, noise, TUNED) for metric in metrics}
+        found.append(_row(name, [run for run in runs if run.tuned and run.task == task], cells, root))
+    judged = judge_rows([row.cells for row in found])
+    return TunedTask(task, tuple(replace(row, cells=cells) for row, cells in zip(found, judged, strict=True)))
 
 
 def _tasks(rows: Rows) -> list[str]:
@@ -54,27 +61,13 @@ def _tasks(rows: Rows) -> list[str]:
     return [task for task in METRICS if task in there]
 
 
-def _row(
-    task: str,
-    name: str,
-    runs: Sequence[Run],
-    baseline: Sequence[Run],
-    is_baseline: bool,
-    metrics: Sequence[str],
-    root: Path,
-) -> TunedRow:
-    mine = [run for run in runs if run.tuned and run.task == task]
-    cells = {}
-    for metric in metrics:
-        if metric in METRICS[task]:
-            reference = None if is_baseline else values_by_seed(baseline, metric, TUNED)
-            cells[metric] = make_cell(values_by_seed(mine, metric, TUNED), reference)
+def _row(name: str, runs: Sequence[Run], cells: dict[str, Cell], root: Path) -> TunedRow:
     return TunedRow(
         name=name,
-        searches=tuple(sorted({run.tuned.search for run in mine})),
-        chosen={run.seed: run.tuned.changed for run in mine},
+        searches=tuple(sorted({run.tuned.search for run in runs})),
+        chosen={run.seed: run.tuned.changed for run in runs},
         cells=cells,
-        runs=tuple(run.path.relative_to(root).as_posix() for run in mine),
+        runs=tuple(run.path.relative_to(root).as_posix() for run in runs),
     )
 
 

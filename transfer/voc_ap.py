@@ -56,6 +56,20 @@ class VocCurve(NamedTuple):
         return VocPrecision(eleven_points(self), area(self))
 
 
+class Judged(NamedTuple):
+    """A class's detections from the highest score down.
+
+    Attributes:
+        image: Index of the image that each is in.
+        right: 1 where it is right, else 0.
+        wrong: 1 where it is wrong, else 0; neither where it does not count.
+    """
+
+    image: NDArray
+    right: NDArray
+    wrong: NDArray
+
+
 def voc_precision(images: Sequence[EvaluatedImage], label: int) -> VocPrecision | None:
     """Average precision of a class; None when the images hold no object of it that is not difficult."""
     curve = voc_curve(images, label)
@@ -67,8 +81,8 @@ def voc_curve(images: Sequence[EvaluatedImage], label: int) -> VocCurve | None:
     objects = sum(int(np.sum((image.labels == label) & ~image.difficult)) for image in images)
     if not objects:
         return None
-    right, wrong = _judge(images, label)
-    found, seen = right.cumsum(), (right + wrong).cumsum()
+    judged = judge(images, label)
+    found, seen = judged.right.cumsum(), (judged.right + judged.wrong).cumsum()
     return VocCurve(found, found / np.maximum(seen, 1), objects)
 
 
@@ -84,10 +98,10 @@ def area(curve: VocCurve) -> float:
     return float(np.sum(np.diff(curve.found, prepend=0) * curve.falling) / curve.objects)
 
 
-def _judge(images: Sequence[EvaluatedImage], label: int) -> tuple[NDArray, NDArray]:
-    """Right and wrong, each 0 or 1, for all detections of a class from the highest score down."""
-    scores, right, wrong = [np.zeros(0)], [np.zeros(0, int)], [np.zeros(0, int)]
-    for image in images:
+def judge(images: Sequence[EvaluatedImage], label: int) -> Judged:
+    """All detections of a class from the highest score down; of equal scores the earlier image's comes first."""
+    places, scores, right, wrong = [np.zeros(0, int)], [np.zeros(0)], [np.zeros(0, int)], [np.zeros(0, int)]
+    for place, image in enumerate(images):
         mine = image.found_labels == label
         if not mine.any():
             continue
@@ -95,8 +109,9 @@ def _judge(images: Sequence[EvaluatedImage], label: int) -> tuple[NDArray, NDArr
         detections = np.hstack([image.found_boxes[mine], image.scores[mine, None]])
         objects, difficult = image.boxes[there & ~image.difficult], image.boxes[there & image.difficult]
         hits, misses = tpfp_default(detections, objects, difficult, IOU_THRESHOLD, use_legacy_coordinate=True)
+        places.append(np.full(len(detections), place))
         scores.append(image.scores[mine])
         right.append(hits[0].astype(int))
         wrong.append(misses[0].astype(int))
     order = np.argsort(-np.concatenate(scores), kind="stable")
-    return np.concatenate(right)[order], np.concatenate(wrong)[order]
+    return Judged(*(np.concatenate(column)[order] for column in (places, right, wrong)))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "compare.py"
-FILES = {"comparison.md", "comparison.csv", "comparison.json"}
+FILES = {"comparison.md", "comparison.csv", "comparison.json", "index.html", "tables.tex"}
 
 
 def call(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -51,18 +51,18 @@ def test_prints_a_table_and_writes_the_report(runs: Path, tmp_path: Path) -> Non
     smooth = next(line for line in lines if line.startswith("d-smooth")).split()
     assert " ".join(smooth) == "d-smooth 62.00 +2.00 42.00 +2.00 43.00 +2.00 28.00 -2.00 68.00 -2.00"
     assert any(line.startswith("unfinished: waiting") for line in lines)
-    assert lines[-1] == "runs/report/comparison.md"
+    assert lines[-2:] == ["runs/report/comparison.md", "runs/report/index.html"]
     assert {path.name for path in (runs / "report").iterdir()} == FILES
     assert json.loads((runs / "report" / "comparison.json").read_text())["baseline"] == "b-standard"
     with open(runs / "report" / "comparison.csv", newline="") as stream:
         assert len(list(csv.DictReader(stream))) == 10
-    assert "| **d-smooth**" in (tmp_path / lines[-1]).read_text(encoding="utf-8")
+    assert "| **d-smooth**" in (tmp_path / lines[-2]).read_text(encoding="utf-8")
 
 
 def test_out_and_default_baseline(runs: Path, tmp_path: Path) -> None:
     done = call(runs, "--out", tmp_path / "elsewhere", cwd=tmp_path)
     assert done.returncode == 0
-    assert done.stdout.splitlines()[-1] == str(tmp_path / "elsewhere" / "comparison.md")
+    assert done.stdout.splitlines()[-1] == str(tmp_path / "elsewhere" / "index.html")
     assert {path.name for path in (tmp_path / "elsewhere").iterdir()} == FILES
     assert not (runs / "report").exists()
 
@@ -75,10 +75,17 @@ def test_a_second_call_replaces_the_report(runs: Path, tmp_path: Path) -> None:
     assert {path.name for path in (runs / "report").iterdir()} == FILES
 
 
+def test_the_page_has_the_title_that_was_asked_for(runs: Path, tmp_path: Path) -> None:
+    assert call(runs, "--title", "Mine & yours", "--no-images", cwd=tmp_path).returncode == 0
+    page = (runs / "report" / "index.html").read_text(encoding="utf-8")
+    assert "<h1>Mine &amp; yours</h1>" in page
+    assert "no images of the data" in page
+
+
 def test_a_terminal_without_the_symbols(runs: Path, tmp_path: Path) -> None:
     done = call(runs, cwd=tmp_path, PYTHONIOENCODING="ascii")
     assert done.returncode == 0
-    assert done.stdout.splitlines()[-1].endswith("comparison.md")
+    assert done.stdout.splitlines()[-1].endswith("index.html")
     assert "Δ" in (runs / "report" / "comparison.md").read_text(encoding="utf-8")
 
 

@@ -88,6 +88,7 @@ def test_a_transfer_ends_with_a_proven_result(runs: Path, kind: str, task: str, 
     assert result["proof"]["ledger"]["mapped"] == len(json.loads((runs / kind / "ledger.json").read_text())) - 2
     assert len(result["config_hash"]) == 12
     assert result["timings"]["total_seconds"] > 0
+    assert 100e6 < result["timings"]["peak_memory_bytes"] < 64e9
     assert {"torch", "mmengine"} <= result["versions"].keys()
     assert result["ops"] in ("torchvision", "mmcv")
     printed = (runs / f"{kind}.txt").read_text()

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backbones.errors import UserError
-from transfer.cells import Cell, student_interval, subtract
+from transfer.cells import Cell
 from transfer.compare import Comparison, Row, compare_runs
+from transfer.statistics import student_interval, subtract
 from transfer.tables import as_text
 
 # Two-sided 95 % points of Student's t by degrees of freedom, from a printed table.
@@ -173,7 +174,7 @@ def test_table_shows_intervals_and_seeds(three_seeds: Path) -> None:
     start = next(index for index, line in enumerate(lines) if line.startswith("d-smooth"))
     assert lines[start].split() == ["d-smooth", "–", "–", "49.50", "+4.00", "49.50", "+4.00", *["–"] * 4]  # noqa: RUF001
     # s² = 2213 / 3 over 33, 35, 40, 90, so the half width is 3.1824 · √(737.67 / 4) = 43.22
-    assert lines[start + 1].split()[:7] == ["±", "95", "%", "–", "–", "43.22", "2.48"]  # noqa: RUF001
+    assert lines[start + 1].split()[:6] == ["±", "seeds", "–", "–", "43.22", "2.48"]  # noqa: RUF001
     assert lines[start + 2].split()[:5] == ["n", "–", "–", "4", "3"]  # noqa: RUF001
     assert lines[start + 3].split()[:5] == ["paper", "78.34", "+2.20", "80.71", "+3.17"]
 

@@ -6,9 +6,9 @@ Colour, fill, size, rotation, light, blur, noise, clutter and occlusion are draw
 
 from __future__ import annotations
 
-from backbones.data.shapes.generation import cached_shapes, image_count, make_shapes
+from backbones.data.shapes.generation import cached_shapes, image_count, make_shapes, shapes_folder
 from backbones.data.shapes.layouts import LAYOUTS
 from backbones.data.shapes.outlines import OBJECT_CLASSES
 from backbones.data.shapes.textures import STUFF_CLASSES
 
-__all__ = ["LAYOUTS", "OBJECT_CLASSES", "STUFF_CLASSES", "cached_shapes", "image_count", "make_shapes"]
+__all__ = ["LAYOUTS", "OBJECT_CLASSES", "STUFF_CLASSES", "cached_shapes", "image_count", "make_shapes", "shapes_folder"]

@@ -118,9 +118,7 @@ def cached_shapes(
     progress: Progress | None = None,
 ) -> Path:
     """The data set of :func:`make_shapes` in the cache folder, made on the first call with these arguments."""
-    arguments = _checked(images, size, seed, layouts, workers)
-    key = hashlib.sha256(json.dumps(arguments.identity(), sort_keys=True).encode()).hexdigest()[:12]
-    folder = cache_dir() / f"shapes-{key}"
+    folder = shapes_folder(images, size, seed, layouts)
     _remove_abandoned(folder.parent, "shapes-*")
     if (folder / DESCRIPTION_FILE).is_file():
         return folder
@@ -132,12 +130,19 @@ def cached_shapes(
         raise
 
 
+def shapes_folder(images: int, size: int, seed: int = 0, layouts: Sequence[str] = tuple(LAYOUTS)) -> Path:
+    """Where :func:`cached_shapes` has the data set of these arguments, made or not; its name stands for its bytes."""
+    arguments = _checked(images, size, seed, layouts)
+    key = hashlib.sha256(json.dumps(arguments.identity(), sort_keys=True).encode()).hexdigest()[:12]
+    return cache_dir() / f"shapes-{key}"
+
+
 def image_count(images: int, layouts: Sequence[str] = tuple(LAYOUTS)) -> int:
     """How many images :func:`make_shapes` makes in all."""
     return len(set(layouts)) * sum(_Arguments(images, 0, 0, ()).split_sizes())
 
 
-def _checked(images: int, size: int, seed: int, layouts: Sequence[str], workers: int) -> _Arguments:
+def _checked(images: int, size: int, seed: int, layouts: Sequence[str], workers: int = 1) -> _Arguments:
     unknown = [name for name in layouts if name not in LAYOUTS]
     if unknown or not layouts:
         raise UserError(f"unknown layout {', '.join(unknown) or '(none given)'}; layouts are {', '.join(LAYOUTS)}")

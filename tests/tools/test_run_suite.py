@@ -1,0 +1,174 @@
+"""The command line of tools/run_suite.py, as a user meets it, and a whole small suite."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from pytest import CaptureFixture, MonkeyPatch, fixture, mark, raises
+
+from backbones.errors import UserError
+from tools.run_suite import main
+
+ROOT = Path(__file__).resolve().parents[2]
+SUITE = """
+seeds: [0]
+baseline: b-standard
+jobs: 2
+shapes:
+  small: {images: 24, size: 32, layouts: [classification]}
+  large: {images: 8, size: 96, layouts: [segmentation]}
+classification:
+  data: shapes:small
+  options: {epochs: 1, batch-size: 8, image-size: 32, workers: 0, device: cpu, precision: fp32}
+segmentation:
+  protocol: seg_configs/fcn_os8_demo.py
+  data: shapes:large
+  options:
+    workers: 0
+    precision: fp32
+    cfg-options: [train_cfg.max_iters=2, train_dataloader.batch_size=2]
+rows:
+  - {recipe: b-standard, network: mobilenet_v1_025, options: {lr: 0.01}}
+  - {recipe: random, network: mobilenet_v1_025}
+expected:
+  b-standard:
+    top1: {at-least: 0}
+"""
+
+
+@fixture
+def suite(tmp_path: Path) -> Callable[..., Path]:
+    def write(said: str = "", instead: str = "") -> Path:
+        path = tmp_path / "mine.yaml"
+        path.write_text(SUITE.replace(said, instead) if said else SUITE)
+        return path
+
+    return write
+
+
+def printed_plan(capsys: CaptureFixture[str], *words: str) -> str:
+    with raises(SystemExit) as ended:
+        main([*words, "--plan"])
+    assert ended.value.code == 0
+    return capsys.readouterr().out
+
+
+def test_a_plan_shows_commands_and_states_and_makes_nothing(
+    suite: Callable[..., Path], tmp_path: Path, capsys: CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    text = printed_plan(capsys, str(suite()), "--out", str(out), "--seeds", "0", "3", "3")
+    commands = [shlex.split(line)[1:] for line in text.splitlines() if line.startswith("    python ")]
+    assert len(commands) == 6  # a seed given twice is one seed
+    assert {command[0] for command in commands} == {"tools/train_cls.py", "tools/transfer_seg.py"}
+    assert "6 runs: 0 done, 6 to do" in text
+    assert "    after b-standard seed 3 classification" in text
+    assert "unknown for 6 runs" in text
+    assert not out.exists()
+
+
+def test_some_rows_alone_come_with_the_teachers_they_need(tmp_path: Path, capsys: CaptureFixture[str]) -> None:
+    words = (str(ROOT / "suites" / "section6.yaml"), "--out", str(tmp_path / "out"), "--seeds", "0")
+    lines = printed_plan(capsys, *words, "--rows", "b-standard", "d-distill").splitlines()
+    names = [line.split(" seed")[0] for line in lines if " seed 0 " in line and not line.startswith(" ")]
+    assert names == ["teacher", *["b-standard", "d-distill"], *["b-standard"] * 2, *["d-distill"] * 2]
+
+
+def test_a_plan_reckons_with_what_was_measured_and_with_the_price(
+    suite: Callable[..., Path], tmp_path: Path, capsys: CaptureFixture[str], monkeypatch: MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transfer.suite.slots.visible_gpus", lambda: [])
+    folder = tmp_path / "out" / "runs" / "earlier-seed0" / "seg-1"
+    folder.mkdir(parents=True)
+    result = {
+        "task": "segmentation",
+        "network": "mobilenet_v1_025",
+        "protocol": "fcn_os8_demo",
+        "timings": {"total_seconds": 1800.0},
+        "hardware": {"device": "cpu", "processes": 2},
+        "data": {},
+    }
+    (folder / "result.json").write_text(json.dumps(result))
+    words = (str(suite()), "--out", str(tmp_path / "out"), "--price-per-hour", "3")
+    text = printed_plan(capsys, *words)
+    assert text.count("1.00 CPU-hours (measured)") == 2
+    assert "2.00 CPU-hours, 6.00 at 3 an hour" in text
+    assert "unknown for 1 runs" in text
+    (folder / "result.json").write_text(json.dumps(result | {"network": "resnet18_d"}))
+    assert "CPU-hours" not in printed_plan(capsys, *words)
+
+
+def test_the_papers_speed_stands_in_where_nothing_was_measured(capsys: CaptureFixture[str], tmp_path: Path) -> None:
+    words = (str(ROOT / "suites" / "section6.yaml"), "--slurm", "--out", str(tmp_path / "out"))
+    lines = printed_plan(capsys, *words).splitlines()
+    (line,) = [line for line in lines if line.startswith("b-standard seed 0 classification")]
+    # Table 3: 120 epochs of 4.4 minutes on 8 GPUs for ResNet-50; ResNet-50-B has 4.1 GFLOPs for its 3.8 (Table 5).
+    assert 120 * 4.4 * 8 / 60 < float(line.split()[-5]) < 120 * 4.4 * 8 / 60 * 1.1
+    assert any("missing: " in line for line in lines)
+
+
+@mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["--rows", "b-standart"],
+            r"--rows b-standart: .*mine\.yaml has no such row; did you mean b-standard\? it has ",
+        ),
+        (["--data", "classification"], "--data classification: write TASK=DIR"),
+        (["--data", "detection=x"], r"--data detection=.*x: .*mine\.yaml has no detection"),
+        (["--data", "classification=/no/where"], r"mine\.yaml: /no/where: no such folder; give yours with --data"),
+        (["--price-per-hour", "2"], "--price-per-hour goes with --plan"),
+        (["--slurm", "--jobs", "2"], "--jobs is for this machine"),
+        (["--slurm", "partition"], "--slurm partition: write KEY=VALUE"),
+    ],
+)
+def test_bad_requests_are_one_message(
+    words: list[str], message: str, suite: Callable[..., Path], tmp_path: Path
+) -> None:
+    with raises(UserError, match=message):
+        main([str(suite()), "--out", str(tmp_path / "out"), *words])
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_submitit_there_is_the_command_that_installs_it(
+    suite: Callable[..., Path], tmp_path: Path, monkeypatch: MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "submitit", None)
+    with raises(UserError, match="needs submitit, which is not installed: pip install submitit"):
+        main([str(suite()), "--out", str(tmp_path / "out"), "--slurm", "partition=x"])
+
+
+@mark.slow
+def test_a_whole_suite_and_again(suite: Callable[..., Path], tmp_path: Path) -> None:
+    def run(path: Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, ROOT / "tools" / "run_suite.py", path, "--out", tmp_path / "out"],
+            capture_output=True,
+            encoding="utf-8",
+            env={**os.environ, "PYTHONIOENCODING": "utf-8", "CUDA_VISIBLE_DEVICES": ""},
+            timeout=300,
+            check=False,
+        )
+
+    done = run(suite())
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 runs in " in done.stdout
+    assert "b-standard seed 0 segmentation: done, mIoU" in done.stdout
+    assert "as expected: all 1 metrics" in done.stdout
+    assert (tmp_path / "out" / "report").is_dir()
+    assert str(tmp_path / "out" / "report") in done.stdout
+    listed = json.loads((tmp_path / "out" / "suite.json").read_text())["runs"]
+    results = {run["name"]: tmp_path / "out" / run["folder"] / "result.json" for run in listed}
+    written = {name: path.stat().st_mtime_ns for name, path in results.items()}
+
+    missed = run(suite("at-least: 0", "at-least: 100"))
+    assert missed.returncode == 1
+    assert "3 of them done" in missed.stdout
+    assert "NOT AS EXPECTED: b-standard: top1 is " in missed.stdout
+    assert {name: path.stat().st_mtime_ns for name, path in results.items()} == written

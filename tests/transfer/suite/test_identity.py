@@ -1,0 +1,197 @@
+"""What makes another run, and what does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pytest import fixture, mark, raises
+
+from backbones.errors import UserError
+from tools.run_suite import tool_parsers
+from transfer.suite.code import ROOT, code_fingerprint
+from transfer.suite.planned import PlannedRun
+from transfer.suite.planning import plan_runs
+from transfer.suite.reading import read_suite
+
+SUITE = """
+seeds: [0]
+classification:
+  data: {images}
+  options: {{epochs: 2, batch-size: 8, image-size: 32, workers: 0}}
+segmentation:
+  protocol: seg_configs/fcn_os8_demo.py
+  data: {labels}
+  options: {{cfg-options: [train_cfg.max_iters=2]}}
+teachers:
+  - {{name: teacher, recipe: d-smooth, network: resnet18_d, seed: 7}}
+rows:
+  - {{recipe: d-smooth, network: resnet18_d}}
+  - {{recipe: d-distill, network: resnet18_d, teacher: teacher}}
+  - {{recipe: random, network: resnet18_d}}
+"""
+Plan = Callable[..., dict[str, PlannedRun]]
+
+
+@fixture
+def plan(tmp_path: Path) -> Plan:
+    """Plans a suite on two small folders, with changes of its text."""
+    images, labels = tmp_path / "images", tmp_path / "labels"
+    for split in ("train", "val"):
+        for name in ("a", "b"):
+            (images / split / name).mkdir(parents=True)
+            (images / split / name / "1.png").write_bytes(b"picture")
+    labels.mkdir()
+    (labels / "1.png").write_bytes(b"map")
+
+    def make(*changes: tuple[str, str], out: str = "out", processes: int = 1) -> dict[str, PlannedRun]:
+        text = SUITE.format(images=images, labels=labels)
+        for said, instead in changes:
+            assert said in text
+            text = text.replace(said, instead)
+        (tmp_path / "mine.yaml").write_text(text)
+        runs = plan_runs(read_suite(tmp_path / "mine.yaml"), tmp_path / out, tool_parsers(), processes)
+        return {run.name: run for run in runs}
+
+    return make
+
+
+def changed(before: dict[str, PlannedRun], after: dict[str, PlannedRun]) -> set[str]:
+    assert set(before) == set(after)
+    return {name for name in before if before[name].digest != after[name].digest}
+
+
+TEACHER, SMOOTH, DISTILL = "teacher seed 7", "d-smooth seed 0", "d-distill seed 0"
+CLASSIFIERS = {f"{row} classification" for row in (TEACHER, SMOOTH, DISTILL)}
+TRANSFERS = {f"{row} segmentation" for row in (SMOOTH, DISTILL, "random seed 0")}
+
+
+def test_the_order_and_what_each_run_needs(plan: Plan) -> None:
+    runs = plan()
+    assert set(runs) == CLASSIFIERS | TRANSFERS
+    assert runs[f"{DISTILL} classification"].needs == (f"{TEACHER} classification",)
+    assert runs[f"{DISTILL} segmentation"].needs == (f"{DISTILL} classification",)
+    assert runs["random seed 0 segmentation"].needs == ()
+    names = list(runs)
+    for run in runs.values():
+        assert all(names.index(need) < names.index(run.name) for need in run.needs)
+    assert {name for name, run in runs.items() if not run.compared} == {f"{TEACHER} classification"}
+
+
+def test_every_run_is_a_command_of_a_tool_with_the_bundle_of_the_run_it_needs(plan: Plan) -> None:
+    runs = plan()
+    for run in runs.values():
+        assert (ROOT / run.command[0]).is_file()
+        assert run.command[run.command.index("--out") + 1] == str(run.folder)
+        assert run.command[run.command.index("--seed") + 1] == str(run.seed)
+        assert "--resume" in run.command
+    student, teacher = runs[f"{DISTILL} classification"], runs[f"{TEACHER} classification"]
+    assert student.command[student.command.index("--teacher") + 1] == f"{teacher.folder}/backbone.safetensors"
+    transfer = runs[f"{DISTILL} segmentation"].command
+    assert transfer[transfer.index("--backbone") + 1] == f"{student.folder}/backbone.safetensors"
+    assert plan(processes=2)[f"{TEACHER} classification"].command[:5] == (
+        *("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
+    )
+
+
+@mark.parametrize(
+    ("change", "others"),
+    [
+        (("epochs: 2", "epochs: 3"), CLASSIFIERS | TRANSFERS - {"random seed 0 segmentation"}),
+        (("max_iters=2", "max_iters=3"), TRANSFERS),
+        (("fcn_os8_demo", "fcn_os8_index_png"), TRANSFERS),
+        (("workers: 0", "workers: 2"), set()),  # they change no number
+        (
+            ("seed: 7}", "seed: 7, options: {lr: 0.1}}"),
+            {f"{TEACHER} classification", f"{DISTILL} classification", f"{DISTILL} segmentation"},
+        ),
+        (("seeds: [0]", "title: another\nseeds: [0]"), set()),
+        (("seeds: [0]", "seeds: [0]\nexpected: {d-smooth: {top1: {at-least: 1}}}"), set()),
+    ],
+)
+def test_a_setting_changes_the_runs_it_is_for_and_those_built_on_them(
+    plan: Plan, change: tuple[str, str], others: set[str]
+) -> None:
+    assert changed(plan(), plan(change)) == others
+    assert changed(plan(), plan()) == set()
+
+
+def test_other_data_are_other_runs_and_another_folder_for_results_is_not(plan: Plan, tmp_path: Path) -> None:
+    before = plan()
+    assert changed(before, plan(out="elsewhere")) == set()
+    assert changed(before, plan(processes=2)) == set(before)
+    (tmp_path / "labels" / "2.png").write_bytes(b"more")
+    from transfer.suite import data
+
+    assert changed(before, plan()) == set()  # asked for once per process
+    data._files_fingerprint.cache_clear()
+    assert changed(before, plan()) == TRANSFERS
+
+
+@mark.parametrize(
+    ("change", "message"),
+    [
+        (("epochs: 2", "epochs: none"), r"options of teacher: argument --epochs: 'none' is not a whole number"),
+        (("epochs: 2", "epoch: 2"), r"options of teacher: unrecognized arguments: --epoch 2"),
+        (("epochs: 2", "seed: 2"), r"options of teacher\.seed: the suite gives it to each run itself"),
+        (("epochs: 2", "epochs: false"), r"options of teacher\.epochs is False where a word"),
+        (("fcn_os8_demo", "fcn_os8_dem"), r"segmentation\.protocol: seg_configs/fcn_os8_dem\.py is no file"),
+        (
+            ("teacher: teacher", "teacher: ./none"),
+            r"teacher of d-distill .*none: there is no such run folder or bundle",
+        ),
+    ],
+)
+def test_options_that_a_tool_would_refuse_are_refused_before_anything_runs(
+    plan: Plan, change: tuple[str, str], message: str
+) -> None:
+    with raises(UserError, match=message) as caught:
+        plan(change)
+    assert "mine.yaml: " in str(caught.value)
+
+
+@fixture
+def project(tmp_path: Path) -> Path:
+    files = {
+        "tools/run.py": "from backbones.used import thing\n\ndef main():\n    import backbones.late\n",
+        "backbones/__init__.py": "",
+        "backbones/used.py": '"""What it does."""\nthing = 1  # one\n',
+        "backbones/late.py": "x = 1\n",
+        "backbones/unused.py": "x = 1\n",
+        "backbones/drawing.py": "x = 1\n",
+        "transfer/__init__.py": "",
+        "transfer/metric.py": "x = 1\n",
+        "configs/base.py": "custom_imports = dict(imports=['transfer.metric'])\n",
+        "configs/mine.py": "_base_ = ['./base.py', 'mmdet::x.py']\nx = 1\n",
+        "docs/page.md": "words",
+    }
+    for name, text in files.items():
+        path = tmp_path / "project" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return tmp_path / "project"
+
+
+@mark.parametrize(
+    ("name", "text", "matters"),
+    [
+        ("backbones/used.py", "thing = 2\n", True),
+        ("backbones/used.py", '"""Says more."""\n\nthing = 1\n', False),
+        ("backbones/late.py", "x = 2\n", True),
+        ("backbones/unused.py", "x = 2\n", False),
+        ("backbones/drawing.py", "x = 2\n", False),
+        ("transfer/metric.py", "x = 2\n", True),
+        ("configs/base.py", "custom_imports = dict(imports=['transfer.metric'])\nx = 1\n", True),
+        ("configs/mine.py", "_base_ = ['./base.py', 'mmdet::x.py']\nx = 1  # one\n", False),
+        ("docs/page.md", "other words", False),
+    ],
+)
+def test_code_counts_where_the_tool_imports_it(project: Path, name: str, text: str, matters: bool) -> None:
+    def fingerprint() -> str:
+        code_fingerprint.cache_clear()
+        return code_fingerprint("tools/run.py", project / "configs" / "mine.py", project)
+
+    before = fingerprint()
+    (project / name).write_text(text)
+    assert (fingerprint() != before) == matters
+    code_fingerprint.cache_clear()

@@ -1,0 +1,103 @@
+"""Run a whole study from one file: train, transfer, compare, and hold the outcome against what is expected."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import sys
+from collections.abc import Mapping, Sequence
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from backbones.command import CommandParser, run_command
+from backbones.errors import UserError
+from backbones.options import natural_int, positive_float, positive_int
+
+EXAMPLE = """examples:
+  python tools/run_suite.py suites/demo.yaml
+  python tools/run_suite.py suites/section6.yaml --data classification=IMAGENET --plan --price-per-hour 2.5
+  python tools/run_suite.py suites/section6.yaml --out runs/section6 --gpus-per-run 8 \\
+      --slurm partition=gpu time=48:00:00 gres=gpu:8 cpus-per-task=64
+
+Repeat the command to continue: what is done is skipped, what was interrupted is resumed. docs/suites.md has the rest.
+"""
+
+
+def build_parser() -> CommandParser:
+    """Options of this tool."""
+    parser = CommandParser(description=__doc__, epilog=EXAMPLE)
+    parser.add_argument("suite", type=pathlib.Path, metavar="SUITE.yaml", help="definition; suites/ has some")
+    parser.add_argument("--out", type=pathlib.Path, help="folder for runs and report (default: runs/NAME)")
+    parser.add_argument("--seeds", type=natural_int, nargs="+", help="in place of the suite's")
+    parser.add_argument("--rows", nargs="+", metavar="ROW", help="these alone, with the teachers that they need")
+    parser.add_argument(
+        "--data", nargs="+", action="extend", default=[], metavar="TASK=DIR", help="folders in place of the suite's"
+    )
+    parser.add_argument("--plan", action="store_true", help="print runs, states, commands and cost; run nothing")
+    parser.add_argument("--price-per-hour", type=positive_float, metavar="PRICE", help="of one device, for --plan")
+    where = parser.add_argument_group("where")
+    where.add_argument("--jobs", type=positive_int, help="runs at a time (one per GPU; without GPU as the suite says)")
+    where.add_argument("--gpus-per-run", type=positive_int, metavar="G", help="start each run by torchrun on G GPUs")
+    where.add_argument(
+        "--slurm", nargs="*", metavar="KEY=VALUE", help="submit each run as a job, with these long options of sbatch"
+    )
+    return parser
+
+
+def parse_data(words: Sequence[str]) -> dict[str, pathlib.Path]:
+    """Folders by task."""
+    pairs = [word.partition("=") for word in words]
+    for task, _, folder in pairs:
+        if not folder:
+            raise UserError(f"--data {task}: write TASK=DIR (classification=IMAGENET)")
+    return {task: pathlib.Path(folder).absolute() for task, _, folder in pairs}
+
+
+def tool_parsers() -> Mapping[str, CommandParser]:
+    """The parsers of the tools that a suite runs, by task."""
+    from tools.train_cls import build_parser as classification_parser
+    from transfer.options import add_transfer_options
+
+    parsers = {"classification": classification_parser()}
+    for task in ("detection", "segmentation"):
+        parsers[task] = CommandParser()
+        add_transfer_options(parsers[task])
+    return parsers
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the plan, or run the suite; the exit code."""
+    from transfer.suite.conduct import Conduct, print_plan, run_suite
+    from transfer.suite.display import shown
+    from transfer.suite.local import run_here
+    from transfer.suite.reading import read_suite
+    from transfer.suite.slots import find_slots, visible_gpus
+    from transfer.suite.slurm import parse_slurm_options, run_on_slurm
+
+    suite = read_suite(options.suite)
+    out = (options.out or pathlib.Path("runs", suite.name)).absolute()
+    seeds = options.seeds and tuple(dict.fromkeys(options.seeds))
+    rows = options.rows and tuple(options.rows)
+    conduct = Conduct(out, tool_parsers(), options.gpus_per_run or 1, seeds, rows, parse_data(options.data))
+    if options.plan:
+        print_plan(suite, conduct, options.slurm is not None or bool(visible_gpus()), options.price_per_hour)
+        return 0
+    if options.slurm is not None:
+        settings = parse_slurm_options(options.slurm)
+        return run_suite(suite, conduct, lambda runs, *shows: run_on_slurm(runs, settings, out, *shows), shown)
+    slots = find_slots(options.jobs, options.gpus_per_run, suite.jobs)
+    return run_suite(suite, conduct, lambda runs, *shows: run_here(runs, slots, *shows), shown)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a suite."""
+    options = build_parser().parse_args(arguments)
+    if options.price_per_hour is not None and not options.plan:
+        raise UserError("--price-per-hour goes with --plan")
+    if options.slurm is not None and options.jobs is not None:
+        raise UserError("--jobs is for this machine; Slurm decides itself how many jobs run")
+    sys.exit(run(options))
+
+
+if __name__ == "__main__":
+    run_command(main)

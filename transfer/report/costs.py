@@ -1,0 +1,119 @@
+"""What the runs of a row cost, as far as they recorded it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, median
+
+from transfer.compare import Comparison, Row
+from transfer.report.answer import QUESTIONS
+from transfer.report.curves import METRICS_FILE, parse_lines
+from transfer.report.records import Record, Records, known
+from transfer.result_file import METRICS
+
+TAIL = 16384  # bytes of a log: enough lines for a median, whatever its length
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of a row's finished runs on one task; what no run recorded is None.
+
+    Attributes:
+        place: Of the row in the comparison.
+        task: Which.
+        runs: How many.
+        hours: Of all of them together, on their machines' clocks.
+        device: What they ran on, each once.
+        device_hours: The same times the processes of each run: GPU hours, or hours of a CPU's processes.
+        images_per_second: Median over the last steps, then over runs.
+        data_wait: Share of the time, from 0 to 1, likewise.
+        peak_memory: GB, the largest.
+        energy: kWh, of all.
+        hours_per_point: Hours of one seed, training of the backbone included, for each point gained on the baseline.
+    """
+
+    place: int
+    task: str
+    runs: int
+    hours: float | None
+    device: str
+    device_hours: float | None
+    images_per_second: float | None
+    data_wait: float | None
+    peak_memory: float | None
+    energy: float | None
+    hours_per_point: float | None
+
+
+def costs(comparison: Comparison, records: Records) -> list[Cost]:
+    """A line per row and task that has finished runs."""
+    found = []
+    for place, row in enumerate(comparison.rows):
+        hours = {}
+        for task in METRICS:
+            runs = records.of((row.recipe, row.network), task)
+            if runs:
+                hours[task] = _mean_hours(runs)
+                found.append(_cost(place, row, task, runs, hours))
+    return found
+
+
+def _cost(place: int, row: Row, task: str, runs: Sequence[Record], hours: dict[str, float | None]) -> Cost:
+    seconds = known(each.find("timings.total_seconds", float) for each in runs)
+    memory = known(each.find("timings.peak_memory_bytes", float) for each in runs)
+    energy = known(each.find("timings.kwh", float) for each in runs)
+    devices = known(each.find("hardware.name", str) or each.find("hardware.device", str) for each in runs)
+    speeds = [_speed(each.run.path.with_name(METRICS_FILE)) for each in runs]
+    whole = len(seconds) == len(runs)
+    return Cost(
+        place=place,
+        task=task,
+        runs=len(runs),
+        hours=sum(seconds) / 3600 if whole else None,
+        device=", ".join(dict.fromkeys(devices)),
+        device_hours=sum(_processes(each) * each.find("timings.total_seconds", float) for each in runs) / 3600
+        if whole
+        else None,
+        images_per_second=_median(speed for speed, _ in speeds),
+        data_wait=_median(wait for _, wait in speeds),
+        peak_memory=max(memory) / 1e9 if memory else None,
+        energy=sum(energy) if len(energy) == len(runs) else None,
+        hours_per_point=_hours_per_point(row, task, hours),
+    )
+
+
+def _processes(record: Record) -> float:
+    return record.find("hardware.processes", float) or 1.0
+
+
+def _mean_hours(runs: Sequence[Record]) -> float | None:
+    seconds = known(each.find("timings.total_seconds", float) for each in runs)
+    return fmean(seconds) / 3600 if seconds else None
+
+
+def _hours_per_point(row: Row, task: str, hours: dict[str, float | None]) -> float | None:
+    difference = row.cells[QUESTIONS[task]].difference if task in QUESTIONS else None
+    if difference is None or difference.value <= 0 or hours[task] is None:
+        return None
+    return (hours[task] + (hours.get("classification") or 0.0)) / difference.value
+
+
+def _speed(path: Path) -> tuple[float | None, float | None]:
+    """Images per second and the share of waiting for data, medians over the last steps of a log."""
+    try:
+        with path.open("rb") as stream:
+            stream.seek(max(0, stream.seek(0, os.SEEK_END) - TAIL))
+            text = stream.read().decode(errors="replace")
+    except OSError:  # a run folder without it still has its result
+        return None, None
+    lines = [line for line in parse_lines(text.splitlines()) if line.get("kind") == "step"]
+    speed, wait = (_median(line.get(key) for line in lines) for key in ("images_per_second", "data_wait"))
+    return speed, wait
+
+
+def _median(values: Iterable[float | None]) -> float | None:
+    found = known(values)
+    return median(found) if found else None

@@ -1,0 +1,89 @@
+"""Tables 8 and 9, the paper's numbers beside ours, in LaTeX with booktabs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from transfer.cells import METRIC_NAMES, Cell
+from transfer.compare import Comparison
+from transfer.paper import setting
+from transfer.report.rows import PageRow
+from transfer.report.tables import TABLES, PaperTable
+from transfer.statistics import CONFIDENCE, Interval
+
+_ESCAPES = {
+    "\\": r"\textbackslash{}",
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+}
+_NONE = "--"
+
+
+def escape(text: str) -> str:
+    """Text as LaTeX prints it; what it would take for a command is written out."""
+    return "".join(_ESCAPES.get(character, character) for character in text)
+
+
+def as_latex(comparison: Comparison, rows: Sequence[PageRow]) -> str:
+    r"""A file for ``\input``; it needs ``\usepackage{booktabs}``."""
+    head = f"% Made by tools/compare.py. Needs \\usepackage{{booktabs}}. Paper: {escape(setting())}."
+    return "\n\n".join([head, *(_table(table, comparison, rows) for table in TABLES)]) + "\n"
+
+
+def _table(table: PaperTable, comparison: Comparison, rows: Sequence[PageRow]) -> str:
+    count = len(table.metrics)
+    names = " & ".join(escape(METRIC_NAMES[metric]) for metric in table.metrics)
+    lines = [_line(table, row) for row in rows]
+    return "\n".join(
+        [
+            r"\begin{table}",
+            r"  \centering",
+            f"  \\caption{{Table {table.number} of arXiv:1812.01187, and these runs. $\\Delta$: difference in "
+            f"{escape(METRIC_NAMES[table.metric])} from {escape(comparison.baseline)}, with the "
+            f"{CONFIDENCE * 100:.0f}\\,\\% interval over seeds.}}",
+            f"  \\begin{{tabular}}{{l{'r' * (count + 1)}{'r' * (count + 3)}l}}",
+            r"    \toprule",
+            f"    & \\multicolumn{{{count + 1}}}{{c}}{{paper}} & \\multicolumn{{{count + 4}}}{{c}}{{these runs}} \\\\",
+            f"    \\cmidrule(lr){{2-{count + 2}}} \\cmidrule(lr){{{count + 3}-{2 * count + 6}}}",
+            f"    row & {names} & $\\Delta$ & {names} & $n$ & $\\Delta$ & interval & verdict \\\\",
+            r"    \midrule",
+            *lines,
+            r"    \bottomrule",
+            r"  \end{tabular}",
+            r"\end{table}",
+        ]
+    )
+
+
+def _line(table: PaperTable, row: PageRow) -> str:
+    cell = row.row.cells[table.metric] if row.row else None
+    paper = [_number(row.paper.get(metric)) for metric in table.metrics]
+    paper.append(_signed(row.gains.get(table.metric)))
+    ours = [_number(row.row.cells[metric].mean if row.row else None) for metric in table.metrics]
+    words = [escape(row.name), *paper, *ours, *_comparison(cell)]
+    words[-1] = (
+        words[-1] if words[-1] != _NONE else escape("; ".join(mark.text for mark in row.marks[table.task])) or _NONE
+    )
+    return f"    {' & '.join(words)} \\\\"
+
+
+def _comparison(cell: Cell | None) -> list[str]:
+    if cell is None or cell.difference is None:
+        return [str(cell.n) if cell and cell.n else _NONE, _NONE, _NONE, _NONE]
+    verdict = escape(cell.verdict.outcome) if cell.verdict else _NONE
+    return [str(cell.n), _signed(cell.difference.value), _interval(cell.difference.interval), verdict]
+
+
+def _number(value: float | None) -> str:
+    return _NONE if value is None else f"{value:.2f}"
+
+
+def _signed(value: float | None) -> str:
+    return _NONE if value is None else f"${round(value, 2) + 0.0:+.2f}$"
+
+
+def _interval(ends: Interval | None) -> str:
+    return _NONE if ends is None else f"[{_signed(ends[0])}, {_signed(ends[1])}]"

@@ -1,0 +1,96 @@
+"""The rows of the page: those of the comparison, and the paper's that nobody has finished, each with its number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from transfer.compare import Comparison, Row
+from transfer.paper import RANDOM_RECIPE, find_row, paper_number, recipe_order
+from transfer.report.marks import MISSING, PARTIAL, Mark, run_marks
+from transfer.report.records import Record, Records
+from transfer.report.words import label
+from transfer.result_file import METRICS
+
+
+@dataclass(frozen=True)
+class PageRow:
+    """A row under the number that it has in all tables and figures.
+
+    Attributes:
+        number: From 1; None for a row without a finished run, which no figure shows.
+        place: In ``Comparison.rows``; None for a row without a finished run.
+        row: That row.
+        name: Its label, or the name of the paper's recipe.
+        recipe: This project's name for it.
+        paper: The paper's numbers by metric; empty where it has no such row.
+        gains: Their differences from the paper's row of the baseline's name, where it has one and this is another.
+        marks: Task to what is to be said of its runs.
+        waiting: Of a row without a finished run, the unfinished ones.
+    """
+
+    number: int | None
+    place: int | None
+    row: Row | None
+    name: str
+    recipe: str
+    paper: dict[str, float]
+    gains: dict[str, float]
+    marks: dict[str, list[Mark]]
+    waiting: tuple[Record, ...] = ()
+
+
+def page_rows(comparison: Comparison, records: Records) -> list[PageRow]:
+    """The comparison's rows in their order; where one of them is the paper's, the others of the paper too."""
+    rows = [_row(comparison, records, place) for place in range(len(comparison.rows))]
+    here, order = {row.recipe for row in rows}, recipe_order()
+    finished = {(row.recipe, row.network) for row in comparison.rows}
+    absent: dict[str, list[Record]] = {recipe: [] for recipe in order if here & set(order) and recipe not in here}
+    for each in records.unfinished:
+        if each.run.row not in finished:
+            recipe, network = each.run.row
+            absent.setdefault(f"{recipe} ({network})" if recipe in here else recipe, []).append(each)
+    baseline = next(row.recipe for row in comparison.rows if row.name == comparison.baseline)
+    for name, waiting in absent.items():
+        row = _absent(name, waiting, baseline)
+        rows.insert(_position(rows, row.recipe, order), row)
+    return rows
+
+
+def _position(rows: Sequence[PageRow], recipe: str, order: tuple[str, ...]) -> int:
+    """Behind the last of the rows that the paper has before a recipe, or at the end."""
+    if recipe not in order:
+        return len(rows)
+    before = order[: order.index(recipe)]
+    first = next(place for place, row in enumerate(rows) if row.recipe in order)
+    return max((place + 1 for place, row in enumerate(rows) if row.recipe in before), default=first)
+
+
+def _row(comparison: Comparison, records: Records, place: int) -> PageRow:
+    row = comparison.rows[place]
+    baseline = next(each for each in comparison.rows if each.name == comparison.baseline)
+    keys, reference = (row.recipe, row.network), (baseline.recipe, baseline.network)
+    marks = {task: run_marks(records, keys, reference, task) for task in METRICS}
+    if row.recipe == RANDOM_RECIPE:
+        marks["classification"] = []  # a trunk that was never trained has no top-1
+    elif row.cells["top1"].mean is not None and not records.of(keys, "classification"):
+        marks["classification"] = [Mark(PARTIAL, "as its backbone says")]
+    paper, gains = _paper(row.recipe, baseline.recipe)
+    return PageRow(place + 1, place, row, label(row, comparison.rows), row.recipe, paper, gains, marks)
+
+
+def _absent(name: str, waiting: Sequence[Record], baseline: str) -> PageRow:
+    recipe = waiting[0].run.recipe if waiting else name
+    marks = {}
+    for task in METRICS:
+        seeds = ", ".join(str(each.run.seed) for each in waiting if each.run.task == task)
+        marks[task] = [Mark(PARTIAL, f"unfinished: seed {seeds}") if seeds else Mark(MISSING, "not run")]
+    paper, gains = _paper(recipe, baseline)
+    return PageRow(None, None, None, name, recipe, paper, gains, marks, tuple(waiting))
+
+
+def _paper(recipe: str, baseline: str) -> tuple[dict[str, float], dict[str, float]]:
+    row, reference = find_row(recipe, ""), find_row(baseline, "")
+    numbers = {metric: paper_number(metric, row, reference) for metric in row.values} if row else {}
+    gains = {metric: found.difference for metric, found in numbers.items() if found.difference is not None}
+    return {metric: found.value for metric, found in numbers.items()}, gains

@@ -1,0 +1,120 @@
+"""The command of every run, and what it comes to: the options of the tool, read by the tool's own parser."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from backbones.command import CommandParser
+from backbones.errors import UserError
+from transfer.suite.code import ROOT
+from transfer.suite.definition import CLASSIFICATION, DETECTION, SEGMENTATION, Import
+
+TOOLS = {
+    CLASSIFICATION: "tools/train_cls.py",
+    DETECTION: "tools/transfer_det.py",
+    SEGMENTATION: "tools/transfer_seg.py",
+    "import": "tools/import_weights.py",
+}
+# What the suite gives each run itself, and what makes no run.
+RESERVED = {
+    "data": "data of the same section",
+    "network": "network of a row",
+    "recipe": "recipe of a row",
+    "teacher": "teacher of a row",
+    "backbone": "rows",
+    "seed": "seeds",
+    "out": "--out of tools/run_suite.py",
+    "resume": "nothing: every run resumes what it finds",
+    "dry-run": "--plan of tools/run_suite.py",
+    "dump-config": "nothing: it makes no run",
+}
+# Paths, and what changes no number of a classifier.
+NOT_IDENTITY = ("data", "out", "resume", "teacher", "backbone", "tensorboard", "wandb", "validate_every", "config")
+SAME_FOR_CLASSIFIERS = ("workers",)
+
+Parsers = Mapping[str, CommandParser]  # by task
+
+
+def option_words(options: Mapping[str, Any], place: str) -> list[str]:
+    """Options of a suite as words of a command line.
+
+    Args:
+        options: Names without dashes; a list for several words, true for a switch.
+        place: File and key, for messages.
+
+    Raises:
+        UserError: An option that the suite gives itself, or a value that no command line could have.
+    """
+    words = []
+    for name, value in options.items():
+        if name in RESERVED:
+            raise UserError(f"{place}.{name}: the suite gives it to each run itself; it comes from {RESERVED[name]}")
+        if isinstance(value, list) and value and not any(isinstance(each, (list, dict)) for each in value):
+            words += [f"--{name}", *map(str, value)]
+        elif value is True:
+            words.append(f"--{name}")
+        elif isinstance(value, (str, int, float)) and not isinstance(value, bool):
+            words += [f"--{name}", str(value)]
+        else:
+            raise UserError(f"{place}.{name} is {value!r} where a word, a number, a list or true should be")
+    return words
+
+
+def resolved(parser: CommandParser, words: Sequence[str], place: str, task: str) -> dict[str, Any]:
+    """Everything that a command asks for, defaults included, but for paths.
+
+    Raises:
+        UserError: Options that the tool would refuse.
+    """
+
+    def refuse(message: str) -> NoReturn:
+        raise UserError(f"{place}: {message}; see python {TOOLS[task]} --help")
+
+    parser.error = refuse  # type: ignore[method-assign]
+    left_out = {*NOT_IDENTITY, *(SAME_FOR_CLASSIFIERS if task == CLASSIFICATION else ())}
+    asked = vars(parser.parse_args(list(words)))
+    return {
+        name: str(value) if isinstance(value, Path) else value for name, value in asked.items() if name not in left_out
+    }
+
+
+def training_words(recipe: str, network: str, options: Sequence[str], data: Path, teacher: Path | None) -> list[str]:
+    """``tools/train_cls.py``, up to seed and folder."""
+    words = ["--data", str(data), "--network", network, "--recipe", recipe, *options]
+    return words + (["--teacher", str(teacher)] if teacher else [])
+
+
+def transfer_words(protocol: str, backbone: str, data: Path | None, options: Sequence[str]) -> list[str]:
+    """``tools/transfer_det.py`` or ``_seg.py``, up to seed and folder."""
+    return [protocol, "--backbone", backbone, *(["--data", str(data)] if data else []), *options]
+
+
+def import_words(weights: Import) -> list[str]:
+    """``tools/import_weights.py``, up to the bundle."""
+    words = [weights.source]
+    for name in ("checkpoint", "key", "classes"):
+        if value := getattr(weights, name):
+            words += [f"--{name}", str(value.absolute() if isinstance(value, Path) else value)]
+    return words
+
+
+def find_protocol(said: str, place: str) -> tuple[str, Path]:
+    """A protocol as a command names it, from the project's folder, and its file.
+
+    Raises:
+        UserError: No such file.
+    """
+    for folder in (ROOT, Path.cwd()):
+        if (path := folder / said).is_file():
+            return (said if folder == ROOT else str(path)), path
+    raise UserError(f"{place}: {said} is no file here, and none of the project; see det_configs/ and seg_configs/")
+
+
+def launched(tool: str, words: Sequence[str], processes: int) -> tuple[str, ...]:
+    """The words after ``python``; several processes are torchrun's."""
+    if processes == 1:
+        return (tool, *words)
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes))
+    return (*torchrun, tool, *words)

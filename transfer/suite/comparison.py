@@ -1,0 +1,47 @@
+"""The runs of a suite, and no others, put where ``tools/compare.py`` reads them.
+
+Runs of older code or other settings stay where they are, so that going back finds them done. The comparison reads
+``compared/``, which has a link to each run that the suite asks for now.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from transfer.suite.code import ROOT
+from transfer.suite.planned import PlannedRun
+
+FOLDER = "compared"
+
+
+def compare(runs: Sequence[PlannedRun], out: Path, baseline: str | None) -> int:
+    """Link the runs, print ``tools/compare.py``'s command, and run it; its exit code."""
+    link_runs(runs, out)
+    words = ["tools/compare.py", str(out / FOLDER), *(["--baseline", baseline] if baseline else [])]
+    words += ["--out", str(out / "report")]
+    print(f"python {shlex.join(words)}\n", flush=True)
+    return subprocess.call([sys.executable, *words], cwd=ROOT)
+
+
+def link_runs(runs: Sequence[PlannedRun], out: Path) -> None:
+    """Make ``compared/ROW-seedN/TASK`` lead to the run folders that there are, and to nothing else."""
+    folder = out / FOLDER
+    wanted = {
+        folder / run.folder.parent.name / run.folder.name.partition("-")[0]: run.folder
+        for run in runs
+        if run.compared and run.folder.is_dir()
+    }
+    for link in folder.glob("*/*"):
+        if link.is_symlink() and link not in wanted:
+            link.unlink(missing_ok=True)
+    for link, target in wanted.items():
+        link.parent.mkdir(parents=True, exist_ok=True)
+        temporary = link.with_name(f".{link.name}.{secrets.token_hex(4)}")
+        temporary.symlink_to(os.path.relpath(target, link.parent))
+        os.replace(temporary, link)

@@ -1,0 +1,177 @@
+"""A suite from its file to its report and its exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from backbones.errors import UserError, did_you_mean
+from backbones.files import write_json
+from transfer.suite.code import ROOT
+from transfer.suite.commands import Parsers
+from transfer.suite.comparison import compare
+from transfer.suite.data import data_folder, make_images
+from transfer.suite.definition import TASKS, Data, Suite
+from transfer.suite.estimate import Estimator
+from transfer.suite.expectations import missed
+from transfer.suite.local import Reporter
+from transfer.suite.plan_table import plan_lines
+from transfer.suite.planned import PlannedRun
+from transfer.suite.planning import plan_runs
+from transfer.suite.progress import metrics_of
+from transfer.suite.status import DONE, Board
+
+Execute = Callable[[Sequence[PlannedRun], Board, Reporter], None]
+EXIT_MISSED = 1
+
+
+@dataclass(frozen=True)
+class Conduct:
+    """How a suite is to be run.
+
+    Attributes:
+        out: Its folder.
+        parsers: Of the tools, by task.
+        processes: Of each run.
+        seeds: In place of the suite's.
+        rows: Names of those that are wanted; None for all.
+        data: Folders in place of the suite's, by task.
+    """
+
+    out: Path
+    parsers: Parsers
+    processes: int = 1
+    seeds: tuple[int, ...] | None = None
+    rows: tuple[str, ...] | None = None
+    data: Mapping[str, Path] | None = None
+
+
+def settle_suite(suite: Suite, conduct: Conduct) -> tuple[Suite, list[PlannedRun]]:
+    """The suite with what the command line changes in it, and its runs."""
+    if conduct.seeds:
+        suite = replace(suite, seeds=conduct.seeds, rows=tuple(replace(row, seeds=None) for row in suite.rows))
+    if conduct.rows:
+        suite = _only(suite, conduct.rows)
+    tasks = dict(suite.tasks)
+    for task, folder in (conduct.data or {}).items():
+        if task not in tasks:
+            raise UserError(f"--data {task}={folder}: {suite.path} has no {task}; it has {', '.join(tasks)}")
+        tasks[task] = replace(tasks[task], data=Data(path=folder))
+    suite = replace(suite, tasks=tasks)
+    return suite, plan_runs(suite, conduct.out, conduct.parsers, conduct.processes)
+
+
+def _only(suite: Suite, names: Sequence[str]) -> Suite:
+    """The suite with those rows alone, the teachers that they need, and what is expected of them."""
+    known = [row.name for row in suite.rows]
+    for name in names:
+        if name not in known:
+            raise UserError(
+                f"--rows {name}: {suite.path} has no such row; {did_you_mean(name, known)}it has {', '.join(known)}"
+            )
+    rows = tuple(row for row in suite.rows if row.name in names)
+    teachers = tuple(teacher for teacher in suite.teachers if teacher.name in {row.teacher for row in rows})
+    expected = tuple(each for each in suite.expected if each.row in names)
+    return replace(suite, rows=rows, teachers=teachers, expected=expected)
+
+
+def print_plan(suite: Suite, conduct: Conduct, gpu: bool, price: float | None) -> None:
+    """Print what would be done; nothing is run, and nothing is made."""
+    suite, runs = settle_suite(suite, conduct)
+    print("\n".join(plan_lines(runs, Estimator(conduct.out, gpu), price)))
+    for folder in _missing(suite):
+        print(f"missing: {folder}; the ids of runs that need it will change when it is there")
+
+
+def run_suite(
+    suite: Suite,
+    conduct: Conduct,
+    execute: Execute,
+    shown: Callable[[Board], AbstractContextManager[Reporter]],
+) -> int:
+    """Run what is not done, compare, and hold the outcome against what is expected.
+
+    Args:
+        suite: What to run.
+        conduct: How.
+        execute: Carries the runs out.
+        shown: Shows how it goes.
+
+    Returns:
+        The exit code: 0, or 1 when a run failed or a metric is off.
+
+    Raises:
+        UserError: Data that are missing, or anything about the definition.
+        KeyboardInterrupt: Stopped; the same command continues.
+    """
+    suite, runs = settle_suite(suite, conduct)
+    if missing := _missing(suite):
+        raise UserError(f"{suite.path}: {', '.join(missing)}: no such folder; give yours with --data TASK=DIR")
+    for shapes in dict.fromkeys(task.data.shapes for task in suite.tasks.values() if task.data and task.data.shapes):
+        make_images(shapes)
+    for folder in (conduct.out / "logs", *{run.folder.parent for run in runs}):
+        folder.mkdir(parents=True, exist_ok=True)
+    _record(suite, runs, conduct.out)
+    board = Board(runs)
+    print(f"{len(runs)} runs in {conduct.out}, {sum(run.done for run in runs)} of them done; commands run in {ROOT}")
+    try:
+        with shown(board) as reporter:
+            execute(runs, board, reporter)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("repeat the command to continue") from None
+    return _conclude(suite, runs, board, conduct.out)
+
+
+def _conclude(suite: Suite, runs: Sequence[PlannedRun], board: Board, out: Path) -> int:
+    code = 0
+    if any(run.compared and run.done for run in runs):
+        code = compare(runs, out, suite.baseline)
+    broken = board.broken()
+    for status in broken:
+        print(f"{status.state.upper()}: {status.run.name}: {status.note}; see {status.run.log}")
+        for line in status.last_words:
+            print(f"  | {line}")
+    lines = missed(suite.expected, _values(board))
+    for line in lines:
+        print(f"NOT AS EXPECTED: {line}")
+    if suite.expected and not lines:
+        print(f"as expected: all {len(suite.expected)} metrics that {suite.path} names")
+    return code or (EXIT_MISSED if broken or lines else 0)
+
+
+def _values(board: Board) -> dict[tuple[str, str], list[float]]:
+    found: dict[tuple[str, str], list[float]] = {}
+    for status in board.all.values():
+        if status.state == DONE and status.run.compared:
+            for metric, value in metrics_of(status.run).items():
+                found.setdefault((status.run.row, metric), []).append(value)
+    return found
+
+
+def _missing(suite: Suite) -> list[str]:
+    """Folders of the suite's own that are not there."""
+    places = [
+        (task, suite.tasks[task].data) for task in TASKS if task in suite.tasks and suite.tasks[task].data is not None
+    ]
+    needed = [data_folder(data, task) for task, data in places if data.shapes is None]
+    return [str(folder) for folder in needed if not folder.is_dir()]
+
+
+def _record(suite: Suite, runs: Sequence[PlannedRun], out: Path) -> None:
+    """``suite.json``: which run folders belong to the suite as it is now, and the command of each."""
+    entries = [
+        {
+            "name": run.name,
+            "row": run.row,
+            "task": run.kind,
+            "seed": run.seed,
+            "id": run.digest,
+            "folder": str(run.folder.relative_to(out)),
+            "needs": list(run.needs),
+            "command": run.printed,
+        }
+        for run in runs
+    ]
+    write_json(out / "suite.json", {"format": 1, "suite": suite.name, "runs": entries})

@@ -1,0 +1,107 @@
+"""What a suite asks for, as its file says it; nothing is looked up and nothing is run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+CLASSIFICATION, DETECTION, SEGMENTATION = "classification", "detection", "segmentation"
+TRANSFERS = (DETECTION, SEGMENTATION)
+TASKS = (CLASSIFICATION, *TRANSFERS)
+
+Options = Mapping[str, Any]  # of a tool, without their dashes
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """Rendered images (``backbones.data.shapes``), made when the suite runs."""
+
+    images: int
+    size: int
+    seed: int
+    layouts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Data:
+    """A folder, or rendered images; ``train_images`` is what the plan reckons with while the folder is not there."""
+
+    path: Path | None = None
+    shapes: Shapes | None = None
+    train_images: int | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """What all rows share in one task; ``protocol`` of a transfer alone."""
+
+    data: Data | None
+    options: Options
+    protocol: str | None = None
+
+
+@dataclass(frozen=True)
+class Import:
+    """Weights from elsewhere in place of a training, as ``tools/import_weights.py`` takes them."""
+
+    source: str
+    checkpoint: Path | None = None
+    key: str | None = None
+    classes: Path | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the comparison.
+
+    Attributes:
+        name: What it is called here; folders are named by it.
+        recipe: Of a row that is trained, or "random".
+        network: Of a row that is trained or random.
+        source: Of a row whose weights are imported.
+        teacher: Name of a teacher of the suite, or a path.
+        options: Of the training, beyond those of all rows, or in place of them.
+        seeds: None: the suite's.
+        tasks: Transfers that the row takes part in.
+    """
+
+    name: str
+    recipe: str | None = None
+    network: str | None = None
+    source: Import | None = None
+    teacher: str | None = None
+    options: Options = field(default_factory=dict)
+    seeds: tuple[int, ...] | None = None
+    tasks: tuple[str, ...] = TRANSFERS
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What the mean of a metric over the seeds of a row must be, in percent."""
+
+    row: str
+    metric: str
+    least: float | None
+    most: float | None
+    said: str
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A study. ``tasks`` by name; without a transfer, top-1 alone is compared. ``jobs``: runs at a time on a CPU."""
+
+    path: Path
+    seeds: tuple[int, ...]
+    rows: tuple[Row, ...]
+    teachers: tuple[Row, ...]
+    tasks: Mapping[str, Task]
+    expected: tuple[Expectation, ...]
+    baseline: str | None
+    jobs: int
+
+    @property
+    def name(self) -> str:
+        """That of its file."""
+        return self.path.stem

@@ -1,0 +1,73 @@
+"""The gate: metrics that a suite must reach, and those that it missed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from statistics import fmean
+
+from backbones.errors import did_you_mean
+from transfer.result_file import METRICS
+from transfer.suite.definition import Expectation, Row
+from transfer.suite.section import Section
+
+KNOWN_METRICS = tuple(metric for metrics in METRICS.values() for metric in metrics)
+LIMITS = ("value", "tolerance", "at-least", "at-most")
+
+
+def read_expectations(document: Section, rows: Sequence[Row]) -> tuple[Expectation, ...]:
+    """``expected:`` of a suite: row, metric, and ``{value, tolerance}``, ``{at-least}`` or ``{at-most}``.
+
+    Raises:
+        UserError: No such row or metric, or no limit.
+    """
+    by_row = document.section("expected", [row.name for row in rows])
+    return tuple(
+        _read(by_row.section(row).section(metric, LIMITS), row, metric)
+        for row in by_row
+        for metric in _checked_metrics(by_row.section(row))
+    )
+
+
+def _checked_metrics(section: Section) -> Iterator[str]:
+    for metric in section:
+        if metric not in KNOWN_METRICS:
+            hint = did_you_mean(metric, KNOWN_METRICS)
+            section.error(metric, f"no such metric; {hint}there are {', '.join(KNOWN_METRICS)}")
+        yield metric
+
+
+def _read(section: Section, row: str, metric: str) -> Expectation:
+    value, tolerance, least, most = map(section.number, LIMITS)
+    for name in LIMITS:
+        number = section.number(name)
+        if number is not None and not 0 <= number <= 100:
+            section.refuse(name, number, "a percentage")
+    if value is None:
+        if tolerance is not None or (least is None and most is None):
+            section.error("", "needs value and tolerance, at-least, or at-most")
+        limits = [("at least", least), ("at most", most)]
+        said = " and ".join(f"{word} {limit:g}" for word, limit in limits if limit is not None)
+        return Expectation(row, metric, least, most, said)
+    if tolerance is None or least is not None or most is not None:
+        section.error("", "value goes with tolerance, and with nothing else")
+    return Expectation(row, metric, value - tolerance, value + tolerance, f"{value:g} ± {tolerance:g}")
+
+
+def missed(expected: Iterable[Expectation], values: dict[tuple[str, str], Sequence[float]]) -> list[str]:
+    """One line for each expectation that is not met.
+
+    Args:
+        expected: What is asked for.
+        values: Row and metric to the values of its finished runs, one per seed.
+    """
+    lines = []
+    for each in expected:
+        found = values.get((each.row, each.metric), ())
+        if not found:
+            lines.append(f"{each.row}: {each.metric} should be {each.said}, and no run of it is finished")
+            continue
+        mean = fmean(found)
+        if (each.least is not None and mean < each.least) or (each.most is not None and mean > each.most):
+            seeds = f" (mean of {len(found)} seeds)" if len(found) > 1 else ""
+            lines.append(f"{each.row}: {each.metric} is {mean:.2f}{seeds}, and should be {each.said}")
+    return lines

@@ -1,0 +1,182 @@
+"""From a suite to its runs, in an order in which every run comes after those it needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from backbones.files import sha256_file
+from backbones.trained import find_bundle
+from transfer.paper import RANDOM_RECIPE
+from transfer.suite import commands
+from transfer.suite.code import ROOT, code_fingerprint
+from transfer.suite.commands import TOOLS, Parsers
+from transfer.suite.data import data_fingerprint, data_folder, train_images
+from transfer.suite.definition import CLASSIFICATION, DETECTION, SEGMENTATION, Row, Suite
+from transfer.suite.planned import ID_DIGITS, PlannedRun, digest_of
+
+SHORT = {CLASSIFICATION: "cls", DETECTION: "det", SEGMENTATION: "seg"}
+BUNDLE = "backbone.safetensors"
+
+
+def plan_runs(suite: Suite, out: Path, parsers: Parsers, processes: int = 1) -> list[PlannedRun]:
+    """Every run of a suite, trainings first, one seed after the other.
+
+    Args:
+        suite: What is asked for.
+        out: Folder of the suite.
+        parsers: Of the tools, by task.
+        processes: Of each run (``torchrun``).
+
+    Raises:
+        UserError: Options, protocols or weights that a run would refuse.
+    """
+    planner = _Planner(suite, out, parsers, processes)
+    for row in suite.teachers:
+        planner.backbone(row, (row.seeds or (0,))[0])
+    seeds = dict.fromkeys(seed for row in suite.rows for seed in row.seeds or suite.seeds)
+    for seed in seeds:
+        rows = [row for row in suite.rows if seed in (row.seeds or suite.seeds)]
+        for row in rows:
+            planner.backbone(row, seed)
+        for row in rows:
+            for task in row.tasks:
+                planner.transfer(row, seed, task)
+    return list(planner.runs.values())
+
+
+@dataclass
+class _Backbone:
+    """What a transfer or a student starts from: a word for the command, the run that makes it, and its identity."""
+
+    path: str
+    needs: tuple[str, ...]
+    digest: str
+
+
+@dataclass
+class _Planner:
+    suite: Suite
+    out: Path
+    parsers: Parsers
+    processes: int
+    runs: dict[str, PlannedRun] = field(default_factory=dict)
+    backbones: dict[tuple[str, int | None], _Backbone] = field(default_factory=dict)
+
+    def backbone(self, row: Row, seed: int) -> _Backbone:
+        """The row's backbone with a seed, planned when it is first asked for."""
+        if row.recipe == RANDOM_RECIPE:
+            word = f"random:{row.network}"
+            return _Backbone(word, (), word)
+        key = (row.name, None if row.source else seed)
+        if key not in self.backbones:
+            self.backbones[key] = self._import(row) if row.source else self._training(row, seed)
+        return self.backbones[key]
+
+    def transfer(self, row: Row, seed: int, task: str) -> None:
+        """One transfer of a row."""
+        settings, place = self.suite.tasks[task], f"{self.suite.path}: {task}.options"
+        word, protocol = commands.find_protocol(settings.protocol or "", f"{self.suite.path}: {task}.protocol")
+        backbone = self.backbone(row, seed)
+        data = data_folder(settings.data, task) if settings.data else None
+        options = commands.option_words(settings.options, place)
+        words = [*commands.transfer_words(word, backbone.path, data, options), "--seed", str(seed)]
+        identity = {
+            "data": data_fingerprint(settings.data, task) if settings.data else "the protocol's",
+            "code": code_fingerprint(TOOLS[task], protocol, ROOT),
+            "backbone": backbone.digest,
+        }
+        facts = {"protocol": Path(word).stem, "network": row.network}
+        self._add(row, seed, task, words, place, identity, backbone.needs, facts)
+
+    def _training(self, row: Row, seed: int) -> _Backbone:
+        settings = self.suite.tasks[CLASSIFICATION]
+        data, place = settings.data, f"{self.suite.path}: options of {row.name}"
+        teacher = self._teacher(row)
+        options = commands.option_words({**settings.options, **row.options}, place)
+        words = commands.training_words(
+            row.recipe or "",
+            row.network or "",
+            options,
+            data_folder(data, CLASSIFICATION),
+            teacher and Path(teacher.path),
+        )
+        identity = {
+            "data": data_fingerprint(data, CLASSIFICATION),
+            "code": code_fingerprint(TOOLS[CLASSIFICATION], None, ROOT),
+            "teacher": teacher and teacher.digest,
+        }
+        taught_by = next((each.network for each in self.suite.teachers if each.name == row.teacher), None)
+        facts = {"network": row.network, "images": train_images(data), "recipe": row.recipe, "teacher": taught_by}
+        needs = teacher.needs if teacher else ()
+        run = self._add(row, seed, CLASSIFICATION, [*words, "--seed", str(seed)], place, identity, needs, facts)
+        return _Backbone(str(run.folder / BUNDLE), (run.name,), run.digest)
+
+    def _teacher(self, row: Row) -> _Backbone | None:
+        if row.teacher is None:
+            return None
+        for teacher in self.suite.teachers:
+            if teacher.name == row.teacher:
+                return self.backbone(teacher, (teacher.seeds or (0,))[0])
+        bundle = find_bundle(Path(row.teacher).absolute(), f"{self.suite.path}: teacher of {row.name}")
+        return _Backbone(str(bundle), (), sha256_file(bundle))
+
+    def _import(self, row: Row) -> _Backbone:
+        source = row.source
+        files = {
+            name: path and sha256_file(path)
+            for name, path in (("checkpoint", source.checkpoint), ("classes", source.classes))
+        }
+        identity = {"source": source.source, "key": source.key, **files}
+        digest = digest_of({**identity, "code": code_fingerprint(TOOLS["import"], None, ROOT)})
+        folder = self.out / "imports" / f"{row.name}-{digest[:ID_DIGITS]}"
+        words = [*commands.import_words(source), "--out", str(folder / BUNDLE)]
+        run = PlannedRun(
+            name=f"{row.name} import",
+            row=row.name,
+            kind="import",
+            seed=None,
+            command=(TOOLS["import"], *words),
+            folder=folder,
+            product=folder / BUNDLE,
+            log=self.out / "logs" / f"import-{row.name}-{digest[:ID_DIGITS]}.log",
+            digest=digest,
+            compared=False,
+        )
+        self.runs[run.name] = run
+        return _Backbone(str(run.product), (run.name,), digest)
+
+    def _add(
+        self,
+        row: Row,
+        seed: int,
+        task: str,
+        words: list[str],
+        place: str,
+        identity: dict[str, Any],
+        needs: tuple[str, ...],
+        facts: dict[str, Any],
+    ) -> PlannedRun:
+        # A folder is named only once the options are known to be good; --out itself is no part of the identity.
+        asked = commands.resolved(self.parsers[task], [*words, "--out", "."], place, task)
+        digest = digest_of({"tool": TOOLS[task], "asked": asked, "processes": self.processes, **identity})
+        taught = row in self.suite.teachers
+        group, step = f"{row.name}-seed{seed}", f"{SHORT[task]}-{digest[:ID_DIGITS]}"
+        folder = self.out / ("teachers" if taught else "runs") / group / step
+        run = PlannedRun(
+            name=f"{row.name} seed {seed} {task}",
+            row=row.name,
+            kind=task,
+            seed=seed,
+            command=commands.launched(TOOLS[task], [*words, "--resume", "--out", str(folder)], self.processes),
+            folder=folder,
+            product=folder / "result.json",
+            log=self.out / "logs" / f"{group}-{step}.log",
+            needs=needs,
+            digest=digest,
+            compared=not taught,
+            facts={**facts, "asked": asked, "processes": self.processes},
+        )
+        self.runs[run.name] = run
+        return run

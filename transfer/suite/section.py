@@ -1,0 +1,149 @@
+"""A YAML document read key by key; every mistake is one message that names file and key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+
+from backbones.errors import UserError, did_you_mean
+
+
+class _Loader(yaml.SafeLoader):
+    """``SafeLoader``, to which a key that stands there twice is an error and not the last one's victory."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, str) and key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key!r} stands there twice", key_node.start_mark)
+            seen.add(str(key))
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path) -> Any:
+    """What a YAML file holds.
+
+    Raises:
+        UserError: It cannot be read, or is no YAML; the message names the line.
+    """
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), _Loader)  # a SafeLoader
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+    except yaml.YAMLError as error:
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise UserError(f"{path}{where}: not readable as YAML ({problem or error}); mend that line") from None
+
+
+class Section(Mapping[str, Any]):
+    """A mapping of a document, all of whose keys are known.
+
+    Args:
+        path: The file.
+        key: Dotted place of the section in it; "" for the whole document.
+        content: What stands there.
+        known: The keys that it may have; None: any.
+
+    Raises:
+        UserError: No mapping, or a key that is none of those.
+    """
+
+    def __init__(self, path: Path, key: str, content: Any, known: Sequence[str] | None = None) -> None:
+        self.path = path
+        self.key = key
+        if not isinstance(content, Mapping):
+            self.refuse("", content, "a section of 'key: value' lines")
+        self._content = content
+        for name in content:
+            if not isinstance(name, str):
+                raise UserError(f"{path}: {self.place(str(name))} is no word; put it in quotes")
+            if known is not None and name not in known:
+                hint = did_you_mean(name, known)
+                raise UserError(f"{path}: unknown key {self.place(name)}; {hint}known here are {', '.join(known)}")
+
+    def __getitem__(self, name: str) -> Any:
+        return self._content[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._content)
+
+    def __len__(self) -> int:
+        return len(self._content)
+
+    def place(self, name: str) -> str:
+        """Dotted place of a key."""
+        return ".".join(part for part in (self.key, name) if part)
+
+    def refuse(self, name: str, value: Any, wanted: str) -> NoReturn:
+        """Say that a value is not what should be there."""
+        where = f"{self.place(name)} is" if self.place(name) else "it holds"
+        raise UserError(f"{self.path}: {where} {value!r} where {wanted} should be")
+
+    def error(self, name: str, problem: str) -> NoReturn:
+        """Say what is wrong with a key."""
+        raise UserError(f"{self.path}: {self.place(name)}: {problem}")
+
+    def section(self, name: str, known: Sequence[str] | None = None) -> Section:
+        """A section below this one; empty where there is none."""
+        return Section(self.path, self.place(name), self.get(name, {}), known)
+
+    def sections(self, name: str, known: Sequence[str]) -> list[Section]:
+        """A list of sections; empty where there is none."""
+        return [
+            Section(self.path, f"{self.place(name)}[{number}]", content, known)
+            for number, content in enumerate(self._list(name, "a list of sections"))
+        ]
+
+    def text(self, name: str, default: str | None = None) -> str | None:
+        """A word."""
+        value = self.get(name, default)
+        if value is not None and (not isinstance(value, str) or not value):
+            self.refuse(name, value, "a word")
+        return value
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """A word, or a list of words; empty where there is none."""
+        value = self.get(name, [])
+        found = self._list(name, "a word or a list of words") if not isinstance(value, str) else [value]
+        for word in found:
+            if not isinstance(word, str) or not word:
+                self.refuse(name, word, "a word")
+        return tuple(found)
+
+    def whole(self, name: str, default: int | None = None, least: int = 0) -> int | None:
+        """A whole number."""
+        value = self.get(name, default)
+        if value is not None and not _is_whole(value, least):
+            self.refuse(name, value, f"a whole number from {least}")
+        return value
+
+    def wholes(self, name: str, default: tuple[int, ...] | None = None) -> tuple[int, ...] | None:
+        """A list of different whole numbers from 0."""
+        if name not in self:
+            return default
+        found = self._list(name, "a list of whole numbers")
+        if not found or not all(_is_whole(value, 0) for value in found) or len(set(found)) < len(found):
+            self.refuse(name, found, "a list of different whole numbers from 0")
+        return tuple(found)
+
+    def number(self, name: str) -> float | None:
+        """A number."""
+        value = self.get(name)
+        if value is not None and (not isinstance(value, (int, float)) or isinstance(value, bool)):
+            self.refuse(name, value, "a number")
+        return value
+
+    def _list(self, name: str, wanted: str) -> list[Any]:
+        value = self.get(name, [])
+        if not isinstance(value, list):
+            self.refuse(name, value, wanted)
+        return value
+
+
+def _is_whole(value: Any, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least

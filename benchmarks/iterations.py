@@ -169,7 +169,8 @@ def _follow(config: Config, theirs: Config, crop: int) -> None:
         config[f"{split}_dataloader"].num_workers = theirs[f"{split}_dataloader"].num_workers
     config.optim_wrapper = theirs.optim_wrapper
     config.multi_scale = False
-    del config["tta_model"], config["tta_pipeline"]
+    for key in ("tta_model", "tta_pipeline"):
+        config.pop(key)
 
 
 def _for_turns(config: Config, work: Work) -> Config:

@@ -31,27 +31,28 @@ TITLE = "Scaling: image size, batch, classes, boxes, processes"
 QUICK = True
 NETWORK = "resnet18_d"
 SIZE, BATCH, CLASSES = 64, 32, 100
-SIZES, BATCHES, CLASS_COUNTS, BOXES = (64, 128, 192, 256), (16, 32, 64, 128), (10, 100, 1000), (1, 4, 16, 64)
+# In the order of SIZE, BATCH and CLASSES; of the first, a side is given and its square told.
+ROWS = (("pixels", (64, 128, 192, 256)), ("images in a batch", (16, 32, 64, 128)), ("classes", (10, 100, 1000)))
+BOXES = (1, 4, 16, 64)
 GIB = 2**30
 ONE, TWO = "one process", "two processes"
 
 
 def measure(settings: Settings) -> Findings:
-    """Two points of image size and boxes in a quick run."""
+    """Two image sizes in a quick run, and the processes."""
     files = photographs(settings, 16)
     rounds = 2 if settings.quick else settings.rounds
     figures: dict[str, float] = {}
-    rows = {
-        "pixels": [(size, BATCH, CLASSES) for size in SIZES],
-        "images in a batch": [(SIZE, batch, CLASSES) for batch in BATCHES],
-        "classes": [(SIZE, BATCH, classes) for classes in CLASS_COUNTS],
-    }
-    for what, row in ({"pixels": rows["pixels"][:2]} if settings.quick else rows).items():
-        points = [_classifier(settings, files, rounds, *point) for point in row]
-        units = {"pixels": [size**2 for size, _, _ in row], "images in a batch": [batch for _, batch, _ in row]}
-        _tell(figures, what, units.get(what, [classes for _, _, classes in row]), points)
-    boxes = BOXES[::3] if settings.quick else BOXES
-    _tell(figures, "boxes in an image", boxes, [_detector(settings, rounds, count) for count in boxes])
+    for place, (what, values) in enumerate(ROWS[:1] if settings.quick else ROWS):
+        values = values[: settings.amount(len(values), 2)]
+        points = []
+        for value in values:
+            usual = [SIZE, BATCH, CLASSES]
+            usual[place] = value
+            points.append(_classifier(settings.scratch / f"{what} {value}", files, rounds, *usual))
+        _tell(figures, what, [value**2 for value in values] if place == 0 else values, points)
+    if not settings.quick:
+        _tell(figures, "boxes in an image", BOXES, [_detector(settings, rounds, count) for count in BOXES])
     processes = _processes(settings, files, rounds)
     efficiency = processes.ratio(TWO, ONE).median / 2
     return Findings((processes,), {**figures, "efficiency of two processes": efficiency})
@@ -68,10 +69,9 @@ def _tell(figures: dict[str, float], what: str, given: Sequence[int], points: Se
 
 
 def _classifier(
-    settings: Settings, files: list[Path], rounds: int, size: int, batch: int, classes: int
+    folder: Path, files: list[Path], rounds: int, size: int, batch: int, classes: int
 ) -> tuple[float, float]:
     steps = 3
-    folder = settings.scratch / f"{size}_{batch}_{classes}"
     data = training_folder(folder / "data", files, max(batch * steps * (1 + rounds), classes), classes)
     work = Classifying(data, folder, size, batch, classes)
     return _alone(Contender(ours, steps, (work, NETWORK), folder / "log"), rounds)

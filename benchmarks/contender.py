@@ -44,6 +44,10 @@ class Reporter:
     losses: list[float] = field(default_factory=list)
     done: int = 0
 
+    def begin(self, steps: int) -> None:
+        """From here on it is other steps, and so many of them are a turn."""
+        self.steps, self.done = steps, 0
+
     def step_done(self, loss: float | None = None) -> None:
         """Another step."""
         if loss is not None:

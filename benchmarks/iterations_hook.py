@@ -39,7 +39,7 @@ class TurnsHook(Hook):
         self.reporter.step_done(outputs["loss"].item())
 
     def before_test(self, runner: Runner) -> None:
-        self.reporter.steps = self.images
+        self.reporter.begin(self.images)
 
     def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         self.reporter.step_done()

@@ -102,10 +102,13 @@ def test_a_contender_that_has_no_more_to_do_is_missed(tmp_path: Path) -> None:
             contender.turn()
 
 
-def test_a_report_holds_the_losses_since_the_last_one() -> None:
-    class Collected(list):
-        send = list.append
+class Collected(list):
+    """In place of a connection."""
 
+    send = list.append
+
+
+def test_a_report_holds_the_losses_since_the_last_one() -> None:
     sent = Collected()
     reporter = Reporter(sent, 2)
     for loss in (1.0, 2.0, 3.0):
@@ -113,3 +116,16 @@ def test_a_report_holds_the_losses_since_the_last_one() -> None:
     assert [report.losses for report in sent] == [(1.0, 2.0)]
     reporter.step_done()
     assert sent[1].losses == (3.0,)
+
+
+def test_other_steps_are_counted_anew() -> None:
+    sent = Collected()
+    reporter = Reporter(sent, 4)
+    for _ in range(6):
+        reporter.step_done()
+    reporter.begin(5)
+    counts = []
+    for _ in range(10):
+        reporter.step_done()
+        counts.append(len(sent))
+    assert counts == [1, 1, 1, 1, 2, 2, 2, 2, 2, 3]

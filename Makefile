@@ -7,7 +7,7 @@ PYTHON ?= $(shell for name in python3 python3.12 python3.11 python3.10; do \
 READY := .venv/.ready
 RUN := .venv/bin/python
 
-.PHONY: demo test lint format requirements clean
+.PHONY: demo test lint format bench bench-quick requirements clean
 
 demo: $(READY)
 	$(RUN) tools/run_suite.py suites/demo.yaml
@@ -33,6 +33,13 @@ $(READY): requirements.txt
 	if [ -x .venv/bin/pip ]; then .venv/bin/pip install --no-deps -r requirements.txt; \
 		else $(PYTHON) -m pip --python .venv/bin/python install --no-deps -r requirements.txt; fi
 	touch $@
+
+# Writes docs/performance.{json,md}; the quick one (under 5 minutes) writes into runs/bench-quick.
+bench: $(READY)
+	$(RUN) tools/bench.py
+
+bench-quick: $(READY)
+	$(RUN) tools/bench.py --quick --out runs/bench-quick
 
 # Resolve the short list of pyproject.toml into exact pins for all supported Pythons at once. Pins that still fit stay;
 # to move them on: make requirements UPGRADE=--upgrade

@@ -15,6 +15,7 @@ from backbones.checkpoint import Progression, load_checkpoint
 from backbones.data.image_folder import verify_images
 from backbones.distributed import join_world, leave_world
 from backbones.dry_run import dry_run
+from backbones.energy import EnergyMeter, energy_record, meter_for
 from backbones.errors import UserError
 from backbones.files import read_json, sha256_file
 from backbones.memory import peak_bytes
@@ -77,6 +78,7 @@ def _prepare(plan: Plan) -> tuple[Classifier, InputContract, Teacher | None, dic
 def _train(plan: Plan, job: TrainingJob, folder: RunFolder, lines: list[str]) -> dict[str, Any]:
     """Start the run in its folder, or go on with it there, to its end."""
     world = plan.world
+    meter = meter_for(plan.device) if world.leads else None
     world.lead(folder.begin)
     progression = Progression()
     if world.lead(folder.checkpoint.exists):
@@ -94,7 +96,7 @@ def _train(plan: Plan, job: TrainingJob, folder: RunFolder, lines: list[str]) ->
             f"{plan.device} has not enough memory for {plan.batch_size // plan.parts} images of {plan.image_size} px; "
             f"give a smaller --batch-size, or a larger --accumulate"
         ) from None
-    return world.lead(lambda: _finish(job, folder, progression))
+    return world.lead(lambda: _finish(job, folder, progression, meter))
 
 
 def _initial_model(plan: Plan) -> tuple[Classifier, InputContract, str]:
@@ -207,7 +209,7 @@ def _log(plan: Plan, folder: RunFolder, progression: Progression) -> TrainingLog
     return TrainingLog(plan.schedule, plan.steps_per_epoch, folder, progression, plan.device, trackers, plan.world)
 
 
-def _finish(job: TrainingJob, folder: RunFolder, progression: Progression) -> dict[str, Any]:
+def _finish(job: TrainingJob, folder: RunFolder, progression: Progression, meter: EnergyMeter | None) -> dict[str, Any]:
     """Write the bundle, then ``result.json``."""
     job.write_bundle(folder.bundle, progression)
     return folder.finish(
@@ -218,6 +220,7 @@ def _finish(job: TrainingJob, folder: RunFolder, progression: Progression) -> di
                 "train_seconds": round(progression.train_seconds, 2),
                 "total_seconds": round(progression.total_seconds, 2),
                 "peak_memory_bytes": peak_bytes(job.device),  # of the last sitting, in the leading process
+                **energy_record(meter, folder.sittings),
             },
         }
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from backbones.code import recorded_code
 from backbones.data.image_folder import ImageFolder, open_image_folder
 from backbones.data.requests import check_shares, count_steps
 from backbones.distributed import World
@@ -161,5 +162,6 @@ def asked(plan: Plan) -> dict[str, Any]:
             "val_images": len(data.val),
         },
         "versions": package_versions(VERSIONED),
+        "code": recorded_code("tools/train_cls.py"),
         "hardware": {**hardware(plan.device), "workers": request.workers, "processes": plan.world.size},
     }

@@ -34,6 +34,7 @@ CONTEXT_KEYS = (
     "format",
     "command",
     "versions",
+    "code",
     "hardware",
     "started",
     "sittings",
@@ -132,6 +133,11 @@ class RunFolder:
         return (entry for entry in self.path.iterdir() if entry.name != LOCK and not _is_part(entry))
 
     @property
+    def sittings(self) -> int:
+        """How many commands have worked on the run, this one among them once it has begun."""
+        return len(read_json(self.path / "run.json")["sittings"])
+
+    @property
     def finished(self) -> bool:
         """Whether ``result.json`` is there."""
         return self.result.exists()
@@ -179,8 +185,8 @@ def _open_locked(path: Path) -> IO[str]:
 
 
 def _sitting(run: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Who works on a run now: command and time, and versions and hardware where they are not those it began with."""
-    changed = {key: run[key] for key in ("versions", "hardware") if key in run and run[key] != stored.get(key)}
+    """Who works on a run now: command and time, and versions, code and hardware where others than it began with."""
+    changed = {key: run[key] for key in ("versions", "code", "hardware") if key in run and run[key] != stored.get(key)}
     return {"command": run.get("command"), "started": run.get("started"), **changed}
 
 

@@ -22,13 +22,12 @@ def document(entries: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def describe(found: Findings) -> str:
-    """Tables and notes."""
+    """All tables."""
     blocks = [_comparison_text(comparison) for comparison in found.comparisons]
     if found.figures:
-        rows = [[name, _number(value)] for name, value in found.figures.items()]
-        blocks.append(markdown_table(["what", "figure"], rows))
-    if found.notes:
-        blocks.append("\n".join(f"- {note}" for note in found.notes))
+        columns = list(dict.fromkeys(column for line in found.figures.values() for column in line))
+        rows = [[name, *(_number(line.get(column)) for column in columns)] for name, line in found.figures.items()]
+        blocks.append(markdown_table(["", *columns], rows))
     return "\n\n".join(blocks)
 
 
@@ -64,5 +63,7 @@ def _ratio_text(ratio: Ratio) -> str:
     return f"{ratio.median:.2f} ({ratio.lowest:.2f} to {ratio.highest:.2f})"
 
 
-def _number(value: float) -> str:
+def _number(value: float | None) -> str:
+    if value is None:
+        return ""
     return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"

@@ -61,11 +61,10 @@ def compare(
 
 @dataclass(frozen=True)
 class Findings:
-    """All that one benchmark found; ``figures`` are lines of a table, name to number; ``notes`` go below it."""
+    """All that one benchmark found; ``figures`` are the lines of a table: name to numbers by column."""
 
     comparisons: tuple[Comparison, ...] = ()
-    figures: dict[str, float] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    figures: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """For the file that the document is made of; ratios too, for those who read it by program."""
@@ -82,4 +81,4 @@ def findings_from_json(content: Mapping[str, Any]) -> Findings:
         Comparison(each["title"], each["unit"], each["rates"], tuple(Aim(**aim) for aim in each["aims"]))
         for each in content["comparisons"]
     )
-    return Findings(comparisons, content["figures"], tuple(content["notes"]))
+    return Findings(comparisons, content["figures"])

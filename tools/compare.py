@@ -18,6 +18,9 @@ def build_parser() -> CommandParser:
     parser.add_argument("--baseline", metavar="ROW", help='recipe, or "recipe (network)" (default: b-standard)')
     parser.add_argument("--out", metavar="DIR", help="folder for the report's files (default: RUNS_DIR/report)")
     parser.add_argument("--title", metavar="TEXT", help="headline of index.html")
+    parser.add_argument(
+        "--note", action="append", default=[], metavar="TEXT", help="what readers are to know first; may be repeated"
+    )
     parser.add_argument("--no-images", action="store_true", help="keep images of the data sets out of index.html")
     return parser
 
@@ -30,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from transfer.tables import as_text, write_report
 
     sys.stdout.reconfigure(errors="replace")  # a terminal without Δ shows ? and not a traceback
-    comparison = compare_runs(options.runs, options.baseline)
+    comparison = compare_runs(options.runs, options.baseline, options.note)
     print(as_text(comparison))
     written = write_report(comparison, options.out)
     print(written)

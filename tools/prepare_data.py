@@ -1,4 +1,4 @@
-"""Fetch, unpack and verify PASCAL VOC and ADE20K; arrange ImageNet from its archives; check any data set."""
+"""Fetch, unpack and verify PASCAL VOC and ADE20K; arrange ImageNet and make it smaller; check any data set."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ EXAMPLE = """examples:
   python tools/prepare_data.py voc2007 --out data                    # makes data/VOCdevkit/VOC2007
   python tools/prepare_data.py ade20k --archive ADEChallengeData2016.zip
   python tools/prepare_data.py imagenet --archives DIR --out data/imagenet
+  python tools/prepare_data.py resize-cache data/imagenet data/imagenet-256 --short-side 256
   python tools/prepare_data.py check data/VOCdevkit --json counts.json
 """
 BENCHMARK_HELP = {
@@ -26,7 +27,7 @@ BENCHMARK_HELP = {
 
 
 def build_parser() -> CommandParser:
-    """One command per data set, and ``check``."""
+    """One command per data set, ``resize-cache`` and ``check``."""
     parser = CommandParser(description=__doc__, epilog=EXAMPLE)
     common = CommandParser(add_help=False)
     common.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write counts and faults there too")
@@ -39,6 +40,13 @@ def build_parser() -> CommandParser:
     source.add_argument("--archives", type=pathlib.Path, metavar="DIR", help="folder with the three official archives")
     source.add_argument("--folder", type=pathlib.Path, metavar="DIR", help="arranged already: only check")
     imagenet.add_argument("--out", type=pathlib.Path, default="data/imagenet", help="folder to make (%(default)s)")
+    text = "write an ImageFolder's images in the size that training needs, to decode faster; can be continued"
+    resize = commands.add_parser("resize-cache", help=text, description=text, parents=[common])
+    resize.add_argument("source", type=pathlib.Path, metavar="SRC", help="ImageFolder, which stays as it is")
+    resize.add_argument("out", type=pathlib.Path, metavar="OUT", help="folder to make")
+    resize.add_argument(
+        "--short-side", type=positive_int, required=True, help="pixels of the shorter side, 256 to 500; never enlarged"
+    )
     text = "recognise a folder's layout, check every file as training does, print counts"
     check = commands.add_parser("check", help=text, description=text, parents=[common])
     check.add_argument("folder", type=pathlib.Path, help="ImageFolder, VOCdevkit, ADEChallengeData2016 or index PNG")

@@ -50,7 +50,7 @@ def parse_data(words: Sequence[str]) -> dict[str, pathlib.Path]:
     for task, _, folder in pairs:
         if not folder:
             raise UserError(f"--data {task}: write TASK=DIR (classification=IMAGENET)")
-    return {task: pathlib.Path(folder).absolute() for task, _, folder in pairs}
+    return {task: pathlib.Path(folder).expanduser().absolute() for task, _, folder in pairs}
 
 
 def tool_parsers() -> Mapping[str, CommandParser]:

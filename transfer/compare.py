@@ -58,14 +58,16 @@ class Comparison:
     tuned: tuple[TunedTask, ...] = ()
     correlations: tuple[Correlation, ...] = ()
     losses: tuple[LossRow, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
-def compare_runs(root: str | Path, baseline: str | None = None) -> Comparison:
+def compare_runs(root: str | Path, baseline: str | None = None, remarks: Sequence[str] = ()) -> Comparison:
     """Compare all finished runs below a folder with one of their rows.
 
     Args:
         root: Folder that holds run folders, at any depth.
         baseline: Recipe or "recipe (network)"; None takes b-standard.
+        remarks: What readers are to know first; they come before the notes.
 
     Raises:
         UserError: The runs cannot be compared (see ``transfer.results.read_tree``), or there is no such row.
@@ -81,13 +83,14 @@ def compare_runs(root: str | Path, baseline: str | None = None) -> Comparison:
     rows = _judged(_row(names[key], grouped[key], grouped[chosen], metrics, tree.root, noise) for key in order)
     named = {names[key]: grouped[key] for key in order}
     tuned = tuned_tasks(named, names[chosen], tree.root, noise)
-    notes = (*fairness_notes(named), *tuning_notes(named, names[chosen]), *_notes(tree, rows, tuned, names[chosen]))
+    warnings = (*remarks, *fairness_notes(named), *tuning_notes(named, names[chosen]))
     return Comparison(
         root=tree.root,
         baseline=names[chosen],
         rows=rows,
         unfinished=tuple(_unfinished(run, tree.root) for run in tree.unfinished),
-        notes=notes,
+        notes=(*warnings, *_notes(tree, rows, tuned, names[chosen])),
+        remarks=tuple(remarks),
         tree=tree,
         tuned=tuned,
         correlations=correlations({row.name: (row.recipe, row.cells) for row in rows}),

@@ -12,6 +12,7 @@ import torch
 from mmengine.config import Config
 
 from backbones.bundle import Bundle
+from backbones.code import recorded_code
 from backbones.distributed import World
 from backbones.errors import UserError
 from backbones.files import sha256_file
@@ -34,6 +35,8 @@ from transfer.tuning import describe_tuning, without_tunable
 from transfer.validation import refuse_validation_options, set_validation
 
 PACKAGES = ("torch", "torchvision", "mmengine", "mmcv-lite", "mmcv", "mmdet", "mmsegmentation", "numpy")
+
+TOOLS = {"detection": "tools/transfer_det.py", "segmentation": "tools/transfer_seg.py"}
 
 
 @dataclass(frozen=True)
@@ -174,6 +177,7 @@ def _asked(task: Task, options: TransferOptions, bundle: Bundle) -> dict[str, An
         "protocol": Path(options.config).stem,
         "backbone": _backbone_facts(options.backbone, bundle),
         "versions": package_versions(PACKAGES),
+        "code": recorded_code(TOOLS[task.name], Path(options.config)),
     }
 
 

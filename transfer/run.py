@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from backbones.distributed import join_world, leave_world
+from backbones.energy import energy_record, meter_for
 from backbones.files import read_json, write_json
 from backbones.memory import peak_bytes
 from backbones.run_folder import RunFolder
@@ -103,6 +104,7 @@ def _carry_out(plan: TransferPlan, started: float) -> dict[str, Any]:
 
 def _run(plan: TransferPlan, folder: RunFolder, vacancy: Vacancy, started: float) -> dict[str, Any]:
     clock = ClockHook(started)
+    meter = meter_for(plan.device) if plan.world.leads else None
     with vacancy.restored_on_error(), plan.world.one_voice():
         runner = _build(plan, folder, clock)
     try:
@@ -124,6 +126,7 @@ def _run(plan: TransferPlan, folder: RunFolder, vacancy: Vacancy, started: float
             "test_seconds": round(test_seconds, 2),
             "total_seconds": round(train_seconds + test_seconds, 2),
             "peak_memory_bytes": peak_bytes(plan.device),  # of the last sitting, in the leading process
+            **(energy_record(meter, folder.sittings) if plan.world.leads else {}),
         },
     }
     return plan.world.lead(lambda: folder.finish({**result, "proof": read_json(folder.path / "proof.json")}))

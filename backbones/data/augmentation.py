@@ -58,7 +58,8 @@ def training_view(pixels: np.ndarray, size: int, random: np.random.Generator) ->
     """
     height, width, _ = pixels.shape
     left, top, right, bottom = random_crop_box(width, height, random)
-    crop = np.ascontiguousarray(pixels[top:bottom, left:right])  # faster than PyTorch does it
+    # Faster than PyTorch does it. A copy even of the whole image, which may be read-only, as Pillow has it.
+    crop = pixels[top:bottom, left:right].copy()
     # Channels last, which PyTorch recognises by the strides: of the axis of one image, too, so it must be PyTorch's.
     images = torch.from_numpy(crop)[None].permute(0, 3, 1, 2)
     view = interpolate(images, (size, size), mode="bilinear", antialias=True)

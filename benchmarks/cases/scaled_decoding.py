@@ -30,7 +30,7 @@ def measure(settings: Settings) -> Findings:
     contenders = {name: lambda factor=factor: decode_all(factor) for name, factor in SIZES.items()}
     seconds = take_turns(contenders, settings.rounds)
     figures = {
-        f"{name}, mean error": float(np.mean([_error(content, factor) for content in files[:40]]))
+        name: {"mean error": float(np.mean([_error(content, factor) for content in files[:40]]))}
         for name, factor in SIZES.items()
         if factor > 1
     }

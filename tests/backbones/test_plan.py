@@ -11,6 +11,7 @@ from typing import Any
 
 from pytest import MonkeyPatch, approx, fixture, mark, raises
 
+from backbones.code import code_fingerprint
 from backbones.distributed import ALONE, World
 from backbones.errors import UserError
 from backbones.plan import asked, settle
@@ -178,3 +179,7 @@ def test_runs_on_the_same_images_compare(request_run: ClassificationRequest) -> 
     other = replace(request_run, image_size=32, recipe="b-standard", seed=5, epochs=2, ema=0.9)
     assert asked(settle(other, ALONE))["config_hash"] == one
     assert asked(settle(replace(request_run, image_size=64), ALONE))["config_hash"] != one
+
+
+def test_a_run_records_its_code(request_run: ClassificationRequest) -> None:
+    assert asked(settle(request_run, ALONE))["code"] == code_fingerprint("tools/train_cls.py")[:12]

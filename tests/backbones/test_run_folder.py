@@ -37,6 +37,7 @@ def test_a_run_from_start_to_finish(tmp_path: Path) -> None:
 def test_resumption_may_move_data_and_upgrade(tmp_path: Path) -> None:
     RunFolder.open(tmp_path, ASKED, resume=False)
     moved = {**ASKED, "data": {"root": "/there", "fingerprint": "f"}, "versions": {"torch": "2"}, "fixed_hash": "new"}
+    moved["code"] = "mended"
     assert RunFolder.open(tmp_path, moved, resume=True).run["data"]["root"] == "/there"
 
 
@@ -274,13 +275,14 @@ def test_a_resumed_run_says_who_began_it_and_who_resumed_it(tmp_path: Path, monk
         return RunFolder.open(tmp_path, {**ASKED, **changes}, resume=True)
 
     sit("first.py")
-    sit("second.py", versions={"torch": "2"})
+    sit("second.py", versions={"torch": "2"}, code="mended")
     result = sit("third.py").finish({"metrics": {"top1": 1.0}})
     assert (result["command"], result["versions"]) == ("python first.py", {"torch": "1"})
     assert [sitting["command"] for sitting in result["sittings"]] == [
         *("python first.py", "python second.py", "python third.py"),
     ]
     assert [sitting.get("versions") for sitting in result["sittings"]] == [None, {"torch": "2"}, None]
+    assert [sitting.get("code") for sitting in result["sittings"]] == [None, "mended", None]
     assert result["sittings"][0]["started"] == result["started"]
     assert json.loads((tmp_path / "run.json").read_text())["sittings"] == result["sittings"]
 

@@ -2,11 +2,19 @@
 # Starts a Slurm cluster of this one machine, for tests; as root, with Debian's packages slurm-wlm and munge:
 #   apt-get install -y slurm-wlm munge
 #   tests/slurm/start_cluster.sh
-# Does nothing where sinfo answers already.
+# Does nothing where it runs already, and leaves any other cluster and its configuration alone (exit code 3).
 set -euo pipefail
 
+STATE=/var/lib/slurm-test  # what tells this cluster from others
+CONF=${SLURM_CONF:-/etc/slurm/slurm.conf}
 if sinfo --noheader >/dev/null 2>&1; then
-    exit 0
+    scontrol show config | grep "^StateSaveLocation *= $STATE/" >/dev/null && exit 0
+    echo "the Slurm cluster that answers here is none for tests" >&2
+    exit 3
+fi
+if [ -s "$CONF" ] && ! grep -q "^StateSaveLocation=$STATE/" "$CONF"; then
+    echo "$CONF belongs to another cluster, and would be overwritten" >&2
+    exit 3
 fi
 for program in munged slurmctld slurmd; do
     command -v "$program" >/dev/null || { echo "no $program: apt-get install -y slurm-wlm munge" >&2; exit 3; }
@@ -14,8 +22,7 @@ done
 [ "$(id -u)" = 0 ] || { echo "a cluster for tests is started as root" >&2; exit 3; }
 
 HOST=$(hostname -s)
-STATE=/var/lib/slurm-test
-mkdir -p "$STATE/ctld" "$STATE/d" /run/munge /var/log/munge /etc/munge /etc/slurm
+mkdir -p "$STATE/ctld" "$STATE/d" /run/munge /var/log/munge /etc/munge "$(dirname "$CONF")"
 if [ ! -s /etc/munge/munge.key ]; then
     dd if=/dev/urandom of=/etc/munge/munge.key bs=1024 count=1 status=none
 fi
@@ -24,7 +31,7 @@ chmod 0400 /etc/munge/munge.key
 chmod 0755 /run/munge
 pgrep -x munged >/dev/null || runuser -u munge -- /usr/sbin/munged
 
-cat >/etc/slurm/slurm.conf <<CONF
+cat >"$CONF" <<CONF
 ClusterName=test
 SlurmctldHost=$HOST(127.0.0.1)
 SlurmUser=root

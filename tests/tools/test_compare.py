@@ -82,6 +82,16 @@ def test_the_page_has_the_title_that_was_asked_for(runs: Path, tmp_path: Path) -
     assert "no images of the data" in page
 
 
+def test_what_readers_are_to_know_comes_first(runs: Path, tmp_path: Path) -> None:
+    done = call(runs, "--note", "Drawings <all>.", "--note", "Few steps.", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "\nDrawings <all>.\nFew steps.\n" in done.stdout
+    text = (runs / "report" / "comparison.md").read_text(encoding="utf-8")
+    assert text.index("- Drawings") < text.index("- Few steps.") < text.index("- Δ: ")
+    page = (runs / "report" / "index.html").read_text(encoding="utf-8")
+    assert page.index("Read this first.") < page.index("<p>Drawings &lt;all&gt;.</p>") < page.index('id="tables"')
+
+
 def test_a_terminal_without_the_symbols(runs: Path, tmp_path: Path) -> None:
     done = call(runs, cwd=tmp_path, PYTHONIOENCODING="ascii")
     assert done.returncode == 0

@@ -37,7 +37,7 @@ def run(tmp_path: Path) -> Run:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
 
@@ -68,7 +68,7 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_help_is_there_for_every_command(run: Run) -> None:
     assert "examples:" in run("--help").stdout
-    for command in ("voc2007", "voc2012", "ade20k", "imagenet", "check"):
+    for command in ("voc2007", "voc2012", "ade20k", "imagenet", "resize-cache", "check"):
         assert "--json" in run(command, "--help").stdout
 
 
@@ -170,3 +170,17 @@ def test_bad_options_are_refused(run: Run, arguments: tuple[str, ...]) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_resize_cache_of_sound_data(run: Run, shapes: Path, tmp_path: Path) -> None:
+    words = ("resize-cache", str(shapes / "classification"), "small", "--short-side", "256", "--json", "counts.json")
+    for _ in range(2):
+        done = run(*words)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.endswith("sound; use it with --data small\n")
+    found = json.loads((tmp_path / "counts.json").read_text())
+    assert {split["name"]: split["images"] for split in found["splits"]} == {"train": 12, "val": 6}
+    next((tmp_path / "small" / "val").rglob("*.*g")).write_bytes(b"")
+    done = run(*words)
+    assert done.returncode == 2
+    assert "cannot be read as an image" in done.stderr

@@ -80,6 +80,34 @@ def test_some_rows_alone_come_with_the_teachers_they_need(tmp_path: Path, capsys
     assert names == ["teacher", *["b-standard", "d-distill"], *["b-standard"] * 2, *["d-distill"] * 2]
 
 
+@mark.parametrize("name", [path.stem for path in sorted((ROOT / "suites").glob("*.yaml"))])
+def test_the_document_counts_the_runs_as_the_plan_does(
+    name: str, tmp_path: Path, capsys: CaptureFixture[str], monkeypatch: MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where no data are
+    monkeypatch.setattr("transfer.suite.conduct.Estimator", lambda out, gpu: None)
+    monkeypatch.setattr("transfer.suite.conduct.plan_lines", lambda runs, *_: [f"{len(runs)} runs"])
+    counted = printed_plan(capsys, str(ROOT / "suites" / f"{name}.yaml")).splitlines()[0]
+    (line,) = [line for line in (ROOT / "docs" / "suites.md").read_text().splitlines() if f"| `{name}` |" in line]
+    assert f"| {counted}" in line
+
+
+def test_the_teachers_of_teachers_come_too(tmp_path: Path, capsys: CaptureFixture[str]) -> None:
+    text = (ROOT / "suites" / "section6.yaml").read_text()
+    said = "{name: teacher, recipe: d-smooth, network: resnet152_d, seed: 0}"
+    assert said in text
+    instead = "{name: teacher, recipe: d-distill, network: resnet152_d, seed: 0, teacher: teacher-mixup}"
+    (tmp_path / "mine.yaml").write_text(text.replace(said, instead))
+    text = printed_plan(capsys, str(tmp_path / "mine.yaml"), "--seeds", "0", "--rows", "b-standard", "d-distill")
+    assert "teacher-mixup seed 0 classification" in text
+
+
+def test_a_folder_that_cannot_be_made_is_one_message(suite: Callable[..., Path], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with raises(UserError, match=r"cannot write .*file/out"):
+        main([str(suite()), "--out", str(tmp_path / "file" / "out")])
+
+
 def test_a_plan_reckons_with_what_was_measured_and_with_the_price(
     suite: Callable[..., Path], tmp_path: Path, capsys: CaptureFixture[str], monkeypatch: MonkeyPatch
 ) -> None:
@@ -152,7 +180,7 @@ def test_a_whole_suite_and_again(suite: Callable[..., Path], tmp_path: Path) -> 
             capture_output=True,
             encoding="utf-8",
             env={**os.environ, "PYTHONIOENCODING": "utf-8", "CUDA_VISIBLE_DEVICES": ""},
-            timeout=300,
+            timeout=900,
             check=False,
         )
 

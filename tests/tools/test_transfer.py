@@ -90,6 +90,7 @@ def test_a_transfer_ends_with_a_proven_result(runs: Path, kind: str, task: str, 
     assert result["timings"]["total_seconds"] > 0
     assert 100e6 < result["timings"]["peak_memory_bytes"] < 64e9
     assert {"torch", "mmengine"} <= result["versions"].keys()
+    assert re.fullmatch("[0-9a-f]{12}", result["code"])
     assert result["ops"] in ("torchvision", "mmcv")
     printed = (runs / f"{kind}.txt").read_text()
     assert "features equal bit for bit" in printed

@@ -12,6 +12,7 @@ from transfer.prepare.disk import writing
 from transfer.prepare.download import Patience
 from transfer.prepare.imagenet import arrange_imagenet
 from transfer.prepare.report import Report
+from transfer.prepare.resize_cache import make_resize_cache
 from transfer.prepare.sources import BENCHMARKS, IMAGENET
 
 
@@ -25,6 +26,8 @@ def run(options: argparse.Namespace) -> Report:
         report = check_folder(options.folder, options.classes)
     elif options.command == "imagenet":
         report = _imagenet(options)
+    elif options.command == "resize-cache":
+        report = _resize_cache(options)
     else:
         report = _benchmark(options)
     if options.json is not None:
@@ -39,6 +42,15 @@ def _imagenet(options: argparse.Namespace) -> Report:
     report.expect_images(
         {"train": IMAGENET.train_images, "val": IMAGENET.val_images},
         "arrange it from the archives again (imagenet --archives DIR --out OTHER)",
+    )
+    return report
+
+
+def _resize_cache(options: argparse.Namespace) -> Report:
+    source = make_resize_cache(options.source, options.out, options.short_side)
+    report = check_folder(options.out)
+    report.expect_images(
+        {"train": len(source.train), "val": len(source.val)}, f"move {options.out} away and run the same command again"
     )
     return report
 

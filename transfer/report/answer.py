@@ -40,7 +40,7 @@ def _sentence(comparison: Comparison, task: str, metric: str) -> Markup:
     best, source = comparison.rows[place], f"rows.{place}.cells.{metric}.difference"
     difference = best.cells[metric].difference
     ends = interval(difference.interval, f"{source}.interval", "signed")
-    return Markup("On <strong>{}</strong> ({}), {}; the best other row, {}, stands at {} points {}.").format(
+    return Markup("On <strong>{}</strong> ({}), {}; the best row, {}, stands at {} points {}.").format(
         task,
         name,
         _verdicts(comparison, [row.cells[metric] for row in comparison.rows], task),
@@ -57,7 +57,8 @@ def _verdicts(comparison: Comparison, cells: Sequence[Cell], task: str) -> Marku
     several = f"{len(judged)} differences" if len(judged) > 1 else "one difference"
     differences = Markup("the paper's {} from {}").format(several, unbroken(_baseline(comparison)))
     if all(cell.difference.pairs < _SEVERAL for cell in judged):
-        return Markup("with one seed {} cannot be told from noise").format(differences)
+        seeds = "without two seeds in common" if any(cell.n >= _SEVERAL for cell in judged) else "with one seed"
+        return Markup("{} {} cannot be told from noise").format(seeds, differences)
     return Markup("of {}, {}{}").format(differences, _counted(judged), _losses(comparison, task))
 
 

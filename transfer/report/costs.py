@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import fmean, median
 
 from transfer.compare import Comparison, Row
+from transfer.paper import RANDOM_RECIPE
 from transfer.report.answer import QUESTIONS
 from transfer.report.curves import METRICS_FILE, parse_lines
 from transfer.report.records import Record, Records, known
@@ -32,7 +33,8 @@ class Cost:
         data_wait: Share of the time, from 0 to 1, likewise.
         peak_memory: GB, the largest.
         energy: kWh, of all.
-        hours_per_point: Hours of one seed, training of the backbone included, for each point gained on the baseline.
+        hours_per_point: Hours of one seed, training of the backbone included, for each point gained on the baseline;
+            None where the training's are not known. A teacher's are not in it.
     """
 
     place: int
@@ -96,9 +98,10 @@ def _mean_hours(runs: Sequence[Record]) -> float | None:
 
 def _hours_per_point(row: Row, task: str, hours: dict[str, float | None]) -> float | None:
     difference = row.cells[QUESTIONS[task]].difference if task in QUESTIONS else None
-    if difference is None or difference.value <= 0 or hours[task] is None:
+    training = 0.0 if row.recipe == RANDOM_RECIPE else hours.get("classification")
+    if difference is None or difference.value <= 0 or hours[task] is None or training is None:
         return None
-    return (hours[task] + (hours.get("classification") or 0.0)) / difference.value
+    return (hours[task] + training) / difference.value
 
 
 def _speed(path: Path) -> tuple[float | None, float | None]:

@@ -106,9 +106,10 @@ def _draw(lines: Mapping[int, Sequence[Point]], title: str) -> Markup:
     axes = Axes(drawing, Scale(0, max(steps), LEFT, RIGHT), Scale(*span(values), BOTTOM, TOP))
     axes.draw("step", "")
     ends = []
-    for place, (number, points) in enumerate(lines.items()):
-        drawing.polyline([axes(*point) for point in points], f"series s{place + 1}")
-        ends.append((axes(*points[-1]), str(number), f"label f{place + 1}"))
+    for number, points in lines.items():
+        style = (number - 1) % MOST_ROWS + 1  # a row has its color in every figure
+        drawing.polyline([axes(*point) for point in points], f"series s{style}")
+        ends.append((axes(*points[-1]), str(number), f"label f{style}"))
     ends.sort(key=lambda end: end[0][1])
     places = _apart([y + 4 for (_, y), _, _ in ends])
     for place, ((x, _), text, class_) in zip(places, ends, strict=True):

@@ -88,7 +88,7 @@ def render(
 
 
 def _facts(comparison: Comparison, records: Records) -> dict[str, Any]:
-    warnings = [note for note in comparison.notes if note.startswith("NOT ")]
+    warnings = [note for note in comparison.notes if note in comparison.remarks or note.startswith("NOT ")]
     names = [words.label(row, comparison.rows) for row in comparison.rows]
     name_of = {row.name: name for row, name in zip(comparison.rows, names, strict=True)}
     return {

@@ -30,12 +30,15 @@ class Record:
 
     def find(self, keys: str, kind: type[Kind]) -> Kind | None:
         """What stands under keys with dots between; None unless it is of that kind. Whole numbers are floats too."""
-        found: Any = self.content
-        for key in keys.split("."):
-            found = found.get(key) if isinstance(found, dict) else None
+        found = _look_up(self.content, keys)
         if kind is float and isinstance(found, int) and not isinstance(found, bool):
             found = float(found)
         return found if isinstance(found, kind) else None
+
+    def find_in_sittings(self, keys: str) -> list[Any]:
+        """What stands there for the run's beginning, and for each resumption that was made with something else."""
+        later = [_look_up(sitting, keys) for sitting in self.find("sittings", list) or []]
+        return [_look_up(self.content, keys), *(value for value in later if value is not None)]
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,12 @@ def read_records(comparison: Comparison) -> Records:
 
 def _read(run: Run, root: Path) -> Record:
     return Record(run, run.path.parent.relative_to(root).as_posix(), read_json(run.path))
+
+
+def _look_up(content: Any, keys: str) -> Any:
+    for key in keys.split("."):
+        content = content.get(key) if isinstance(content, dict) else None
+    return content
 
 
 def known(values: Iterable[Kind | None]) -> list[Kind]:

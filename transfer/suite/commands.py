@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from backbones.code import ROOT
 from backbones.command import CommandParser
 from backbones.errors import UserError
-from transfer.suite.code import ROOT
+from backbones.files import sha256_file
+from backbones.trained import find_bundle
 from transfer.suite.definition import CLASSIFICATION, DETECTION, SEGMENTATION, Import
 
 TOOLS = {
@@ -34,6 +37,9 @@ RESERVED = {
 NOT_IDENTITY = ("data", "out", "resume", "teacher", "backbone", "tensorboard", "wandb", "validate_every", "config")
 SAME_FOR_CLASSIFIERS = ("workers",)
 
+# Options that name a file: looked for where the command is given, as data are, and known by what is in it.
+FILES = ("init-from", "classes")
+
 Parsers = Mapping[str, CommandParser]  # by task
 
 
@@ -51,7 +57,9 @@ def option_words(options: Mapping[str, Any], place: str) -> list[str]:
     for name, value in options.items():
         if name in RESERVED:
             raise UserError(f"{place}.{name}: the suite gives it to each run itself; it comes from {RESERVED[name]}")
-        if isinstance(value, list) and value and not any(isinstance(each, (list, dict)) for each in value):
+        if name in FILES and isinstance(value, str):
+            words += [f"--{name}", str(Path(value).expanduser().absolute())]
+        elif isinstance(value, list) and value and not any(isinstance(each, (list, dict)) for each in value):
             words += [f"--{name}", *map(str, value)]
         elif value is True:
             words.append(f"--{name}")
@@ -63,10 +71,10 @@ def option_words(options: Mapping[str, Any], place: str) -> list[str]:
 
 
 def resolved(parser: CommandParser, words: Sequence[str], place: str, task: str) -> dict[str, Any]:
-    """Everything that a command asks for, defaults included, but for paths.
+    """Everything that a command asks for, defaults included, but for paths; of files that decide a result, their hash.
 
     Raises:
-        UserError: Options that the tool would refuse.
+        UserError: Options that the tool would refuse, or a file that is not there.
     """
 
     def refuse(message: str) -> NoReturn:
@@ -75,9 +83,13 @@ def resolved(parser: CommandParser, words: Sequence[str], place: str, task: str)
     parser.error = refuse  # type: ignore[method-assign]
     left_out = {*NOT_IDENTITY, *(SAME_FOR_CLASSIFIERS if task == CLASSIFICATION else ())}
     asked = vars(parser.parse_args(list(words)))
-    return {
-        name: str(value) if isinstance(value, Path) else value for name, value in asked.items() if name not in left_out
-    }
+    if asked.get("init_from"):
+        asked["init_from"] = sha256_file(find_bundle(asked["init_from"], f"{place}.init-from"))
+    if asked.get("classes"):
+        if not Path(asked["classes"]).is_file():
+            raise UserError(f"{place}.classes {asked['classes']}: there is no such file")
+        asked["classes"] = sha256_file(asked["classes"])
+    return {name: value for name, value in asked.items() if name not in left_out}
 
 
 def training_words(recipe: str, network: str, options: Sequence[str], data: Path, teacher: Path | None) -> list[str]:
@@ -96,7 +108,7 @@ def import_words(weights: Import) -> list[str]:
     words = [weights.source]
     for name in ("checkpoint", "key", "classes"):
         if value := getattr(weights, name):
-            words += [f"--{name}", str(value.absolute() if isinstance(value, Path) else value)]
+            words += [f"--{name}", str(value.expanduser().absolute() if isinstance(value, Path) else value)]
     return words
 
 
@@ -113,7 +125,11 @@ def find_protocol(said: str, place: str) -> tuple[str, Path]:
 
 
 def launched(tool: str, words: Sequence[str], processes: int) -> tuple[str, ...]:
-    """The words after ``python``; several processes are torchrun's."""
+    """The words after ``python``; several processes are torchrun's.
+
+    A command is given in the project's folder, so paths in there need not say where that is.
+    """
+    words = [word.removeprefix(f"{ROOT}{os.sep}") for word in words]
     if processes == 1:
         return (tool, *words)
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes))

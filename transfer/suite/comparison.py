@@ -14,17 +14,20 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from transfer.suite.code import ROOT
+from backbones.code import ROOT
+from transfer.suite.definition import Suite
 from transfer.suite.planned import PlannedRun
 
 FOLDER = "compared"
 
 
-def compare(runs: Sequence[PlannedRun], out: Path, baseline: str | None) -> int:
+def compare(runs: Sequence[PlannedRun], out: Path, suite: Suite) -> int:
     """Link the runs, print ``tools/compare.py``'s command, and run it; its exit code."""
     link_runs(runs, out)
-    words = ["tools/compare.py", str(out / FOLDER), *(["--baseline", baseline] if baseline else [])]
-    words += ["--out", str(out / "report")]
+    words = ["tools/compare.py", str(out / FOLDER), "--out", str(out / "report")]
+    for name in ("baseline", "title", "note"):
+        if value := getattr(suite, name):
+            words += [f"--{name}", value]
     print(f"python {shlex.join(words)}\n", flush=True)
     return subprocess.call([sys.executable, *words], cwd=ROOT)
 

@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from backbones.code import ROOT
 from backbones.errors import UserError, did_you_mean
-from backbones.files import write_json
-from transfer.suite.code import ROOT
+from backbones.files import write_error, write_json
 from transfer.suite.commands import Parsers
 from transfer.suite.comparison import compare
 from transfer.suite.data import data_folder, make_images
@@ -36,7 +36,7 @@ class Conduct:
         parsers: Of the tools, by task.
         processes: Of each run.
         seeds: In place of the suite's.
-        rows: Names of those that are wanted; None for all.
+        rows: Names of those that are to be run; None for all. The comparison has the others too, where they are done.
         data: Folders in place of the suite's, by task.
     """
 
@@ -48,38 +48,43 @@ class Conduct:
     data: Mapping[str, Path] | None = None
 
 
-def settle_suite(suite: Suite, conduct: Conduct) -> tuple[Suite, list[PlannedRun]]:
-    """The suite with what the command line changes in it, and its runs."""
+def settle_suite(suite: Suite, conduct: Conduct) -> tuple[Suite, list[PlannedRun], list[PlannedRun]]:
+    """The suite with what the command line changes in it, the runs that are wanted, and all that the suite has."""
     if conduct.seeds:
         suite = replace(suite, seeds=conduct.seeds, rows=tuple(replace(row, seeds=None) for row in suite.rows))
-    if conduct.rows:
-        suite = _only(suite, conduct.rows)
     tasks = dict(suite.tasks)
     for task, folder in (conduct.data or {}).items():
         if task not in tasks:
             raise UserError(f"--data {task}={folder}: {suite.path} has no {task}; it has {', '.join(tasks)}")
         tasks[task] = replace(tasks[task], data=Data(path=folder))
     suite = replace(suite, tasks=tasks)
-    return suite, plan_runs(suite, conduct.out, conduct.parsers, conduct.processes)
+    wanted = _wanted(suite, conduct.rows or [row.name for row in suite.rows])
+    everything = plan_runs(suite, conduct.out, conduct.parsers, conduct.processes)
+    expected = tuple(each for each in suite.expected if each.row in wanted)
+    return replace(suite, expected=expected), [run for run in everything if run.row in wanted], everything
 
 
-def _only(suite: Suite, names: Sequence[str]) -> Suite:
-    """The suite with those rows alone, the teachers that they need, and what is expected of them."""
+def _wanted(suite: Suite, names: Sequence[str]) -> set[str]:
+    """Names of those rows and of the teachers that they need, all the way."""
     known = [row.name for row in suite.rows]
     for name in names:
         if name not in known:
             raise UserError(
                 f"--rows {name}: {suite.path} has no such row; {did_you_mean(name, known)}it has {', '.join(known)}"
             )
-    rows = tuple(row for row in suite.rows if row.name in names)
-    teachers = tuple(teacher for teacher in suite.teachers if teacher.name in {row.teacher for row in rows})
-    expected = tuple(each for each in suite.expected if each.row in names)
-    return replace(suite, rows=rows, teachers=teachers, expected=expected)
+    found, trained = set(names), {row.name: row for row in (*suite.rows, *suite.teachers)}
+    pending = list(found)
+    while pending:
+        teacher = trained[pending.pop()].teacher
+        if teacher in trained and teacher not in found:
+            found.add(teacher)
+            pending.append(teacher)
+    return found
 
 
 def print_plan(suite: Suite, conduct: Conduct, gpu: bool, price: float | None) -> None:
     """Print what would be done; nothing is run, and nothing is made."""
-    suite, runs = settle_suite(suite, conduct)
+    suite, runs, _ = settle_suite(suite, conduct)
     print("\n".join(plan_lines(runs, Estimator(conduct.out, gpu), price)))
     for folder in _missing(suite):
         print(f"missing: {folder}; the ids of runs that need it will change when it is there")
@@ -106,14 +111,17 @@ def run_suite(
         UserError: Data that are missing, or anything about the definition.
         KeyboardInterrupt: Stopped; the same command continues.
     """
-    suite, runs = settle_suite(suite, conduct)
+    suite, runs, everything = settle_suite(suite, conduct)
     if missing := _missing(suite):
         raise UserError(f"{suite.path}: {', '.join(missing)}: no such folder; give yours with --data TASK=DIR")
+    for folder in (conduct.out / "logs", *{run.folder.parent for run in runs}):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise write_error(folder, error) from None
     for shapes in dict.fromkeys(task.data.shapes for task in suite.tasks.values() if task.data and task.data.shapes):
         make_images(shapes)
-    for folder in (conduct.out / "logs", *{run.folder.parent for run in runs}):
-        folder.mkdir(parents=True, exist_ok=True)
-    _record(suite, runs, conduct.out)
+    _record(suite, everything, conduct.out)
     board = Board(runs)
     print(f"{len(runs)} runs in {conduct.out}, {sum(run.done for run in runs)} of them done; commands run in {ROOT}")
     try:
@@ -121,13 +129,14 @@ def run_suite(
             execute(runs, board, reporter)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("repeat the command to continue") from None
-    return _conclude(suite, runs, board, conduct.out)
+    return _conclude(suite, everything, board, conduct.out)
 
 
-def _conclude(suite: Suite, runs: Sequence[PlannedRun], board: Board, out: Path) -> int:
+def _conclude(suite: Suite, everything: Sequence[PlannedRun], board: Board, out: Path) -> int:
+    """Compare what there is of the suite, done now or before; say what failed, and what is not as expected."""
     code = 0
-    if any(run.compared and run.done for run in runs):
-        code = compare(runs, out, suite.baseline)
+    if any(run.compared and run.done for run in everything):
+        code = compare(everything, out, suite)
     broken = board.broken()
     for status in broken:
         print(f"{status.state.upper()}: {status.run.name}: {status.note}; see {status.run.log}")

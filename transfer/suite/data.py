@@ -23,7 +23,7 @@ SHAPES_FOLDERS = {
 def data_folder(data: Data, task: str) -> Path:
     """Absolute folder of a task's images, there or not."""
     if data.shapes is None:
-        return Path(os.path.abspath(data.path))
+        return Path(os.path.abspath(data.path.expanduser()))
     shapes = data.shapes
     return shapes_folder(shapes.images, shapes.size, shapes.seed, shapes.layouts) / SHAPES_FOLDERS[task]
 
@@ -45,11 +45,11 @@ def data_fingerprint(data: Data, task: str) -> str | None:
 
 
 def train_images(data: Data) -> int | None:
-    """Images that a classifier is trained on, if that is known."""
-    if data.train_images is not None:
-        return data.train_images
+    """Images that a classifier is trained on; what the suite says of them only while they are not there."""
     folder = data_folder(data, CLASSIFICATION)
-    return len(_image_folder(folder).train) if folder.is_dir() else None
+    if data.shapes is not None or not folder.is_dir():
+        return data.train_images
+    return len(_image_folder(folder).train)
 
 
 def make_images(shapes: Shapes) -> Path:

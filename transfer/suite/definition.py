@@ -90,7 +90,10 @@ class Expectation:
 
 @dataclass(frozen=True)
 class Suite:
-    """A study. ``tasks`` by name; without a transfer, top-1 alone is compared. ``jobs``: runs at a time on a CPU."""
+    """A study. ``tasks`` by name; without a transfer, top-1 alone is compared. ``jobs``: runs at a time on a CPU.
+
+    ``title`` and ``note`` are the report's headline, and what its readers are to know first.
+    """
 
     path: Path
     seeds: tuple[int, ...]
@@ -100,6 +103,8 @@ class Suite:
     expected: tuple[Expectation, ...]
     baseline: str | None
     jobs: int
+    title: str | None = None
+    note: str | None = None
 
     @property
     def name(self) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from statistics import fmean
 
 from backbones.errors import did_you_mean
+from transfer.paper import RANDOM_RECIPE
 from transfer.result_file import METRICS
-from transfer.suite.definition import Expectation, Row
+from transfer.suite.definition import CLASSIFICATION, Expectation, Row
 from transfer.suite.section import Section
 
 KNOWN_METRICS = tuple(metric for metrics in METRICS.values() for metric in metrics)
@@ -18,21 +19,25 @@ def read_expectations(document: Section, rows: Sequence[Row]) -> tuple[Expectati
     """``expected:`` of a suite: row, metric, and ``{value, tolerance}``, ``{at-least}`` or ``{at-most}``.
 
     Raises:
-        UserError: No such row or metric, or no limit.
+        UserError: No such row or metric, a metric of a task that the row has no run of, or no limit.
     """
     by_row = document.section("expected", [row.name for row in rows])
     return tuple(
-        _read(by_row.section(row).section(metric, LIMITS), row, metric)
-        for row in by_row
-        for metric in _checked_metrics(by_row.section(row))
+        _read(by_row.section(row.name).section(metric, LIMITS), row.name, metric)
+        for row in rows
+        if row.name in by_row
+        for metric in _checked_metrics(by_row.section(row.name), row)
     )
 
 
-def _checked_metrics(section: Section) -> Iterator[str]:
+def _checked_metrics(section: Section, row: Row) -> Iterator[str]:
+    trained = (CLASSIFICATION,) if row.source is None and row.recipe != RANDOM_RECIPE else ()
     for metric in section:
         if metric not in KNOWN_METRICS:
             hint = did_you_mean(metric, KNOWN_METRICS)
             section.error(metric, f"no such metric; {hint}there are {', '.join(KNOWN_METRICS)}")
+        if not any(metric in METRICS[task] for task in (*trained, *row.tasks)):
+            section.error(metric, "the row has no run that measures it; take it away")
         yield metric
 
 

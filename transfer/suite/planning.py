@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from backbones.code import ROOT, code_fingerprint
 from backbones.files import sha256_file
 from backbones.trained import find_bundle
 from transfer.paper import RANDOM_RECIPE
 from transfer.suite import commands
-from transfer.suite.code import ROOT, code_fingerprint
 from transfer.suite.commands import TOOLS, Parsers
 from transfer.suite.data import data_fingerprint, data_folder, train_images
 from transfer.suite.definition import CLASSIFICATION, DETECTION, SEGMENTATION, Row, Suite
@@ -119,13 +119,13 @@ class _Planner:
         for teacher in self.suite.teachers:
             if teacher.name == row.teacher:
                 return self.backbone(teacher, (teacher.seeds or (0,))[0])
-        bundle = find_bundle(Path(row.teacher).absolute(), f"{self.suite.path}: teacher of {row.name}")
+        bundle = find_bundle(Path(row.teacher).expanduser().absolute(), f"{self.suite.path}: teacher of {row.name}")
         return _Backbone(str(bundle), (), sha256_file(bundle))
 
     def _import(self, row: Row) -> _Backbone:
         source = row.source
         files = {
-            name: path and sha256_file(path)
+            name: path and sha256_file(path.expanduser())
             for name, path in (("checkpoint", source.checkpoint), ("classes", source.classes))
         }
         identity = {"source": source.source, "key": source.key, **files}

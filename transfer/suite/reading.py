@@ -27,7 +27,7 @@ from transfer.suite.section import Section, read_yaml
 
 SHAPES_PREFIX = "shapes:"
 SUITE_KEYS = (
-    *("title", "seeds", "baseline", "jobs", "shapes", "classification", "detection", "segmentation"),
+    *("title", "note", "seeds", "baseline", "jobs", "shapes", "classification", "detection", "segmentation"),
     *("rows", "teachers", "expected"),
 )
 ROW_KEYS = ("name", "recipe", "network", "from", "teacher", "options", "seeds", "tasks")
@@ -41,7 +41,6 @@ def read_suite(path: Path) -> Suite:
         UserError: A key or a value that is not what it should be; the message names file and key.
     """
     document = Section(path, "", read_yaml(path), SUITE_KEYS)
-    document.text("title")
     shapes = _read_shapes(document)
     tasks = {name: _read_task(document, name, shapes) for name in TASKS if name in document}
     teachers = tuple(
@@ -52,7 +51,8 @@ def read_suite(path: Path) -> Suite:
     if not rows:
         raise UserError(f"{path}: rows names none; a suite needs one or more, each with recipe and network")
     _check_names(path, rows, teachers)
-    _check_trainings(path, [*rows, *teachers], tasks)
+    _check_teachers(path, rows, teachers)
+    _check_trainings(path, rows, teachers, tasks)
     return Suite(
         path=path,
         seeds=document.wholes("seeds", (0,)) or (0,),
@@ -62,6 +62,8 @@ def read_suite(path: Path) -> Suite:
         expected=read_expectations(document, rows),
         baseline=document.text("baseline"),
         jobs=document.whole("jobs", 1, least=1) or 1,
+        title=document.text("title"),
+        note=document.text("note"),
     )
 
 
@@ -192,6 +194,18 @@ def _check_names(path: Path, rows: Sequence[Row], teachers: Sequence[Row]) -> No
             raise UserError(f"{path}: the name {name!r} is to be a folder's; use letters, digits and - _ . + =")
         if names.count(name) > 1:
             raise UserError(f"{path}: {names.count(name)} rows are called {name!r}; give each a name of its own")
+
+
+def _check_teachers(path: Path, rows: Sequence[Row], teachers: Sequence[Row]) -> None:
+    by_name = {teacher.name: teacher for teacher in teachers}
+    for teacher in teachers:
+        if teacher.recipe == RANDOM_RECIPE:
+            raise UserError(f"{path}: teacher {teacher.name} is random; give it a recipe that trains it")
+        above: Row | None = teacher
+        for _ in teachers:
+            above = above and by_name.get(above.teacher or "")
+        if above:  # longer than there are teachers: a circle
+            raise UserError(f"{path}: teacher {teacher.name} is taught by its own student; take one 'teacher' away")
     for row in (*rows, *teachers):
         known = [teacher.name for teacher in teachers if teacher is not row]
         if row.teacher and row.teacher not in known and "/" not in row.teacher:
@@ -202,14 +216,15 @@ def _check_names(path: Path, rows: Sequence[Row], teachers: Sequence[Row]) -> No
             )
 
 
-def _check_trainings(path: Path, rows: Sequence[Row], tasks: dict[str, Task]) -> None:
+def _check_trainings(path: Path, rows: Sequence[Row], teachers: Sequence[Row], tasks: dict[str, Task]) -> None:
     """What is trained needs images, distillation a teacher, and two rows must differ in what the comparison sees."""
     seen: dict[Any, str] = {}
-    for row in rows:
+    for row in (*rows, *teachers):
         if row.source is None and row.recipe != RANDOM_RECIPE:
             _check_training(path, row, tasks)
+    for row in rows:
         tricks = tuple(str(row.options.get(key)) for key in ("with", "without"))
-        place = (row.recipe, row.network, row.source, *tricks, row.tasks == ())
+        place = (row.recipe, row.network, row.source, *tricks)
         if place in seen:
             raise UserError(
                 f"{path}: {seen[place]} and {row.name} are both {row.recipe or row.source} on {row.network}: the "

@@ -17,7 +17,7 @@ class Slot:
 
 
 def find_slots(jobs: int | None, gpus_per_run: int | None, default_jobs: int) -> tuple[Slot, ...]:
-    """One slot per run at a time.
+    """One slot per run at a time; the cores are shared by all processes, unless ``OMP_NUM_THREADS`` is set already.
 
     Args:
         jobs: Runs at a time; None: one for each group of ``gpus_per_run`` GPUs, without a GPU ``default_jobs``. More
@@ -33,11 +33,11 @@ def find_slots(jobs: int | None, gpus_per_run: int | None, default_jobs: int) ->
         raise UserError(f"--gpus-per-run {gpus_per_run}: there are {len(gpus)} GPUs here; ask for no more than that")
     groups = [",".join(gpus[first : first + wanted]) for first in range(0, len(gpus) - wanted + 1, wanted)]
     count = jobs or len(groups) or default_jobs
-    threads = max(1, usable_cpus() // count)
+    threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, usable_cpus() // (count * wanted)))
     return tuple(
         Slot(
             (
-                ("OMP_NUM_THREADS", str(threads)),
+                ("OMP_NUM_THREADS", threads),
                 *((("CUDA_VISIBLE_DEVICES", groups[number % len(groups)]),) if groups else ()),
             )
         )

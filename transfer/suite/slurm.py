@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from backbones.code import ROOT
 from backbones.errors import UserError
 from backbones.files import read_json, write_json
 from backbones.locks import Owner, try_lock
-from transfer.suite.code import ROOT
 from transfer.suite.local import Reporter
 from transfer.suite.planned import PlannedRun
 from transfer.suite.process import last_words
@@ -24,6 +24,8 @@ from transfer.suite.status import BLOCKED, DONE, FAILED, RUNNING, WAITING, Board
 SECONDS_BETWEEN_LOOKS = 2.0
 # A job that has left the queue may have written its result on another machine: file systems get this long to show it.
 SECONDS_TO_SHOW = 10.0
+SECONDS_OF_SILENCE = 600.0  # a controller may be restarted while a suite of many days is watched
+MOST_REQUEUES = 1000  # submitit gives up after 3 if nobody says so, and a long training may outlast more time limits
 SECONDS_BEFORE_END = 90  # what a run gets to save, before its job's time is up
 
 
@@ -53,7 +55,7 @@ def run_on_slurm(
         UserError: No submitit, no Slurm, or a job that Slurm refuses.
         KeyboardInterrupt: Ctrl-C; the jobs go on, and the same command watches them again.
     """
-    executor = _executor(out / "slurm" / "jobs", options)
+    executor = _executor(out / "slurm" / "jobs")
     with _submitting(out / "slurm" / ".lock"):
         jobs = _submit_all(runs, executor, out / "slurm", options)
     watch = _Watch(jobs, board, reporter)
@@ -69,14 +71,14 @@ def run_on_slurm(
         raise
 
 
-def _executor(folder: Path, options: Mapping[str, str]) -> Any:
+def _executor(folder: Path) -> Any:
     try:
         from submitit import SlurmExecutor
     except ImportError:
         raise UserError("--slurm needs submitit, which is not installed: pip install submitit") from None
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        executor = SlurmExecutor(folder=folder)
+        executor = SlurmExecutor(folder=folder, max_num_timeout=MOST_REQUEUES)
     except RuntimeError:
         raise UserError("--slurm: there is no srun here; run this on a machine that submits to Slurm") from None
     # The jobs unpickle this project's classes.
@@ -167,11 +169,22 @@ class _Watch:
         self._jobs = jobs
         self._board = board
         self._reporter = reporter
+        self._answered = time.monotonic()
         self._gone: dict[str, float] = {}  # since when a job is in the queue no more
 
     def step(self) -> None:
-        """Look once."""
-        queue = _queue()
+        """Look once; a queue that does not answer for a while is asked again.
+
+        Raises:
+            UserError: It has not answered for ``SECONDS_OF_SILENCE``.
+        """
+        try:
+            queue = _queue()
+        except UserError:
+            if time.monotonic() - self._answered > SECONDS_OF_SILENCE:
+                raise
+            return
+        self._answered = time.monotonic()
         for status in self._board.unfinished():  # in order: what a run needs is judged before it
             self._look(status, queue)
 

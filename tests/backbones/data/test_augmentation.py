@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 import torch
@@ -162,3 +163,16 @@ def test_validation_view_is_the_centre_at_seven_eighths(size: tuple[int, int], s
 def test_validation_view_of_a_prepared_image_is_that_image_cut() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
     assert (validation_view(Image.fromarray(pixels), 224) == pixels[16:240, 16:240]).all()
+
+
+def test_an_image_that_may_not_be_written_to_is_taken_whole() -> None:
+    """PyTorch warns of such arrays, once per process."""
+    torch.set_warn_always(True)
+    try:
+        pixels = np.full((1, 1, 3), 7, np.uint8)  # of which every crop is all
+        pixels.flags.writeable = False
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert (training_view(pixels, 2, np.random.default_rng(0)) == 7).all()
+    finally:
+        torch.set_warn_always(False)

@@ -228,6 +228,14 @@ def test_one_seed_answers_nothing(one_seed: Path) -> None:
     assert "without an interval" in words
 
 
+def test_seeds_that_rows_do_not_share_answer_nothing(tmp_path: Path, add_run: Callable[..., Path]) -> None:
+    for seed in range(4):
+        recipe = "d-smooth" if seed < 2 else "b-standard"
+        add_run(tmp_path, "detection", recipe, (40.0 + seed, 41.0), seed)
+    page, _, _ = make(tmp_path)
+    assert "without two seeds in common the paper's one difference from b-standard" in " ".join(page.text.split())
+
+
 def test_classification_alone_makes_a_page(tmp_path: Path, add_run: Callable[..., Path]) -> None:
     add_run(tmp_path, "classification", "b-standard", (60, 80))
     page, _, _ = make(tmp_path)
@@ -245,7 +253,9 @@ def test_commands_and_proof_and_cost(tmp_path: Path, add_run: Callable[..., Path
         },
         "features": {"equal": True, "stages": [{}, {}], "dense_output_stride": 8},
     }
-    for recipe, value in (("b-standard", 50), ("d-smooth", 52)):
+    for recipe, value in (("b-standard", 50), ("d-smooth", 52), ("d-mixup", 54)):
+        if recipe != "d-mixup":
+            add_run(tmp_path, "classification", recipe, (70, 90), timings={"total_seconds": 3600})
         path = add_run(
             tmp_path, "detection", recipe, (value, value), proof=proof, command=f"python x {recipe}",
             timings={"total_seconds": 7200}, hardware={"device": "cuda:0", "name": "H200", "processes": 2},
@@ -258,7 +268,10 @@ def test_commands_and_proof_and_cost(tmp_path: Path, add_run: Callable[..., Path
     page, _, _ = make(tmp_path)
     assert "7 of 9 arrived; dropped: 2 classifier head" in page.row("proofs", "d-smooth")
     assert "2 stages equal, bit for bit; built at output stride 8" in page.row("proofs", "d-smooth")
-    assert page.row("costs", "d-smooth") == "d-smooth detection 1 2.00 4.00 20.0 25.0 % not read not read 1.000 H200"
+    lines = [" ".join(text.split()) for text in page.rows["costs"]]
+    assert "d-smooth detection 1 2.00 4.00 20.0 25.0 % not read not read 1.500 H200" in lines
+    assert lines[-1].startswith("d-mixup detection")
+    assert lines[-1].endswith("not read not read \u2013 H200")  # nobody knows what its backbone cost
     assert "python x d-smooth" in page.text
 
 
@@ -267,3 +280,34 @@ def test_a_damaged_log_or_none_costs_its_curve_only(tmp_path: Path, add_run: Cal
     (path / "metrics.jsonl").write_bytes(b"\xff\xfe{]\n")
     page, _, _ = make(tmp_path)
     assert "No run folder holds a metrics.jsonl" in page.text
+
+
+def test_rows_of_other_code_say_so_and_runs_that_were_resumed_with_other_code_too(
+    tmp_path: Path, add_run: Callable[..., Path]
+) -> None:
+    resumed = [{"command": "first"}, {"command": "second", "code": "cccc"}]
+    for recipe, code, extra in (
+        ("b-standard", "aaaa", {}),
+        ("d-efficient", "aaaa", {}),
+        ("d-cosine", "bbbb", {}),
+        ("d-smooth", "aaaa", {"sittings": resumed}),
+    ):
+        add_run(tmp_path, "detection", recipe, (50, 51), code=code, **extra)
+    page, _, _ = make(tmp_path)
+    assert "code bbbb" in page.row("table-8", "d-cosine")
+    assert "code aaaa and cccc" in page.row("table-8", "d-smooth")
+    for same in ("b-standard", "d-efficient"):
+        assert "code" not in page.row("table-8", same)
+
+
+def test_a_row_has_its_color_in_every_figure(one_seed: Path) -> None:
+    records = [("classification", ("b-standard", "d-smooth"), "epoch", "top1")]
+    records += [("detection", ("random", "b-standard", "d-smooth"), "step", "loss")]
+    for task, recipes, kind, key in records:
+        for recipe in recipes:
+            (folder,) = one_seed.glob(f"{recipe}-*-{task}-0")
+            lines = [json.dumps({"kind": kind, "step": step, key: 1.0 * step}) for step in (1, 2, 3)]
+            (folder / "metrics.jsonl").write_text("\n".join(lines))
+    _, text, _ = make(one_seed)
+    drawn = re.findall(r'class="series (s\d)"', text)
+    assert drawn == ["s2", "s3", "s1", "s2", "s3"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -46,6 +47,8 @@ def test_one_limit_is_enough() -> None:
 
 
 SUITE = """
+title: Mine
+note: Drawings.
 baseline: d-smooth
 classification: {{data: {data}, options: {{epochs: 1}}}}
 rows:
@@ -96,8 +99,36 @@ def test_a_suite_that_misses_its_mark_fails(
     if top1 is not None:
         assert str(tmp_path / "out" / "report") in printed
         assert "python tools/compare.py" in printed
+        page = (tmp_path / "out" / "report" / "index.html").read_text(encoding="utf-8")
+        assert page.index("<h1>Mine</h1>") < page.index("<p>Drawings.</p>")
     else:
         assert "FAILED: d-smooth seed 0 classification" in printed
+
+
+def test_some_rows_alone_are_compared_with_what_is_done_of_the_others(
+    tmp_path: Path, add_run: Callable[..., Path], capfd: CaptureFixture[str]
+) -> None:
+    for split in ("train", "val"):
+        for name in ("a", "b"):
+            (tmp_path / "data" / split / name).mkdir(parents=True)
+            (tmp_path / "data" / split / name / "1.png").write_bytes(b"picture")
+    text = SUITE.format(data=tmp_path / "data").replace("recipe: d-smooth", "recipe: [d-smooth, d-cosine]")
+    (tmp_path / "mine.yaml").write_text(text)
+    ran = []
+
+    def execute(runs: list[PlannedRun], board: Board, reporter: Reporter) -> None:
+        for run in runs:
+            ran.append(run.row)
+            add_run(run.folder.parent, "classification", run.row, (64.0, 90.0), folder=run.folder.name)
+            board.all[run.name].state = DONE
+
+    for row in ("d-smooth", "d-cosine"):
+        conduct = Conduct(tmp_path / "out", tool_parsers(), rows=(row,))
+        assert run_suite(read_suite(tmp_path / "mine.yaml"), conduct, execute, silent) == 0
+    assert ran == ["d-smooth", "d-cosine"]
+    assert "d-smooth" in capfd.readouterr().out.rpartition("python tools/compare.py")[2]
+    listed = json.loads((tmp_path / "out" / "suite.json").read_text())["runs"]
+    assert [run["row"] for run in listed] == ["d-smooth", "d-cosine"]
 
 
 def test_the_comparison_sees_the_runs_of_the_suite_and_not_those_of_older_code(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from pytest import fixture, mark, raises
+from pytest import MonkeyPatch, fixture, mark, raises
 
+from backbones.code import ROOT, code_fingerprint, recorded_code
 from backbones.errors import UserError
-from tools.run_suite import tool_parsers
-from transfer.suite.code import ROOT, code_fingerprint
+from tools.run_suite import parse_data, tool_parsers
 from transfer.suite.planned import PlannedRun
 from transfer.suite.planning import plan_runs
 from transfer.suite.reading import read_suite
@@ -150,6 +150,46 @@ def test_options_that_a_tool_would_refuse_are_refused_before_anything_runs(
     assert "mine.yaml: " in str(caught.value)
 
 
+def test_a_file_that_an_option_names_counts_by_its_content(
+    plan: Plan, tmp_path: Path, monkeypatch: MonkeyPatch
+) -> None:
+    """The same path with other content is another run; it is looked for where the command is given."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "names.txt").write_text("one")
+    (tmp_path / "start.safetensors").write_bytes(b"one")
+    changes = (
+        ("epochs: 2,", "epochs: 2, init-from: start.safetensors,"),
+        ("options: {cfg", "options: {classes: names.txt, cfg"),
+    )
+    before = plan(*changes)
+    words = before["random seed 0 segmentation"].command
+    assert words[words.index("--classes") + 1] == str(tmp_path / "names.txt")
+    assert changed(before, plan(*changes)) == set()
+    (tmp_path / "names.txt").write_text("two")
+    assert changed(before, plan(*changes)) == TRANSFERS
+    (tmp_path / "start.safetensors").write_bytes(b"two")
+    assert changed(before, plan(*changes)) == TRANSFERS | CLASSIFIERS
+    (tmp_path / "names.txt").unlink()
+    with raises(UserError, match=r"segmentation\.options\.classes .*names\.txt: there is no such file"):
+        plan(*changes)
+
+
+def test_a_tilde_is_the_home_folder(plan: Plan, tmp_path: Path, monkeypatch: MonkeyPatch) -> None:
+    before = plan()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    after = plan((str(tmp_path / "images"), "~/images"))
+    assert changed(before, after) == set()
+    assert str(tmp_path / "images") in after[f"{SMOOTH} classification"].command
+    assert parse_data(["detection=~/voc"]) == {"detection": tmp_path / "voc"}
+
+
+def test_the_plan_reckons_with_the_images_that_are_there(plan: Plan, tmp_path: Path) -> None:
+    said = (f"data: {tmp_path / 'images'}", f"data: {tmp_path / 'images'}\n  train-images: 1000")
+    assert plan(said)[f"{SMOOTH} classification"].facts["images"] == 2
+    elsewhere = (f"data: {tmp_path / 'images'}", f"data: {tmp_path / 'gone'}\n  train-images: 1000")
+    assert plan(elsewhere)[f"{SMOOTH} classification"].facts["images"] == 1000
+
+
 @fixture
 def project(tmp_path: Path) -> Path:
     files = {
@@ -195,3 +235,26 @@ def test_code_counts_where_the_tool_imports_it(project: Path, name: str, text: s
     (project / name).write_text(text)
     assert (fingerprint() != before) == matters
     code_fingerprint.cache_clear()
+
+
+@mark.parametrize(
+    ("text", "message"),
+    [
+        ("x = (\n", r"mine\.py is not a readable configuration: "),
+        ("_base_ = ['./gone.py']\n", r"gone\.py is not a readable configuration: "),
+        ("name = 'base'\n_base_ = [f'./{name}.py']\n", r"mine\.py: _base_ is computed; write the names"),
+    ],
+)
+def test_a_protocol_that_cannot_be_read_is_one_message(project: Path, text: str, message: str) -> None:
+    protocol = project / "configs" / "mine.py"
+    protocol.write_text(text)
+    with raises(UserError, match=message):
+        code_fingerprint("tools/run.py", protocol, project)
+    assert recorded_code("tools/transfer_det.py", protocol) is None
+
+
+def test_commands_do_not_say_where_the_project_lies(plan: Plan, tmp_path: Path) -> None:
+    inside = plan(out=str(ROOT / "runs" / "mine"))["d-smooth seed 0 segmentation"].command
+    assert inside[inside.index("--backbone") + 1].startswith("runs/mine/runs/d-smooth-seed0/cls-")
+    assert inside[inside.index("--out") + 1].startswith("runs/mine/runs/d-smooth-seed0/seg-")
+    assert inside[inside.index("--data") + 1] == str(tmp_path / "labels")

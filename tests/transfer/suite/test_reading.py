@@ -50,7 +50,7 @@ def test_a_row_entry_makes_a_row_for_each_recipe_on_each_network(tmp_path: Path)
 @mark.parametrize(
     ("said", "instead", "message"),
     [
-        ("seeds:", "seed:", "unknown key seed; did you mean seeds? known here are title, seeds"),
+        ("seeds:", "seed:", "unknown key seed; did you mean seeds? known here are title, note, seeds"),
         ("epochs: 2}", "epochs: 2}\n  protocol: x", "unknown key classification.protocol"),
         ("[0, 1]", "[0, 0]", r"seeds is [0, 0] where a list of different whole numbers from 0 should be"),
         ("[0, 1]", "3", "seeds is 3 where a list of whole numbers should be"),
@@ -82,6 +82,17 @@ def test_a_row_entry_makes_a_row_for_each_recipe_on_each_network(tmp_path: Path)
         ("  d-smooth:\n    top1", "  d-smoth:\n    top1", "unknown key expected.d-smoth; did you mean d-smooth"),
         ("top1: {", "top2: {", "expected.d-smooth.top2: no such metric; did you mean top5 or top1"),
         ("tolerance: 5", "at-least: 5", "value goes with tolerance"),
+        ("    top1: {value", "    miou: {value", "expected.d-smooth.miou: the row has no run that measures it"),
+        ("  d-smooth:\n    top1", "  random:\n    top1", "expected.random.top1: the row has no run that measures it"),
+        ("expected:", "teachers: [{name: t, recipe: random, network: resnet18_d}]\nexpected:", "teacher t is random"),
+        (
+            "expected:",
+            "teachers:\n"
+            "  - {name: a, recipe: d-distill, network: resnet18_d, teacher: b}\n"
+            "  - {name: b, recipe: d-distill, network: resnet34_d, teacher: a}\n"
+            "expected:",
+            "teacher a is taught by its own student",
+        ),
         ("value: 50, tolerance: 5", "tolerance: 5", "needs value and tolerance, at-least, or at-most"),
         ("value: 50", "value: 150", "expected.d-smooth.top1.value is 150 where a percentage should be"),
         ("seeds: [0, 1]", "seeds: [0, 1]\nseeds: [2]", "line 3: not readable as YAML ('seeds' stands there twice)"),
@@ -99,6 +110,15 @@ def test_a_mistake_is_one_message_that_names_file_and_key(
         read_suite(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_teachers_are_in_no_comparison_so_they_may_be_like_a_row_and_like_each_other(tmp_path: Path) -> None:
+    teachers = "teachers:\n" + "".join(
+        f"  - {{name: {name}, recipe: d-smooth, network: resnet18_d, options: {{epochs: {epochs}}}}}\n"
+        for name, epochs in (("short", 1), ("long", 2))
+    )
+    (tmp_path / "mine.yaml").write_text(teachers + GOOD)
+    assert [teacher.name for teacher in read_suite(tmp_path / "mine.yaml").teachers] == ["short", "long"]
 
 
 def test_a_missing_file_is_a_message(tmp_path: Path) -> None:

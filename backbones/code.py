@@ -1,8 +1,9 @@
-"""The code that decides what a run's result is: one hash per tool and protocol.
+"""The code that decides what a run's result is: one hash per tool, and protocol where one is given.
 
 Of each tool, the modules of this project that it imports, directly or through others, wherever in a file the import
 stands. Comments, docstrings and layout do not count, and neither does what only draws, prints or watches. Documents,
-tests, the comparison and the suite itself are imported by no run, so changing them changes no hash.
+tests, the comparison and the suite itself are imported by no run, so changing them changes no hash. Every run records
+its hash, and the report says where rows have different ones.
 """
 
 from __future__ import annotations
@@ -13,11 +14,15 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from backbones.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[1]
+SHORT = 12  # digits that a run records
 PACKAGES = ("backbones", "transfer", "tools")
-# Modules, with what is in them, that no number of a result depends on.
+# Modules, with what is in them, that no metric depends on.
 WATCHING = (
-    *("backbones.command", "backbones.drawing", "backbones.dry_run", "backbones.progress", "backbones.trackers"),
+    *("backbones.code", "backbones.command", "backbones.drawing", "backbones.dry_run"),
+    *("backbones.energy", "backbones.memory", "backbones.progress", "backbones.trackers"),
     *("transfer.announce", "transfer.dry_run", "transfer.pictures", "transfer.standalone", "transfer.tensorboard"),
     *("backbones.paper", "transfer.paper"),  # numbers to stand beside ours
 )
@@ -31,6 +36,9 @@ def code_fingerprint(tool: str, protocol: Path | None = None, root: Path = ROOT)
         tool: Path of the tool below ``root``.
         protocol: Configuration file of a transfer.
         root: Folder of the project.
+
+    Raises:
+        UserError: The protocol, or a file that it is based on, cannot be read.
     """
     configurations = list(_with_bases(protocol)) if protocol else []
     named = {word for path in configurations for word in _words(path)}
@@ -39,6 +47,14 @@ def code_fingerprint(tool: str, protocol: Path | None = None, root: Path = ROOT)
     for path in (*sorted(modules), *sorted(configurations)):
         digest.update(f"{path.name}\0{_essence(path)}\0".encode())
     return digest.hexdigest()
+
+
+def recorded_code(tool: str, protocol: Path | None = None) -> str | None:
+    """The beginning of the hash, for ``run.json``; None for a protocol whose ``_base_`` only OpenMMLab can read."""
+    try:
+        return code_fingerprint(tool, protocol)[:SHORT]
+    except UserError:
+        return None
 
 
 def _closure(files: Iterable[Path], root: Path) -> set[Path]:
@@ -76,9 +92,16 @@ def _module(root: Path, name: str) -> Path | None:
 def _with_bases(path: Path) -> Iterator[Path]:
     """A configuration and those of the project that its ``_base_`` names, all the way; ``mmdet::`` is a library's."""
     yield path
-    for node in _parsed(path).body:
+    try:
+        body = _parsed(path).body
+    except (OSError, SyntaxError, ValueError) as error:
+        raise UserError(f"{path} is not a readable configuration: {error}") from None
+    for node in body:
         if isinstance(node, ast.Assign) and any(getattr(target, "id", "") == "_base_" for target in node.targets):
-            bases = ast.literal_eval(node.value)
+            try:
+                bases = ast.literal_eval(node.value)
+            except ValueError:
+                raise UserError(f"{path}: _base_ is computed; write the names of its files out") from None
             for base in [bases] if isinstance(bases, str) else bases:
                 if "::" not in base:
                     yield from _with_bases(path.parent / base)

@@ -12,27 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
 from backbones.data.decoding import what_is_wrong
 from backbones.data.image_folder import ImageFolder, open_image_folder, verify_images
 from backbones.data.known_images import KnownImages
+from backbones.data.randomness import Purpose, keyed_generator
 from backbones.data.requests import Request, TrainingRequests
-from backbones.files import write_bytes, write_json
-from backbones.markdown import markdown_table
-from backbones.processes import usable_cpus
-from backbones.run_folder import command_line
+from benchmarks.photographs import write_made_up
 
-FORMAT = 1
 LINKS_PER_FILE = 60_000  # ext4 allows 65,000
 VALIDATION_SHARE = 26  # ImageNet has 50,000 validation images for 1.28 million
 BATCH_SIZE, IMAGE_SIZE, EPOCHS, BATCHES_PER_EPOCH = 64, 64, 3, 6
 MIB = 1 << 20
-EXPLANATION = """\
-Folders of hard links to a few made-up photographs. "Resident" counts what processes share in each of them,
-"proportional" in equal parts. Written by
-"""
 
 
 @dataclass(frozen=True)
@@ -46,7 +36,7 @@ class IndexRequest:
 
 
 def measure_index(scratch: Path, request: IndexRequest) -> dict[str, Any]:
-    """All figures, by name. Memory is that of the listing alone until the check brings PyTorch in.
+    """All figures, by name. Memory is that of the process, which should be a new one.
 
     ``scratch`` is an empty folder; what is built stays there. The cache folder should be ``scratch / "cache"``.
     """
@@ -58,6 +48,8 @@ def measure_index(scratch: Path, request: IndexRequest) -> dict[str, Any]:
     # The least that any index must do which is not to believe something stale: a file can be written over without a
     # trace in its folder.
     figures["asking for the state of each file, s"], _ = _timed(lambda: _ask_for_each(folder))
+    order = keyed_generator(Purpose.ORDER, 0, 0)
+    figures["order of an epoch, s"], _ = _timed(lambda: order.permutation(len(folder.train)))
     figures |= {"training images": len(folder.train), "validation images": len(folder.val)}
     figures["mean file size, bytes"] = round(float(folder.train.sizes.mean()))
     figures["index in memory, MiB"] = sum(each.nbytes for each in _arrays(folder)) // MIB
@@ -73,33 +65,10 @@ def measure_index(scratch: Path, request: IndexRequest) -> dict[str, Any]:
     return figures | _loader_memory(folder, request.workers)
 
 
-def write_index_report(figures: dict[str, Any], json: Path | None = None, markdown: Path | None = None) -> str:
-    """Write figures of ``measure_index`` with the machine and the command, and return them as a table.
-
-    Args:
-        figures: What was measured.
-        json: File for all of it as JSON.
-        markdown: File for all of it as a document.
-    """
-    import torch
-
-    from backbones.versions import hardware
-
-    table = markdown_table(["what", "figure"], [[name, f"{value:,}"] for name, value in figures.items()])
-    machine = {**hardware(torch.device("cpu")), "cpus": usable_cpus()}
-    if json:
-        write_json(json, {"format": FORMAT, "command": command_line(), "hardware": machine, "figures": figures})
-    if markdown:
-        where = f"On {machine['name']} with {machine['cpus']} CPUs"
-        text = f"# A data set of ImageNet's size\n\n{EXPLANATION}\n```\n{command_line()}\n```\n\n{where}:\n\n{table}\n"
-        write_bytes(markdown, text.encode())
-    return table
-
-
 def build_tree(scratch: Path, images: int, classes: int) -> None:
     """``data/{train,val}/CLASS/IMAGE`` of hard links to a few photograph-like JPEGs in ``sources``."""
     validation = max(classes, images // VALIDATION_SHARE)
-    sources = _write_sources(scratch / "sources", -(-(images + validation) // LINKS_PER_FILE) + 8)
+    sources = write_made_up(scratch / "sources", -(-(images + validation) // LINKS_PER_FILE) + 8)
     made = 0
     for split, count in (("train", images), ("val", validation)):
         for label in range(classes):
@@ -108,20 +77,6 @@ def build_tree(scratch: Path, images: int, classes: int) -> None:
             for number in range(label, count, classes):
                 os.link(sources[made % len(sources)], f"{folder}/n{label:08d}_{number}.JPEG")
                 made += 1
-
-
-def _write_sources(folder: Path, count: int) -> list[str]:
-    """JPEGs of 500 x 375 pixels and about the file size that ImageNet's have: gradients, blotches and grain."""
-    folder.mkdir(parents=True)
-    random = np.random.default_rng(0)
-    gradient = np.add.outer(np.linspace(0, 130, 375), np.linspace(0, 70, 500))[..., None]
-    paths = []
-    for number in range(count):
-        coarse = Image.fromarray(random.integers(0, 256, (94, 125, 3), dtype=np.uint8)).resize((500, 375))
-        pixels = 0.4 * np.asarray(coarse) + gradient * random.uniform(0.3, 0.6, 3) + random.normal(0, 11, (375, 500, 3))
-        paths.append(f"{folder}/{number}.jpg")
-        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(paths[-1], quality=90)
-    return paths
 
 
 def _ask_for_each(folder: ImageFolder) -> None:
@@ -195,4 +150,4 @@ def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
     """Seconds that it took, and what it returned."""
     start = time.perf_counter()
     result = work()
-    return round(time.perf_counter() - start, 2), result
+    return round(time.perf_counter() - start, 4), result

@@ -1,0 +1,57 @@
+"""What a data set of ImageNet's size costs, on trees of hard links to a few made-up photographs: listing it, asking for
+the state of each file (the least that any index must do which is not to believe something stale), finding all of it in
+the record of images that decoded, drawing the order of an epoch; and memory, where "resident" counts what processes
+share in each of them, "proportional" in equal parts. Decoding everything once is not part of it. The aim is a cost per
+image that does not grow with their number. Times are those of the clock on the wall.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks.findings import Findings
+from benchmarks.settings import Settings
+
+TITLE = "Data sets of up to 1.28 million images"
+QUICK = True
+ROOT = Path(__file__).resolve().parents[2]
+SIZES, QUICK_SIZES = (10_000, 100_000, 1_281_167), (10_000, 40_000)
+CLASSES, DECODE, WORKERS = 1000, 200, 2
+# A process of its own for each size: memory that was in use before does not go back.
+PROGRAM = """
+import json, sys
+from pathlib import Path
+from benchmarks.index_tree import IndexRequest, measure_index
+print(json.dumps(measure_index(Path(sys.argv[1]), IndexRequest(*map(int, sys.argv[2:])))))
+"""
+
+
+def measure(settings: Settings) -> Findings:
+    """All figures of each size; those in seconds also per image."""
+    figures: dict[str, dict[str, float]] = {}
+    for images in QUICK_SIZES if settings.quick else SIZES:
+        for name, value in measure_size(settings.scratch, images).items():
+            figures.setdefault(name, {})[f"{images:,} images"] = value
+            if name.endswith(", s"):
+                each = figures.setdefault(f"{name[:-3]}, µs per image", {})
+                each[f"{images:,} images"] = value / images * 1e6
+    return Findings(figures=figures)
+
+
+def measure_size(scratch: Path, images: int, classes: int = CLASSES) -> dict[str, Any]:
+    """Figures of a tree of this size, which is removed again."""
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+        environment = {**os.environ, "CARRYOVER_CACHE": str(Path(folder, "cache")), "PYTHONPATH": _import_path()}
+        command = [sys.executable, "-c", PROGRAM, folder, str(images), str(classes), str(DECODE), str(WORKERS)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    return json.loads(done.stdout)
+
+
+def _import_path() -> str:
+    return os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))

@@ -78,7 +78,8 @@ def _one_image(logits: Tensor, labels: Tensor, ignored: int) -> tuple[Tensor, Te
 def lose_image_by_image(model: nn.Module) -> int:
     """Have the heads of a segmentor of mmsegmentation's compute their loss so; returns how many there were.
 
-    Heads with another loss than plain cross entropy, with a sampler, or with other interpolation stay as they are.
+    Heads with another loss than plain cross entropy, with a sampler, or with other interpolation stay as they are, and
+    so does what is computed on a GPU or in 16 bits.
     """
     heads = [head for head in model.modules() if _is_plain(head)]
     for head in heads:
@@ -98,8 +99,8 @@ def _is_plain(head: nn.Module) -> bool:
 
 
 def _loss_by_feat(head: nn.Module, seg_logits: Tensor, batch_data_samples: list[Any]) -> dict[str, Tensor]:
-    """In place of ``BaseDecodeHead.loss_by_feat``; the names are its own."""
-    if seg_logits.device.type != "cpu":
+    """In place of ``BaseDecodeHead.loss_by_feat``, which GPUs and half precision go on with; the names are its own."""
+    if seg_logits.device.type != "cpu" or seg_logits.dtype not in (torch.float32, torch.float64):
         return type(head).loss_by_feat(head, seg_logits, batch_data_samples)
     labels = head._stack_batch_gt(batch_data_samples).squeeze(1)
     mean, correct = enlarged_cross_entropy(seg_logits, labels, head.ignore_index)

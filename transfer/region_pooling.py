@@ -23,7 +23,8 @@ from transfer.roi_align import Sampling, interpolation_matrix, multiply, transpo
 def pool_whole_pyramids(model: nn.Module) -> int:
     """Have mmdetection's region extractors in a model on the CPU work so; returns how many there were.
 
-    Those of max pooling stay as they are, and all do where mmcv's own compiled operations are installed.
+    Those of max pooling stay as they are, and all do where mmcv's own compiled operations are installed; so does what
+    is computed on a GPU or in 16 bits.
     """
     extractors = [module for module in model.modules() if _can_pool(module)]
     for extractor in extractors:
@@ -42,13 +43,16 @@ def _can_pool(module: nn.Module) -> bool:
 def _extract(
     extractor: nn.Module, feats: Sequence[Tensor], rois: Tensor, roi_scale_factor: float | None = None
 ) -> Tensor:
-    """In place of ``SingleRoIExtractor.forward``; the names are its own."""
-    if feats[0].device.type != "cpu":
+    """In place of ``SingleRoIExtractor.forward``, which GPUs and half precision go on with; the names are its own."""
+    if feats[0].device.type != "cpu" or feats[0].dtype not in (torch.float32, torch.float64):
         return type(extractor).forward(extractor, feats, rois, roi_scale_factor)
     rois = rois.type_as(feats[0])
-    levels = extractor.map_roi_levels(rois, len(feats))
-    if roi_scale_factor is not None:
-        rois = extractor.roi_rescale(rois, roi_scale_factor)
+    if len(feats) == 1:  # mmdetection's own short way, in which boxes are not made larger either
+        levels = torch.zeros(len(rois), dtype=torch.int64)
+    else:
+        levels = extractor.map_roi_levels(rois, len(feats))
+        if roi_scale_factor is not None:
+            rois = extractor.roi_rescale(rois, roi_scale_factor)
     samplings = [
         Sampling(layer.output_size, layer.spatial_scale, layer.sampling_ratio, layer.aligned)
         for layer in extractor.roi_layers[: len(feats)]
@@ -62,7 +66,8 @@ def pool_regions(maps: Sequence[Tensor], rois: Tensor, levels: Tensor, samplings
     Args:
         maps: Per level N x C x H x W on the CPU, float32 or float64. Fastest in channels_last, where nothing is copied.
         rois: R x 5, (index into N, x1, y1, x2, y2) in image pixels, of the same dtype.
-        levels: R, int64: the map that each box is cut out of.
+        levels: R, int64: the map that each box is cut out of. A number that is no map's gives zeros: mmdetection has
+            such for boxes of negative or no area that is a number.
         samplings: Per level; all have the same bins.
 
     Returns:
@@ -84,6 +89,7 @@ class _Pooling(torch.autograd.Function):
             by_pixel = features.permute(0, 2, 3, 1).reshape(-1, channels)
             pooled[chosen] = multiply(matrix, by_pixel).view(len(chosen), rows * columns, channels)
             ctx.parts.append((chosen, matrix))
+        pooled[(levels < 0) | (levels >= len(maps))] = 0
         return pooled.view(-1, rows, columns, channels).permute(0, 3, 1, 2)
 
     @staticmethod

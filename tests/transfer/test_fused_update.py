@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 
+import pytest
 import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam
@@ -82,9 +83,66 @@ def test_resumed_updates_are_those_of_a_training_that_never_stopped() -> None:
     assert same(resumed, straight, 0)
 
 
+def test_a_checkpoint_of_another_layout() -> None:
+    """Its momentum, and gradients that were there before the weights were moved, lie otherwise than the weights."""
+    plain, fused = network().to(memory_format=torch.contiguous_format), network()
+    optimizer = SGD(plain.parameters(), **OPTIONS)
+    train(plain, optimizer, 2)
+    fused.load_state_dict(plain.state_dict())
+    second = SGD(fused.parameters(), **OPTIONS)
+    second.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    assert fuse_updates(second)
+    weight = fused[0].weight
+    assert second.state[weight]["momentum_buffer"].stride() != weight.stride()
+    for model, update in ((plain, optimizer), (fused, second)):
+        model(images()).square().mean().backward()
+        for parameter in model.parameters():
+            parameter.grad = parameter.grad.contiguous()
+        update.step()
+    assert weight.grad.stride() == weight.stride()
+    assert same(fused, plain, 1e-6)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_a_weight_that_is_held_at_first(momentum: float) -> None:
+    plain, fused = network(), network()
+    optimizers = {
+        model: SGD(model.parameters(), lr=0.1, momentum=momentum, weight_decay=0.01) for model in (plain, fused)
+    }
+    fuse_updates(optimizers[fused])
+    start = fused[0].weight.detach().clone()
+    for model, optimizer in optimizers.items():
+        model[0].requires_grad_(False)
+        train(model, optimizer, 2)
+        assert torch.equal(model[0].weight, start)
+        model[0].requires_grad_(True)
+        train(model, optimizer, 2)
+    assert not torch.equal(fused[0].weight, start)
+    assert same(fused, plain, 1e-6)
+
+
+def test_double_precision() -> None:
+    plain, fused = network().double(), network().double()
+    optimizer = SGD(fused.parameters(), **OPTIONS)
+    assert fuse_updates(optimizer)
+    for model, update in ((plain, SGD(plain.parameters(), **OPTIONS)), (fused, optimizer)):
+        for _ in range(3):
+            model(images().double()).square().mean().backward()
+            update.step()
+            update.zero_grad()
+    assert same(fused, plain, 1e-14)
+
+
+def test_weights_elsewhere_are_left_alone() -> None:
+    optimizer = SGD([nn.Parameter(torch.empty(2, device="meta"))], **OPTIONS)
+    assert not fuse_updates(optimizer)
+    assert not optimizer.param_groups[0]["fused"]
+
+
 def test_other_optimizers_are_left_alone() -> None:
     model = network()
     adam, several = Adam(model.parameters()), SGD(model.parameters(), **OPTIONS, foreach=True)
-    for optimizer in (adam, several):
+    dampened = SGD(model.parameters(), **OPTIONS, dampening=0.1)
+    for optimizer in (adam, several, dampened):
         assert not fuse_updates(optimizer)
         assert not any(group["fused"] for group in optimizer.param_groups)

@@ -61,6 +61,32 @@ def test_equals_mmsegmentation(build_head: Build, ignored: float, weight: float)
     assert bool(found_gradient.any()) == (ignored < 1)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_other_precisions(build_head: Build, dtype: torch.dtype) -> None:
+    """Double precision is computed here, 16 bits by mmsegmentation as ever: sums over pixels would lose too much."""
+    plain = build_head()
+    changed = copy.deepcopy(plain)
+    lose_image_by_image(changed)
+    logits, samples = batch()
+    logits = logits.detach().to(dtype).requires_grad_()
+    expected, expected_gradient = losses_and_gradient(plain, logits, samples)
+    found, found_gradient = losses_and_gradient(changed, logits, samples)
+    # mmsegmentation adds float32's epsilon to the number of pixels.
+    tolerance = dict(rtol=0 if dtype == torch.bfloat16 else 1e-9, atol=0)
+    torch.testing.assert_close(found["loss_ce"], expected["loss_ce"], **tolerance)
+    torch.testing.assert_close(found_gradient, expected_gradient, **tolerance)
+
+
+def test_copies_have_their_own_settings(build_head: Build) -> None:
+    """An averaged model is a copy of the one that trains."""
+    head = build_head()
+    lose_image_by_image(head)
+    other = copy.deepcopy(head)
+    other.ignore_index = 0
+    inputs = batch(ignored=0.0)
+    assert not torch.equal(other.loss_by_feat(*inputs)["loss_ce"], head.loss_by_feat(*inputs)["loss_ce"])
+
+
 def test_the_gradient_is_that_of_the_loss() -> None:
     logits, samples = batch(6, 7)
     labels = torch.stack([sample.gt_sem_seg.data[0] for sample in samples])

@@ -28,12 +28,14 @@ def build_extractor() -> Build:
     return build
 
 
-def maps_and_boxes(strides: tuple[int, ...], boxes: int, largest: float = 400.0) -> tuple[list[Tensor], Tensor]:
+def maps_and_boxes(
+    strides: tuple[int, ...], boxes: int, largest: float = 400.0, dtype: torch.dtype = torch.float32
+) -> tuple[list[Tensor], Tensor]:
     """Maps of two images of 320 x 256, boxes of all sizes."""
     generator = torch.Generator().manual_seed(boxes)
     maps = [
         torch.randn(2, 6, 256 // stride, 320 // stride, generator=generator)
-        .contiguous(memory_format=torch.channels_last)
+        .to(dtype, memory_format=torch.channels_last)
         .requires_grad_()
         for stride in strides
     ]
@@ -47,6 +49,30 @@ def output_and_gradients(extractor: nn.Module, maps: list[Tensor], boxes: Tensor
     output = extractor(tuple(maps), boxes, *more)
     weights = torch.linspace(-1, 1, output.numel()).view(output.shape)
     return [output.detach(), *torch.autograd.grad((output * weights).sum(), maps)]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_other_precisions(build_extractor: Build, dtype: torch.dtype) -> None:
+    plain, changed = build_extractor(), build_extractor()
+    pool_whole_pyramids(changed)
+    inputs = maps_and_boxes(STRIDES, 20, dtype=dtype)
+    expected, found = (output_and_gradients(each, *inputs) for each in (plain, changed))
+    assert found[0].dtype == dtype
+    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+
+
+@pytest.mark.parametrize("strides", [STRIDES, (16,)])
+def test_boxes_that_are_none(build_extractor: Build, strides: tuple[int, ...]) -> None:
+    """One inverted, one not a number, between others."""
+    plain, changed = build_extractor(strides), build_extractor(strides)
+    pool_whole_pyramids(changed)
+    maps, boxes = maps_and_boxes(strides, 6)
+    boxes[1, 3] = boxes[1, 1] - 50
+    boxes[4, 1:] = torch.nan
+    expected, found = (output_and_gradients(each, maps, boxes) for each in (plain, changed))
+    assert torch.equal(found[0], expected[0])
+    assert not found[0][1].any()
+    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
 
 
 @pytest.mark.parametrize("boxes", [1, 2, 60])
@@ -64,13 +90,15 @@ def test_equals_mmdetection(build_extractor: Build, boxes: int, strides: tuple[i
         torch.testing.assert_close(found, expected, rtol=0, atol=0)
 
 
-def test_boxes_made_larger(build_extractor: Build) -> None:
-    plain, changed = build_extractor(), build_extractor()
+@pytest.mark.parametrize("strides", [STRIDES, (16,)])
+def test_boxes_made_larger(build_extractor: Build, strides: tuple[int, ...]) -> None:
+    """Of one map alone, mmdetection leaves them as they are."""
+    plain, changed = build_extractor(strides), build_extractor(strides)
     pool_whole_pyramids(changed)
-    maps, boxes = maps_and_boxes(STRIDES, 20, largest=60)
+    maps, boxes = maps_and_boxes(strides, 20, largest=60)
     expected, found = (output_and_gradients(each, maps, boxes, 1.3)[0] for each in (plain, changed))
     assert torch.equal(found, expected)
-    assert not torch.equal(found, output_and_gradients(changed, maps, boxes)[0])
+    assert torch.equal(found, output_and_gradients(changed, maps, boxes)[0]) == (len(strides) == 1)
 
 
 def test_no_boxes(build_extractor: Build) -> None:

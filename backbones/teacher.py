@@ -34,10 +34,12 @@ class Teacher:
         """The student's 8-bit images (n, H, W, 3) with the student's colours, as the teacher wants them."""
         return network_input(images, change, self.contract)
 
-    @torch.no_grad()
     def logits(self, images: Tensor) -> Tensor:
         """Logits (n, K), the student's classes in the student's order; call it under the student's autocast."""
-        return self.model(images)[:, self.order]
+        with torch.inference_mode():
+            logits = self.model(images)
+        # Chosen outside, they are a plain tensor, which the student's loss may keep for its backward pass.
+        return logits[:, self.order]
 
 
 def load_teacher(

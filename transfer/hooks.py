@@ -19,8 +19,11 @@ from backbones.distributed import ALONE, World
 from backbones.errors import UserError
 from backbones.progress import Effort, Progress
 from backbones.run_folder import RunFolder
+from transfer.fused_update import fuse_updates
 from transfer.movement import FIRST_STEPS, Held, check_gradients, check_will_move
+from transfer.pixel_loss import lose_image_by_image
 from transfer.precision import compute_in_bfloat16
+from transfer.region_pooling import pool_whole_pyramids
 
 
 def bare_model(runner: Runner) -> nn.Module:
@@ -108,7 +111,7 @@ class AfterTrainingHook(Hook):
 
 @HOOKS.register_module()
 class SpeedHook(Hook):
-    """After the proof: convolutions in channels-last, and in bf16 where the machine is fast at it."""
+    """After the proof: channels-last, bf16 where the machine is fast at it, quicker ways for what is slow on a CPU."""
 
     priority = "HIGH"
 
@@ -118,6 +121,7 @@ class SpeedHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         self._apply(runner)
+        fuse_updates(runner.optim_wrapper.optimizer)
 
     def before_test(self, runner: Runner) -> None:
         self._apply(runner)
@@ -127,6 +131,8 @@ class SpeedHook(Hook):
             model = bare_model(runner)
             model.to(memory_format=torch.channels_last)
             compute_in_bfloat16(model, self.bfloat16_modules)
+            pool_whole_pyramids(model)
+            lose_image_by_image(model)
             self.done = True
 
 

@@ -53,7 +53,7 @@ def roi_align(features: Tensor, rois: Tensor, sampling: Sampling) -> Tensor:
     """
     channels = features.shape[1]
     matrix = interpolation_matrix(rois, features.shape, sampling)
-    pooled = _multiply(matrix, features.permute(0, 2, 3, 1).reshape(-1, channels))
+    pooled = multiply(matrix, features.permute(0, 2, 3, 1).reshape(-1, channels))
     return pooled.view(len(rois), *sampling.bins, channels).permute(0, 3, 1, 2)
 
 
@@ -70,9 +70,8 @@ def roi_align_gradient(grad_output: Tensor, rois: Tensor, shape: torch.Size, sam
         N x C x H x W, contiguous.
     """
     batch, channels = shape[:2]
-    matrix = interpolation_matrix(rois, shape, sampling).tocsc()
-    transposed = csr_matrix((matrix.data, matrix.indices, matrix.indptr), shape=matrix.shape[::-1])
-    by_pixel = _multiply(transposed, grad_output.permute(0, 2, 3, 1).reshape(-1, channels))
+    matrix = transposed(interpolation_matrix(rois, shape, sampling))
+    by_pixel = multiply(matrix, grad_output.permute(0, 2, 3, 1).reshape(-1, channels))
     gradient = grad_output.new_empty(shape)
     # Image by image: PyTorch transposes a matrix in blocks, and four dimensions several times slower.
     for image, pixels in zip(gradient, by_pixel.view(batch, -1, channels), strict=True):
@@ -156,7 +155,13 @@ def _entries(matrix: csr_matrix, rows: NDArray) -> tuple[NDArray, NDArray]:
     return owner, np.arange(len(owner)) + shift[owner]
 
 
-def _multiply(matrix: csr_matrix, dense: Tensor) -> Tensor:
+def transposed(matrix: csr_matrix) -> csr_matrix:
+    """S^T, by rows as S is."""
+    by_column = matrix.tocsc()
+    return csr_matrix((by_column.data, by_column.indices, by_column.indptr), shape=matrix.shape[::-1])
+
+
+def multiply(matrix: csr_matrix, dense: Tensor) -> Tensor:
     """Sparse times dense. embedding_bag sums weighted rows, and does it faster than PyTorch's sparse product."""
     return functional.embedding_bag(
         torch.from_numpy(matrix.indices),

@@ -82,6 +82,19 @@ def test_it_is_ready_to_teach_and_not_to_learn(make_bundle_file: Maker) -> None:
     assert (teacher.network, teacher.sha256) == ("mobilenet_v1_025", sha256_file(path))
 
 
+@mark.parametrize("low_precision", [False, True])
+def test_a_student_learns_from_what_it_says(make_bundle_file: Maker, low_precision: bool) -> None:
+    """What is computed in inference mode cannot be kept for a backward pass."""
+    teacher = load_teacher(make_bundle_file()[0], CLASSES, SIDE, CPU)
+    pixels, student = teacher.input(images(), identity_color(2)), torch.zeros(2, 3, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16, enabled=low_precision):
+        logits = teacher.logits(pixels)
+    assert not logits.is_inference()
+    (student * logits).sum().backward()
+    assert torch.equal(student.grad, logits.float())
+    assert logits.any()
+
+
 @mark.parametrize(
     ("classes", "message"),
     [(("class0", "class1", "dog"), r"2 of them in one only \(class2, dog\)"), (None, "does not name")],

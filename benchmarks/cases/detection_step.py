@@ -1,0 +1,38 @@
+"""Training and evaluating Faster R-CNN with a feature pyramid, images/s of the whole loop on all processors.
+
+Stock is mmengine's `Runner` with mmdet's `faster-rcnn_r50_fpn_1x_voc0712` as installed: float32, NCHW. mmcv's
+compiled operations have no wheel for this PyTorch, so RoIAlign is torchvision's (mmcv's `use_torchvision`) and so is
+NMS; both libraries compute RoIAlign's gradient on one thread. Ours is `tools/transfer_det.py` with `det_configs`.
+Network, initial weights, data, order, flips, batch, image size and optimizer are the same, and images are loaded by
+the configuration's two processes, which are stopped between turns. Evaluation is without the average precision at its
+end. Weights are random: proposals are as at the start of a training.
+"""
+
+from __future__ import annotations
+
+from benchmarks.both import compare_both
+from benchmarks.findings import Findings
+from benchmarks.iterations import Work
+from benchmarks.scenes import write_voc
+from benchmarks.settings import Settings
+
+TITLE = "Training step and evaluation of a detector, images/s"
+QUICK = True
+AIM = 2.5
+SMALL, USUAL = "R18-FPN, 320 x 240, batch 2", "R50-FPN, 500 x 300, batch 2"
+BOXES = 3
+
+
+def measure(settings: Settings) -> Findings:
+    """The small network only in a quick run; its losses in a thorough one."""
+    turns = 1 + (2 if settings.quick else settings.rounds)
+    images = settings.amount(10, 4)
+    data = write_voc(settings.scratch / "data", 32, turns * images, BOXES)
+    works = {}
+    for title, depth, size in ((SMALL, 18, (320, 240)), (USUAL, 50, (500, 300))):
+        folder = settings.scratch / str(depth)
+        folder.mkdir()
+        works[title] = Work("detection", depth, size, 2, data, folder, turns, settings.amount(4, 2), images)
+    if settings.quick:
+        del works[USUAL]
+    return compare_both(works, AIM, None if settings.quick else SMALL)

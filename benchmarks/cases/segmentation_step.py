@@ -1,0 +1,37 @@
+"""Training and evaluating a fully convolutional network at output stride 8, images/s of the whole loop on all
+processors.
+
+Stock is mmengine's `Runner` with mmsegmentation's `fcn_r50-d8_4xb4-80k_ade20k-512x512` as installed: float32, NCHW;
+plain BatchNorm, since SyncBN does not run on a CPU. Ours is `tools/transfer_seg.py` with
+`seg_configs/fcn_os8_ade20k.py`, given mmsegmentation's head, pipeline, loss weights and optimizer. So network,
+initial weights, data, order, augmentation, batch and crop are the same; images are loaded by the configuration's
+processes, which are stopped between turns. Evaluation is at one scale, without the averages at its end.
+"""
+
+from __future__ import annotations
+
+from benchmarks.both import compare_both
+from benchmarks.findings import Findings
+from benchmarks.iterations import Work
+from benchmarks.scenes import write_ade20k
+from benchmarks.settings import Settings
+
+TITLE = "Training step and evaluation of a segmentor, images/s"
+QUICK = True
+AIM = 1.8
+SMALL, USUAL = "R50-D8, crop 128, batch 4", "R50-D8, crop 512, batch 4"
+
+
+def measure(settings: Settings) -> Findings:
+    """Small crops only in a quick run; their losses in a thorough one."""
+    turns = 1 + (2 if settings.quick else settings.rounds)
+    images = settings.amount(4, 2)
+    data = write_ade20k(settings.scratch / "data", 32, turns * images)
+    works = {}
+    for title, crop, steps in ((SMALL, 128, settings.amount(4, 2)), (USUAL, 512, 1)):
+        folder = settings.scratch / str(crop)
+        folder.mkdir()
+        works[title] = Work("segmentation", 50, (crop, crop), 4, data, folder, turns, steps, images)
+    if settings.quick:
+        del works[USUAL]
+    return compare_both(works, AIM, None if settings.quick else SMALL)

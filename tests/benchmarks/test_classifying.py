@@ -1,0 +1,64 @@
+"""The loops of the classification benchmark take the steps that they say."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from benchmarks import classifying
+from benchmarks.cases.distillation_overhead import Setting, arithmetic
+from benchmarks.classifying import Classifying, training_folder
+from benchmarks.photographs import write_made_up
+
+STEPS = 3
+
+
+class Collected:
+    """In place of a ``Reporter``."""
+
+    def __init__(self) -> None:
+        self.losses: list[float] = []
+
+    def step_done(self, loss: float) -> None:
+        self.losses.append(loss)
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Classifying:
+    folder = tmp_path_factory.mktemp("classifying")
+    files = write_made_up(folder / "photographs", 2)
+    return Classifying(training_folder(folder / "data", files, 4 * STEPS, 2), folder, 32, 4, 2)
+
+
+@pytest.mark.parametrize(
+    ("loop", "network"),
+    [
+        (classifying.torchvision_loop, "resnet18"),
+        (classifying.timm_loop, "resnet18d"),
+        (classifying.ours, "resnet18_d"),
+    ],
+    ids=["torchvision", "timm", "ours"],
+)
+def test_every_batch_is_a_step(
+    loop: Callable[..., None], network: str, work: Classifying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(classifying, "loader_workers", lambda: 0)
+    reporter = Collected()
+    loop(reporter, work, network)
+    assert len(reporter.losses) == STEPS
+    assert all(map(math.isfinite, reporter.losses))
+
+
+def test_a_folder_of_links(tmp_path: Path) -> None:
+    root = training_folder(tmp_path / "data", write_made_up(tmp_path / "photographs", 2), 7, 3)
+    assert len(list((root / "train").rglob("*.jpg"))) == 7
+    assert len(list((root / "val").rglob("*.jpg"))) == 3
+    assert sorted(folder.name for folder in (root / "train").iterdir()) == ["class00000", "class00001", "class00002"]
+
+
+def test_a_teacher_of_the_students_own_size_adds_a_third() -> None:
+    assert arithmetic(Setting("resnet18_d", "resnet18_d", 64, 1, 1)) == pytest.approx(4 / 3)
+    assert arithmetic(Setting("resnet18_d", "resnet50_d", 64, 1, 1)) > 5 / 3

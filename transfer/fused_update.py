@@ -1,0 +1,67 @@
+"""SGD in one pass over each weight, on a CPU.
+
+By default PyTorch's SGD makes a pass over all weights for each of weight decay, momentum and update, with a tensor for
+each result. PyTorch's fused kernel makes one, and takes two things for granted: that a weight, its gradient and its
+momentum lie in memory alike (where they do not, it mixes up numbers in silence), and that all weights had their first
+gradient in the same step. So both are seen to before each step. As a rule there is nothing to do: autograd gives
+gradients the layout of their weights.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import SGD, Optimizer
+
+_MOMENTUM = "momentum_buffer"
+
+
+def fuse_updates(optimizer: Optimizer) -> bool:
+    """Have plain SGD of weights on a CPU update so; returns whether it does. Call it after a checkpoint is loaded.
+
+    Left alone are other optimizers, weights elsewhere or of whole numbers, SGD that was told how to update, and
+    dampening, which a weight's first gradient is spared. Checkpoints keep the setting; where one that was written on a
+    CPU goes on with a GPU, PyTorch uses its fused kernel for that.
+    """
+    groups = optimizer.param_groups
+    if type(optimizer) is not SGD or any(group["foreach"] or group["differentiable"] for group in groups):
+        return False
+    weights = [weight for group in groups for weight in group["params"]]
+    if any(weight.device.type != "cpu" or not torch.is_floating_point(weight) for weight in weights):
+        return False
+    if any(group["dampening"] for group in groups):
+        return False
+    for group in groups:
+        group["fused"] = True
+    optimizer.register_step_pre_hook(_prepare)
+    return True
+
+
+def _prepare(optimizer: Optimizer, _: Any, __: Any) -> None:
+    for group in optimizer.param_groups:
+        for weight in group["params"]:
+            if weight.grad is None:
+                continue
+            if _layout(weight.grad) != _layout(weight):
+                weight.grad = _like(weight, weight.grad)
+            if group["momentum"]:
+                _prepare_momentum(optimizer.state[weight], weight)
+
+
+def _prepare_momentum(state: dict[str, Any], weight: Tensor) -> None:
+    momentum = state.get(_MOMENTUM)
+    if momentum is None:  # without dampening, the first momentum is the gradient: as from zero
+        state[_MOMENTUM] = torch.zeros_like(weight)
+    elif _layout(momentum) != _layout(weight):
+        state[_MOMENTUM] = _like(weight, momentum)
+
+
+def _layout(tensor: Tensor) -> list[int]:
+    """Strides; that of a dimension of one says nothing."""
+    return [stride for stride, size in zip(tensor.stride(), tensor.shape, strict=True) if size > 1]
+
+
+def _like(weight: Tensor, other: Tensor) -> Tensor:
+    return torch.empty_like(weight).copy_(other)

@@ -217,7 +217,8 @@ def test_segmentation_shows_where_it_is_wrong(classes: int, tmp_path: Path) -> N
     evaluation = SegmentationEvaluation(tuple(f"{ODD} {k}" for k in range(classes)), NAMES, counted)
     folder = tmp_path / "pictures"
     done = draw_all(folder, lambda: segmentation_pictures(evaluation, maps.__getitem__, tmp_path))
-    assert done == {"drawn": ["best.png", "median.png", "worst.png", "per_class.png", "confusion.png"]}
+    drawn = ["best.png", "median.png", "worst.png", "per_class.png", "confusion.png", "predictions.zip"]
+    assert done == {"drawn": drawn}
     assert all(file.stat().st_size < 500_000 for file in folder.iterdir())
     shares = [count(folder / f"{kind}.png", WRONG) for kind in ("best", "median", "worst")]
     if classes == 150:  # with fewer, the colour also is that of a class

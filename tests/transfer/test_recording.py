@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from backbones.data.shapes import make_shapes
 from transfer.evaluation_files import read_segmentations
+from transfer.pictures.predictions import read_predictions
 from transfer.run import TransferOptions, run_transfer
 from transfer.segmentation import SEGMENTATION
 
@@ -51,7 +53,7 @@ def test_a_run_stopped_while_it_draws_is_resumed(
     monkeypatch.setattr(segmentation, "draw_iou", fail)
     result = start(resume=True)
     assert result["pictures"] == {
-        "drawn": ["best.png", "median.png", "worst.png", "confusion.png"],
+        "drawn": ["best.png", "median.png", "worst.png", "confusion.png", "predictions.zip"],
         "failed": {"per_class.png": "ZeroDivisionError: no such picture"},
     }
     assert json.loads((tmp_path / "run/result.json").read_text())["metrics"] == result["metrics"]
@@ -60,6 +62,14 @@ def test_a_run_stopped_while_it_draws_is_resumed(
     assert again.names == stored.names
     assert (again.confusion() == stored.confusion()).all()
     assert not (tmp_path / "run/evaluation_multi_scale.npz").exists()
+    maps = read_predictions(tmp_path / "run/pictures/predictions.zip")
+    assert set(maps) == set(again.names)  # so few images are all kept
+    for index, name in enumerate(again.names):  # and so small that every pixel is: they are those that were counted
+        with Image.open(data / name.replace("images", "annotations").replace(".jpg", ".png")) as image:
+            label = np.asarray(image).astype(int) - 1
+        confusion = np.zeros_like(again.confusion(index))
+        np.add.at(confusion, (label[label >= 0], maps[name][label >= 0]), 1)
+        np.testing.assert_array_equal(confusion, again.confusion(index))
     log = next((tmp_path / "run/openmmlab").rglob("*.log"))
     assert any("in fail" in path.read_text() for path in log.parent.parent.rglob("*.log"))
     with Image.open(tmp_path / "run/pictures/best.png") as image:

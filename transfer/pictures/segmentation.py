@@ -17,6 +17,7 @@ from transfer.pictures.bars import draw_all_bars
 from transfer.pictures.examples import choose, fade, fit, read_pixels
 from transfer.pictures.jobs import Job, Maps
 from transfer.pictures.palette import COLORS, OTHER, WRONG, assign_colors, colorize, to_rgb
+from transfer.pictures.predictions import FILE, write_predictions
 from transfer.segmentation_metric import class_shares
 
 WIDTH, HEIGHT, GAP, LEGEND = 280, 210, 14, 230
@@ -27,7 +28,7 @@ LINE, MOST_LINES = 18, 11
 def segmentation_pictures(
     evaluation: SegmentationEvaluation, predict: Callable[[str], Maps], root: Path
 ) -> Iterator[tuple[str, Job]]:
-    """File names of the pictures with what draws each.
+    """File names of the pictures with what draws each; last the archive of predicted maps.
 
     Args:
         evaluation: What was measured.
@@ -48,6 +49,7 @@ def segmentation_pictures(
     total = evaluation.confusion()
     yield "per_class.png", partial(draw_iou, confusion=total, classes=evaluation.classes)
     yield "confusion.png", partial(draw_class_confusion, counts=total, classes=evaluation.classes)
+    yield FILE, partial(write_predictions, names=evaluation.names, predict=lambda name: predict(name).prediction)
 
 
 def image_score(confusion: NDArray) -> float | None:

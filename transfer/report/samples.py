@@ -14,11 +14,13 @@ from PIL import Image
 
 from transfer.compare import Comparison
 from transfer.evaluation_files import SINGLE_SCALE
+from transfer.pictures.predictions import FILE as PREDICTIONS
 from transfer.report.answer import QUESTIONS, best_place
 from transfer.report.records import Record, Records
 from transfer.report.words import label
 
 MOST_IMAGES = 4
+PICTURES = "pictures"  # folder of a run that its predicted maps are in
 WIDTH = 360  # pixels of an image on the page
 QUALITY = 72
 # Colours of the share of a class's pixels that is right, from none to all; in lightness too, so that it reads without.
@@ -32,34 +34,48 @@ class Panel(NamedTuple):
     picture: Markup
 
 
+class Key(NamedTuple):
+    """A colour, and what it stands for."""
+
+    color: str
+    words: str
+
+
 @dataclass(frozen=True)
 class Sample:
-    """One image: its name, and what each row made of it."""
+    """One image: its name, what each row made of it, the colours' legend, and how far the rows are apart."""
 
     name: str
     panels: tuple[Panel, ...]
+    legend: tuple[Key, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True)
 class Samples:
-    """A task's images; where there are none, ``reason`` says why."""
+    """A task's images, drawn as ``kind`` says; ``reason`` says why they, or parts of them, are not there."""
 
     task: str
     rows: tuple[str, str]
     seed: int | None
+    kind: str
     samples: tuple[Sample, ...]
     reason: str
 
 
 class Pair(NamedTuple):
-    """A run of the baseline and one of the row that gained most, of one seed, and the folder of their images."""
+    """A run of the baseline and one of the row that gained most, of one seed.
+
+    ``root`` is the folder of their images; None where these must not be shown or cannot be reached.
+    """
 
     names: tuple[str, str]
     runs: tuple[Record, Record]
-    root: Path
+    root: Path | None
 
 
 Drawer = Callable[[Pair], tuple[Sequence[Sample], str]]
+BOXES, MAPS, SHARES_OF_CLASSES = "boxes", "maps", "shares"  # how an image is drawn
 
 
 def samples(comparison: Comparison, records: Records, with_images: bool = True) -> list[Samples]:
@@ -82,41 +98,60 @@ def samples(comparison: Comparison, records: Records, with_images: bool = True) 
         baseline = next(row for row in comparison.rows if row.name == comparison.baseline)
         names = (label(baseline, comparison.rows), label(best, comparison.rows))
         runs = _same_seed(*(records.of((row.recipe, row.network), task) for row in (baseline, best)))
-        drawn, reason = _draw(task, names, runs, with_images)
-        found.append(Samples(task, names, runs[0].run.seed if runs else None, tuple(drawn), reason))
+        kind = BOXES if task == "detection" else MAPS if runs and all(map(predictions, runs)) else SHARES_OF_CLASSES
+        drawn, reason = _draw(kind, names, runs, with_images)
+        found.append(Samples(task, names, runs[0].run.seed if runs else None, kind, tuple(drawn), reason))
     return found
 
 
+def predictions(record: Record) -> Path | None:
+    """The archive of a run's predicted maps; None for a detector's run, and for one of an older version."""
+    path = record.run.path.parent / PICTURES / PREDICTIONS
+    return path if path.is_file() else None
+
+
 def _same_seed(mine: Sequence[Record], others: Sequence[Record]) -> tuple[Record, Record] | None:
-    """The first two runs of one seed that both hold per-image results."""
-    by_seed = {each.run.seed: each for each in others if each.run.path.with_name(SINGLE_SCALE).is_file()}
-    for each in mine:
-        if each.run.seed in by_seed and each.run.path.with_name(SINGLE_SCALE).is_file():
-            return each, by_seed[each.run.seed]
-    return None
+    """The first two runs of one seed that both hold per-image results; if there are, two with predicted maps."""
+    by_seed = {each.run.seed: each for each in others}
+    pairs = [(each, by_seed[each.run.seed]) for each in mine if each.run.seed in by_seed]
+    whole = [pair for pair in pairs if all(each.run.path.with_name(SINGLE_SCALE).is_file() for each in pair)]
+    return next((pair for pair in whole if all(map(predictions, pair))), whole[0] if whole else None)
 
 
 def _draw(
-    task: str, names: tuple[str, str], runs: tuple[Record, Record] | None, with_images: bool
+    kind: str, names: tuple[str, str], runs: tuple[Record, Record] | None, with_images: bool
 ) -> tuple[Sequence[Sample], str]:
-    if not with_images:
-        return (), "This page was asked to hold no images of the data."
-    if runs is None:
-        return (
-            (),
-            f"No seed of {names[0]} and {names[1]} has {SINGLE_SCALE}, the results per image, in both run folders.",
+    root, lacking = _data_folder(runs, with_images)
+    if runs is None and with_images:
+        lacking = (
+            f"No seed of {names[0]} and {names[1]} has {SINGLE_SCALE}, the results per image, in both run folders."
         )
-    root = Path(runs[0].find("data.root", str) or "")
-    if not root.is_dir() or not str(root.name):
-        return (), f"The data folder {root} cannot be reached from here, so its images cannot be shown."
+    if runs is None or (root is None and kind != MAPS):
+        return (), lacking
     from transfer import ops_bridge  # it loads torch, and OpenMMLab needs it
 
     ops_bridge.install()
     from transfer.report.detections import draw_detections
+    from transfer.report.predicted_maps import draw_predictions
     from transfer.report.segmentations import draw_segmentations
 
-    draw: Drawer = draw_detections if task == "detection" else draw_segmentations
-    return draw(Pair(names, runs, root))
+    drawers: dict[str, Drawer] = {
+        BOXES: draw_detections,
+        MAPS: draw_predictions,
+        SHARES_OF_CLASSES: draw_segmentations,
+    }
+    drawn, reason = drawers[kind](Pair(names, runs, root))
+    return drawn, " ".join(filter(None, (lacking, reason)))
+
+
+def _data_folder(runs: tuple[Record, Record] | None, with_images: bool) -> tuple[Path | None, str]:
+    """Where the images are, or why they are not shown."""
+    if not with_images:
+        return None, "This page was asked to hold no images of the data."
+    root = Path((runs and runs[0].find("data.root", str)) or "")
+    if not root.is_dir() or not str(root.name):
+        return None, f"The data folder {root} cannot be reached from here, so its images cannot be shown."
+    return root, ""
 
 
 def most_different(differences: Sequence[float | None]) -> list[int]:
@@ -128,16 +163,17 @@ def most_different(differences: Sequence[float | None]) -> list[int]:
 def photograph(image: Image.Image) -> str:
     """A data URI of an image, as a small JPEG."""
     height = max(1, round(image.height * WIDTH / image.width))
-    return _data_uri(image.convert("RGB").resize((WIDTH, height), Image.Resampling.LANCZOS), "jpeg", quality=QUALITY)
+    return data_uri(image.convert("RGB").resize((WIDTH, height), Image.Resampling.LANCZOS), "jpeg", quality=QUALITY)
 
 
 def flat(image: Image.Image) -> str:
     """A data URI of an image with few colours, which stay what they are."""
     height = max(1, round(image.height * WIDTH / image.width))
-    return _data_uri(image.resize((WIDTH, height), Image.Resampling.NEAREST), "png", optimize=True)
+    return data_uri(image.resize((WIDTH, height), Image.Resampling.NEAREST), "png", optimize=True)
 
 
-def _data_uri(image: Image.Image, kind: str, **options: object) -> str:
+def data_uri(image: Image.Image, kind: str, **options: object) -> str:
+    """An image as part of the page itself."""
     stream = io.BytesIO()
     image.save(stream, kind, **options)
     return f"data:image/{kind};base64,{base64.b64encode(stream.getvalue()).decode()}"

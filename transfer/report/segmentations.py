@@ -1,7 +1,7 @@
 """Images on which two segmentors disagree most: how much of each labelled region each of them got right.
 
-Per image the runs keep counts of pixels, and no maps. So what can be shown of a prediction is, for every class in the
-label map, the share of its pixels that are called so; each region has the colour of its class's share.
+For runs without predicted maps, which older versions did not keep. Their counts of pixels per image tell, for every
+class in the label map, the share of its pixels that are called so; each region has the colour of its class's share.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from PIL import Image
 from transfer.evaluated import SegmentationEvaluation
 from transfer.evaluation_files import SINGLE_SCALE, read_segmentations
 from transfer.pictures.palette import to_rgb
-from transfer.report.samples import SHARES, Pair, Panel, Sample, flat, most_different, photograph
+from transfer.report.samples import SHARES, WIDTH, Pair, Panel, Sample, flat, most_different, photograph
 from transfer.report.svg import Drawing
 from transfer.segmentation_metric import class_shares
 
@@ -33,15 +33,17 @@ def draw_segmentations(pair: Pair) -> tuple[Sequence[Sample], str]:
     both = [read_segmentations(each.run.path.with_name(SINGLE_SCALE)) for each in pair.runs]
     if both[0].names != both[1].names:
         return (), "The two rows were tested on different images."
-    scores = [[_score(evaluation.confusion(index)) for index in range(len(evaluation.names))] for evaluation in both]
+    scores = [
+        [image_score(evaluation.confusion(index)) for index in range(len(evaluation.names))] for evaluation in both
+    ]
     differences = [None if None in values else values[1] - values[0] for values in zip(*scores, strict=True)]
     samples = []
     for index in most_different(differences):
         name = both[0].names[index]
-        path, labels = pair.root / name, _label_map(pair.root, name, both[0], index)
+        path, labels = pair.root / name, label_map(pair.root, name, both[0], index)
         if not path.is_file() or labels is None:
             return samples, f"{path} or its label map, as it was in the test, is not there, so it cannot be shown."
-        panels = [Panel("image", _whole(path))]
+        panels = [Panel("image", whole_image(path))]
         for row, evaluation, score in zip(pair.names, both, scores, strict=True):
             picture = _regions(labels, evaluation.confusion(index), evaluation.classes)
             panels.append(Panel(f"{row}: mIoU {100 * score[index]:.1f} %", picture))
@@ -49,13 +51,14 @@ def draw_segmentations(pair: Pair) -> tuple[Sequence[Sample], str]:
     return samples, ""
 
 
-def _score(confusion: NDArray) -> float | None:
+def image_score(confusion: NDArray) -> float | None:
+    """Mean IoU of the classes in an image's label map, from 0 to 1; None for a map without labels."""
     iou, _ = class_shares(confusion)
     labelled = confusion.sum(axis=1) > 0
     return float(iou[labelled].mean()) if labelled.any() else None
 
 
-def _label_map(root: Path, name: str, evaluation: SegmentationEvaluation, index: int) -> NDArray | None:
+def label_map(root: Path, name: str, evaluation: SegmentationEvaluation, index: int) -> NDArray | None:
     """Classes from 0 by pixel, others beyond; None unless it has as many pixels of each class as the test counted."""
     path = (root / name.replace("images", "annotations", 1)).with_suffix(".png")
     if not path.is_file():
@@ -71,9 +74,10 @@ def _label_map(root: Path, name: str, evaluation: SegmentationEvaluation, index:
     return None
 
 
-def _whole(path: Path) -> Markup:
+def whole_image(path: Path) -> Markup:
+    """A photograph for the page."""
     with Image.open(path) as image:
-        return _image(photograph(image), image.size, "the image")
+        return picture_of(photograph(image), image.size, "the image")
 
 
 def _regions(labels: NDArray, confusion: NDArray, classes: Sequence[str]) -> Markup:
@@ -83,10 +87,11 @@ def _regions(labels: NDArray, confusion: NDArray, classes: Sequence[str]) -> Mar
     image = Image.fromarray(bins[labels].astype(np.uint8), "P")
     image.putpalette([value for color in (*SHARES, UNLABELLED) for value in to_rgb(color)])
     words = "; ".join(f"{classes[label]} {100 * known[label]:.0f} %" for label in np.flatnonzero(confusion.sum(axis=1)))
-    return _image(flat(image), image.size, f"share of pixels right by class: {words}")
+    return picture_of(flat(image), image.size, f"share of pixels right by class: {words}")
 
 
-def _image(uri: str, size: tuple[int, int], words: str) -> Markup:
-    drawing = Drawing(360, max(1, round(360 * size[1] / size[0])))
-    drawing.add("image", href=uri, width=drawing.width, height=drawing.height)
+def picture_of(uri: str, size: tuple[int, int], words: str, class_: str = "photo") -> Markup:
+    """An image of (width, height) pixels, and what it says to those who do not see it."""
+    drawing = Drawing(WIDTH, max(1, round(WIDTH * size[1] / size[0])))
+    drawing.add("image", href=uri, width=drawing.width, height=drawing.height, class_=class_)
     return drawing.render(words)

@@ -19,6 +19,8 @@ from transfer.bootstrap import measure
 from transfer.compare import compare_runs
 from transfer.evaluated import DetectionEvaluation, EvaluatedImage, SegmentationEvaluation, SegmentedImage
 from transfer.evaluation_files import write_evaluation
+from transfer.pictures.palette import COLORS, UNLABELLED
+from transfer.pictures.predictions import write_predictions
 from transfer.report.page import write_page
 from transfer.report.samples import SHARES
 
@@ -79,6 +81,21 @@ def runs(tmp_path: Path, data: Path, add_run: Callable[..., Path]) -> Path:
             path = add_run(root, task, recipe, values, data={"root": str(data), "fingerprint": "f"})
             write_evaluation(path / "evaluation.npz", evaluation)
     return root
+
+
+@pytest.fixture
+def mapped(runs: Path) -> Path:
+    """The same with predicted maps of both segmentors, the most different of 5 and 9; one calls all of them sky."""
+    for recipe, roads in (("b-standard", {}), ("d-smooth", {5: 200, 9: 800})):
+        folder = runs / f"{recipe}-resnet18_d-segmentation-0"
+
+        def predict(name: str, roads: dict[int, int] = roads) -> np.ndarray:
+            labels = np.zeros(1000, np.int64)
+            labels[: roads.get(int(Path(name).stem), 0)] = 1
+            return labels.reshape(20, 50)
+
+        write_predictions(folder / "pictures/predictions.zip", segmentations({}).names, predict)
+    return runs
 
 
 def page(root: Path, **options: Any) -> str:
@@ -149,3 +166,89 @@ def test_a_broken_file_is_an_error_that_names_it(runs: Path) -> None:
     broken.write_bytes(broken.read_bytes()[:-100])
     with pytest.raises(UserError, match=re.escape(str(broken))):
         write_page(comparison, runs / "report")
+
+
+def rows_of(text: str) -> list[list[str]]:
+    """Of every sample of the segmentors, its colours from the upper left to the lower right corner, map by map."""
+    found = []
+    for sample in text.split('class="sample pair"')[1:]:
+        maps = [np.asarray(decode(uri)) for uri in re.findall(r'href="(data:image/png[^"]+)"', sample)]
+        assert all(pixels.shape == (20, 50, 3) for pixels in maps)  # as they were predicted
+        found.append(["#" + bytes(pixels[place]).hex() for pixels in maps for place in ((0, 0), (10, 0), (-1, -1))])
+    return found
+
+
+def test_predicted_maps_stand_beside_image_and_label_map_the_most_different_first(mapped: Path) -> None:
+    text = section(page(mapped))
+    sky, road = COLORS[:2]
+    truth, all_sky = [sky, road, road], [sky, sky, sky]
+    assert rows_of(text) == [[*truth, *all_sky, road, road, sky], [*truth, *all_sky, road, sky, sky]]
+    maps = text[text.index('class="sample pair"') :]
+    assert re.findall(r'<span class="file">(\d+\.jpg)</span>', maps) == ["9.jpg", "5.jpg"]
+    assert re.findall(r"(\d+ %) of the pixels called differently", maps) == ["80 %", "20 %"]
+    assert 'aria-label="d-smooth: mIoU 100.0 %; pixels: road 80 %, sky 20 %"' in maps
+    assert 'aria-label="label map; pixels: sky 50 %, road 50 %"' in maps
+    photographs = re.findall(r'"(data:image/jpeg[^"]+)"', maps)
+    assert [round(np.asarray(decode(uri)).mean() / 20) for uri in photographs] == [9, 5]
+    for color, name in ((sky, "sky"), (road, "road")):
+        assert maps.count(f'style="background:{color}"></span>{name}<') == 2
+    assert "no label" not in maps
+
+
+def test_without_images_the_predictions_stay_and_nothing_of_the_data_is_there(mapped: Path) -> None:
+    text = page(mapped, with_images=False)
+    assert "data:image/jpeg" not in text
+    assert "label map" not in section(text)
+    assert [len(colors) for colors in rows_of(text)] == [6, 6]  # two predictions of three corners each
+    assert section(text).count("asked to hold no images of the data.") == 2
+
+
+@pytest.mark.parametrize("what", ["data", "image", "labels"])
+def test_what_cannot_be_shown_beside_the_predictions_is_said_to_be_missing(mapped: Path, data: Path, what: str) -> None:
+    if what == "data":
+        data.rename(data.with_name("elsewhere"))
+    elif what == "image":
+        (data / "images/9.jpg").unlink()
+    else:
+        Image.fromarray(np.ones((20, 50), np.uint8)).save(data / "annotations/9.png")
+    text = section(page(mapped))
+    assert [len(colors) for colors in rows_of(text)] == [6, 6 if what == "data" else 9]
+    assert (f"The data folder {data} cannot be reached" if what == "data" else "9.jpg or its label map") in text
+
+
+def test_pixels_without_a_label_have_their_own_colour(mapped: Path, data: Path) -> None:
+    """Image 9 with a stripe that is no class, in the label map and in what was counted."""
+    labels = np.repeat(np.array([1, 2, 0], np.uint8), [500, 400, 100]).reshape(20, 50)
+    comparison = compare_runs(mapped)
+    Image.fromarray(labels).save(data / "annotations/9.png")
+    for recipe in ("b-standard", "d-smooth"):
+        evaluation = segmentations({})
+        evaluation.images[9] = SegmentedImage(np.array([0, 3], np.int32), np.array([500, 400], np.int64))
+        write_evaluation(mapped / f"{recipe}-resnet18_d-segmentation-0/evaluation.npz", evaluation)
+    text = write_page(comparison, mapped / "report").read_text(encoding="utf-8")
+    assert rows_of(text)[0][2] == UNLABELLED
+    assert section(text).count("no label<") == 1
+
+
+def test_rows_of_which_one_keeps_no_maps_are_shown_by_shares(mapped: Path) -> None:
+    (mapped / "b-standard-resnet18_d-segmentation-0/pictures/predictions.zip").unlink()
+    text = section(page(mapped))
+    assert "an older version that kept counts" in text
+    assert 'class="sample three"' in text
+
+
+def test_rows_that_call_all_pixels_alike_say_so(mapped: Path) -> None:
+    one, other = sorted(mapped.glob("*/pictures/predictions.zip"))
+    one.write_bytes(other.read_bytes())
+    assert "They call all pixels of the kept images alike." in section(page(mapped))
+
+
+@pytest.mark.parametrize("breakage", ["damaged", "more classes"])
+def test_a_broken_archive_is_an_error_that_names_it(mapped: Path, breakage: str) -> None:
+    path = mapped / "d-smooth-resnet18_d-segmentation-0/pictures/predictions.zip"
+    if breakage == "damaged":
+        path.write_bytes(path.read_bytes()[:-100])
+    else:
+        write_predictions(path, ["images/1.jpg"], lambda _: np.full((20, 50), 2))
+    with pytest.raises(UserError, match=f"{re.escape(str(path))} .*{breakage}"):
+        page(mapped)

@@ -30,6 +30,7 @@ from transfer.report.samples import SHARES, samples
 from transfer.report.scatter import scatter
 from transfer.report.tables import TABLES
 from transfer.statistics import CONFIDENCE
+from transfer.verdict import OUTCOMES
 
 TEMPLATES = Path(__file__).with_name("templates")
 PAGE, LATEX = "index.html", "tables.tex"
@@ -73,6 +74,7 @@ def render(
         plain=words.plain,
         include_raw=lambda name: Markup((TEMPLATES / name).read_text(encoding="utf-8")),
         cell_marks=cell_marks,
+        outcomes=OUTCOMES,
         task_of=task_of,
     )
     figures = {

@@ -275,6 +275,30 @@ def test_commands_and_proof_and_cost(tmp_path: Path, add_run: Callable[..., Path
     assert "python x d-smooth" in page.text
 
 
+@pytest.mark.parametrize(
+    ("timings", "words"),
+    [
+        ([{"kwh": 1.5, "kwh_of": {"cpu": 0.5, "gpu": 1.0}}] * 2, "3.00 kWh CPU + GPU"),
+        ([{"kwh": 1.0, "kwh_of": {"cpu": None, "gpu": 1.0}}] * 2, "2.00 kWh GPU alone, CPU not readable"),
+        (
+            [{"kwh": 1.5, "kwh_of": {"cpu": 0.5, "gpu": 1.0}}, {"kwh": 1.0, "kwh_of": {"cpu": None, "gpu": 1.0}}],
+            "2.00 kWh GPU alone, CPU not readable",
+        ),
+        ([{"kwh_of": {"cpu": None, "gpu": None}}] * 2, "not read CPU and GPU not readable"),
+        ([{"kwh": 0.25, "kwh_of": {"cpu": 0.25}}, {"kwh": 0.5}], "0.75 kWh CPU"),
+        ([{"kwh": 0.25, "kwh_of": {"cpu": 0.25}}, {}], "not read"),
+    ],
+)
+def test_energy_says_which_parts_it_is_of(
+    tmp_path: Path, add_run: Callable[..., Path], timings: list[dict[str, Any]], words: str
+) -> None:
+    for seed, each in enumerate(timings):
+        add_run(tmp_path, "detection", "b-standard", (50, 51), seed, timings=each)
+    page, _, _ = make(tmp_path)
+    line = " ".join(page.rows["costs"][1].split())
+    assert line == f"b-standard detection 2 not read not read not read not read not read {words} \u2013 not read"
+
+
 def test_a_damaged_log_or_none_costs_its_curve_only(tmp_path: Path, add_run: Callable[..., Path]) -> None:
     path = add_run(tmp_path, "detection", "b-standard", (50, 51))
     (path / "metrics.jsonl").write_bytes(b"\xff\xfe{]\n")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from backbones.errors import UserError
+from transfer.baseline import DEFAULT_BASELINE, choose_baseline, missing_note
 from transfer.cells import FURTHER_NAMES, Cell, judge_rows, measure_cell, shown_metrics
 from transfer.fairness import classification_settings, fairness_notes
 from transfer.image_noise import Noise, read_noise
@@ -20,7 +20,6 @@ from transfer.statistics import CONFIDENCE, SIGNIFICANCE
 from transfer.tuned import TunedRow, TunedTask, tuned_tasks, tuning_notes
 from transfer.verdict import LARGEST_MARGIN
 
-DEFAULT_BASELINE = "b-standard"
 _PERCENT = f"{CONFIDENCE * 100:.0f} %"
 
 
@@ -60,41 +59,51 @@ class Comparison:
     losses: tuple[LossRow, ...] = ()
     remarks: tuple[str, ...] = ()
 
+    @property
+    def baseline_row(self) -> Row | None:
+        """None where no run of it is finished; then nothing is compared with it."""
+        return next((row for row in self.rows if row.name == self.baseline), None)
+
 
 def compare_runs(root: str | Path, baseline: str | None = None, remarks: Sequence[str] = ()) -> Comparison:
     """Compare all finished runs below a folder with one of their rows.
 
     Args:
         root: Folder that holds run folders, at any depth.
-        baseline: Recipe or "recipe (network)"; None takes b-standard.
+        baseline: Recipe or "recipe (network)"; None takes b-standard. If no run of it is finished, there are no
+            differences from it, and the notes say so.
         remarks: What readers are to know first; they come before the notes.
 
     Raises:
-        UserError: The runs cannot be compared (see ``transfer.results.read_tree``), or there is no such row.
+        UserError: The runs cannot be compared (see ``transfer.results.read_tree``), or there is no such row, neither
+            here nor in the paper.
     """
     tree = read_tree(Path(root))
     grouped = tree.rows()
     order = sorted(grouped, key=_position)
     several = len({network for _, network in order}) > 1
     names = {key: f"{key[0]} ({key[1]})" if several else key[0] for key in order}
-    chosen = _choose_baseline(names, baseline)
+    chosen = choose_baseline(names, baseline, [run.row for run in tree.unfinished])
+    chosen_name = names.get(chosen) or baseline or DEFAULT_BASELINE
     metrics = shown_metrics(run for run in tree.finished if not run.tuned)
     noise = read_noise(tree.finished)
-    rows = _judged(_row(names[key], grouped[key], grouped[chosen], metrics, tree.root, noise) for key in order)
+    reference = grouped.get(chosen, [])
+    rows = _judged(_row(names[key], grouped[key], chosen, reference, metrics, tree.root, noise) for key in order)
     named = {names[key]: grouped[key] for key in order}
-    tuned = tuned_tasks(named, names[chosen], tree.root, noise)
-    warnings = (*remarks, *fairness_notes(named), *tuning_notes(named, names[chosen]))
+    tuned = tuned_tasks(named, chosen_name, tree.root, noise)
+    missing = [] if reference else [missing_note(chosen_name)]
+    warnings = (*remarks, *missing, *fairness_notes(named), *tuning_notes(named, chosen_name))
     return Comparison(
         root=tree.root,
-        baseline=names[chosen],
+        baseline=chosen_name,
         rows=rows,
         unfinished=tuple(_unfinished(run, tree.root) for run in tree.unfinished),
-        notes=(*warnings, *_notes(tree, rows, tuned, names[chosen])),
+        notes=(*warnings, *_notes(tree, rows, tuned, chosen_name, chosen[0])),
         remarks=tuple(remarks),
         tree=tree,
         tuned=tuned,
         correlations=correlations({row.name: (row.recipe, row.cells) for row in rows}),
-        losses=loss_rows(named, names[chosen], noise),
+        losses=loss_rows(named, chosen_name, noise),
     )
 
 
@@ -110,25 +119,18 @@ def _position(key: tuple[str, str]) -> tuple[int, str, str]:
     return (known.index(recipe) if recipe in known else len(known)), recipe, network
 
 
-def _choose_baseline(names: Mapping[tuple[str, str], str], asked: str | None) -> tuple[str, str]:
-    there = ", ".join(f'"{name}"' for name in names.values())
-    wanted = asked or DEFAULT_BASELINE
-    found = [key for key, name in names.items() if wanted in (name, key[0], f"{key[0]} ({key[1]})")]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise UserError(f"--baseline {wanted} fits {len(found)} rows; choose one of {there}")
-    if asked is None:
-        raise UserError(f"there is no row {DEFAULT_BASELINE} to compare with; give --baseline one of {there}")
-    raise UserError(f"--baseline {asked}: no such row; the rows are {there}")
-
-
 def _row(
-    name: str, runs: Sequence[Run], baseline: Sequence[Run], metrics: Sequence[str], root: Path, noise: Noise
+    name: str,
+    runs: Sequence[Run],
+    baseline: tuple[str, str],
+    baseline_runs: Sequence[Run],
+    metrics: Sequence[str],
+    root: Path,
+    noise: Noise,
 ) -> Row:
     recipe, network = runs[0].row
-    paper, paper_baseline = find_row(recipe, network), find_row(*baseline[0].row)
-    reference = None if baseline[0].row == (recipe, network) else baseline
+    paper, paper_baseline = find_row(recipe, network), find_row(*baseline)
+    reference = None if baseline == (recipe, network) else baseline_runs
     cells = {
         metric: measure_cell(metric, runs, reference, noise, paper=paper_number(metric, paper, paper_baseline))
         for metric in metrics
@@ -143,9 +145,13 @@ def _judged(rows: Iterable[Row]) -> tuple[Row, ...]:
     return tuple(replace(row, cells=cells) for row, cells in zip(found, judged, strict=True))
 
 
-def _notes(tree: RunTree, rows: Sequence[Row], tuned: Sequence[TunedTask], baseline: str) -> tuple[str, ...]:
+def _notes(
+    tree: RunTree, rows: Sequence[Row], tuned: Sequence[TunedTask], baseline: str, recipe: str
+) -> tuple[str, ...]:
     shown = [*rows, *(row for task in tuned for row in task.rows)]
-    notes = [f'Δ: difference from the row "{baseline}" in points, paired by seed.']
+    notes = []
+    if any(row.name == baseline for row in rows):
+        notes.append(f'Δ: difference from the row "{baseline}" in points, paired by seed.')
     if any(cell.n > 1 for row in shown for cell in row.cells.values()):
         notes.append(
             f"± seeds: half the width of the {_PERCENT} Student-t interval of the mean over seeds; n: seeds, and "
@@ -159,7 +165,7 @@ def _notes(tree: RunTree, rows: Sequence[Row], tuned: Sequence[TunedTask], basel
             "proof: in every transfer all tensors of the backbone arrived in the built model and gave the classifier's "
             "features; proof.json and ledger.json in the run folders."
         )
-    notes += _paper_note(rows, baseline) + _backbone_note(tree, rows, shown) + _protocol_notes(tree)
+    notes += _paper_note(rows, baseline, recipe) + _backbone_note(tree, rows, shown) + _protocol_notes(tree)
     return tuple(notes)
 
 
@@ -201,11 +207,11 @@ def _metric_notes(shown: Sequence[Row | TunedRow]) -> list[str]:
     return notes
 
 
-def _paper_note(rows: Sequence[Row], baseline: str) -> list[str]:
+def _paper_note(rows: Sequence[Row], baseline: str, recipe: str) -> list[str]:
     here = [row for row in rows if row.paper_network]
     if not here:
         return [f"paper: {setting()}; Tables 8 and 9 have none of these rows."]
-    if baseline in (row.name for row in here):
+    if find_row(recipe, ""):
         note = f"paper: {setting()}; Tables 8 and 9, Δ against the paper's own row of the baseline's name."
     else:
         note = f'paper: {setting()}; Tables 8 and 9, without Δ because the paper has no row "{baseline}".'

@@ -49,7 +49,7 @@ def _task(task: str, rows: Rows, baseline: str, root: Path, noise: Noise) -> Tun
     metrics = [metric for metric in there if metric in METRICS[task]]
     found = []
     for name, runs in rows.items():
-        reference = None if name == baseline else rows[baseline]
+        reference = None if name == baseline else rows.get(baseline, [])
         cells = {metric: measure_cell(metric, runs, reference, noise, TUNED) for metric in metrics}
         found.append(_row(name, [run for run in runs if run.tuned and run.task == task], cells, root))
     judged = judge_rows([row.cells for row in found])
@@ -88,7 +88,7 @@ def tuning_notes(rows: Rows, baseline: str) -> list[str]:
 def _task_notes(task: str, rows: Rows, baseline: str) -> list[str]:
     tuned = {name: [run for run in row if run.tuned and run.task == task] for name, row in rows.items()}
     notes = [f"{task}, tuned to: {'; '.join(f'{name}: {_choices(runs)}' for name, runs in tuned.items() if runs)}."]
-    if not tuned[baseline]:
+    if not tuned.get(baseline):
         notes.append(f'{task}, tuned: no runs of the row "{baseline}", so no Δ.')
     fixed = [run for row in rows.values() for run in row if run.task == task and not run.tuned]
     if fixed and not any(run.fixed_hash for run in fixed):  # one is enough: they share their config_hash

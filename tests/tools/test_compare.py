@@ -104,7 +104,7 @@ def test_user_errors_exit_with_2_and_write_nothing(runs: Path, tmp_path: Path) -
     for arguments, fragment in (
         ((tmp_path / "empty",), "no finished run"),
         ((tmp_path / "nowhere",), "is not a folder"),
-        ((runs, "--baseline", "d-mixup"), 'the rows are "b-standard", "d-smooth"'),
+        ((runs, "--baseline", "d-smoth"), 'no such row; the rows are "b-standard", "d-smooth"'),
     ):
         done = call(*arguments, cwd=tmp_path)
         assert (done.returncode, done.stdout) == (2, "")
@@ -113,6 +113,17 @@ def test_user_errors_exit_with_2_and_write_nothing(runs: Path, tmp_path: Path) -
         assert done.stderr.count("\n") == 1
     assert not (runs / "report").exists()
     assert list((tmp_path / "empty").iterdir()) == []
+
+
+@pytest.mark.parametrize("baseline", ["d-mixup", "torchvision:resnet50.IMAGENET1K_V1", "d-mixup (resnet50_d)"])
+def test_a_baseline_that_has_no_run_yet_is_a_report_that_says_so(runs: Path, tmp_path: Path, baseline: str) -> None:
+    done = call(runs, "--baseline", baseline, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f'NOT COMPARED: no run of the baseline, the row "{baseline}"' in " ".join(done.stdout.split())
+    assert "Δ: difference from" not in done.stdout
+    smooth = next(line for line in done.stdout.splitlines() if line.startswith("d-smooth")).split()
+    assert smooth == ["d-smooth", *" \u2013 ".join(("62.00", "42.00", "43.00", "28.00", "68.00")).split(), "\u2013"]
+    assert {path.name for path in (runs / "report").iterdir()} == FILES
 
 
 def test_a_corrupt_result_is_named(runs: Path, tmp_path: Path) -> None:

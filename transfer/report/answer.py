@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from transfer.cells import METRIC_NAMES, Cell
 from transfer.compare import Comparison
 from transfer.report.words import interval, joined, label, number, unbroken
+from transfer.statistics import Difference
 from transfer.verdict import NO_DIFFERENCE, OUTCOMES, UNDETERMINED
 
 QUESTIONS = {"detection": "voc07_map", "segmentation": "miou"}
@@ -32,47 +33,75 @@ def best_place(comparison: Comparison, metric: str) -> int | None:
     return -max(found)[1] if found else None
 
 
+def not_compared(comparison: Comparison, metric: str) -> str | None:
+    """Why no row has a difference from the baseline in a metric; None where some row has one."""
+    if best_place(comparison, metric) is not None:
+        return None
+    if all(row.cells[metric].mean is None for row in comparison.rows):
+        return "there is no finished run"
+    row = comparison.baseline_row
+    if row is None:
+        return f"nothing is compared, because the baseline, {comparison.baseline}, has no finished run"
+    if row.cells[metric].mean is None:
+        return f"nothing is compared, because the baseline, {_baseline(comparison)}, has no finished run of it"
+    return f"nothing is compared, because no row but the baseline, {_baseline(comparison)}, has a finished run"
+
+
 def _sentence(comparison: Comparison, task: str, metric: str) -> Markup:
-    name = METRIC_NAMES[metric]
+    start = Markup("On <strong>{}</strong> ({}), ").format(task, METRIC_NAMES[metric])
     place = best_place(comparison, metric)
     if place is None:
-        return Markup("{} ({}) has not been compared: no two rows have a finished run.").format(task.capitalize(), name)
+        return start + Markup("{}.").format(not_compared(comparison, metric))
     best, source = comparison.rows[place], f"rows.{place}.cells.{metric}.difference"
     difference = best.cells[metric].difference
-    ends = interval(difference.interval, f"{source}.interval", "signed")
-    return Markup("On <strong>{}</strong> ({}), {}; the best row, {}, stands at {} points {}.").format(
-        task,
-        name,
-        _verdicts(comparison, [row.cells[metric] for row in comparison.rows], task),
-        Markup("<strong>{}</strong>").format(unbroken(label(best, comparison.rows))),
+    cells = [row.cells[metric] for row in comparison.rows]
+    several = sum(cell.difference is not None for cell in cells) > 1
+    return start + Markup("{}; {} is {} points from {}{}.").format(
+        _verdicts(comparison, cells, task),
+        Markup("the best row, <strong>{}</strong>," if several else "<strong>{}</strong>").format(
+            unbroken(label(best, comparison.rows))
+        ),
         number(difference.value, f"{source}.value", "signed"),
-        ends or "without an interval",
+        unbroken(_baseline(comparison)),
+        _interval(difference, source),
     )
+
+
+def _interval(difference: Difference, source: str) -> Markup:
+    ends = interval(difference.interval, f"{source}.interval", "signed")
+    return Markup(" {}").format(ends) if ends else Markup(", without an interval")
 
 
 def _verdicts(comparison: Comparison, cells: Sequence[Cell], task: str) -> Markup:
     judged = [cell for cell in cells if cell.verdict]
+    baseline = unbroken(_baseline(comparison))
     if not judged:
-        return escape("the paper has no difference to hold these rows against")
+        return Markup("the paper has no difference from {} that these rows could show").format(baseline)
     several = f"{len(judged)} differences" if len(judged) > 1 else "one difference"
-    differences = Markup("the paper's {} from {}").format(several, unbroken(_baseline(comparison)))
+    differences = Markup("the paper's {} from {}").format(several, baseline)
     if all(cell.difference.pairs < _SEVERAL for cell in judged):
-        seeds = "without two seeds in common" if any(cell.n >= _SEVERAL for cell in judged) else "with one seed"
-        return Markup("{} {} cannot be told from noise").format(seeds, differences)
+        seeds = "without two seeds in common" if any(cell.n >= _SEVERAL for cell in judged) else "with one seed per row"
+        return Markup("{} nothing can be said of {}").format(seeds, differences)
+    if len(judged) == 1:
+        return Markup("{} is {}{}").format(differences, _phrase(judged[0].verdict.outcome), _losses(comparison, task))
     return Markup("of {}, {}{}").format(differences, _counted(judged), _losses(comparison, task))
+
+
+def _phrase(outcome: str) -> str:
+    return PHRASES.get(outcome, outcome)
 
 
 def _counted(cells: Sequence[Cell]) -> str:
     """Outcomes and how often: "2 are reproduced and 3 undetermined at this n"."""
     count = Counter(cell.verdict.outcome for cell in cells)
-    found = [(count[outcome], PHRASES.get(outcome, outcome)) for outcome in OUTCOMES if count[outcome]]
+    found = [(count[outcome], _phrase(outcome)) for outcome in OUTCOMES if count[outcome]]
     (number_of, words), *others = found
     first = f"{number_of} {'is' if number_of == 1 else 'are'} {words}"
     return joined([first, *(f"{each} {phrase}" for each, phrase in others)])
 
 
 def _baseline(comparison: Comparison) -> str:
-    return next(label(row, comparison.rows) for row in comparison.rows if row.name == comparison.baseline)
+    return label(comparison.baseline_row, comparison.rows)
 
 
 def _losses(comparison: Comparison, task: str) -> Markup:
@@ -83,5 +112,6 @@ def _losses(comparison: Comparison, task: str) -> Markup:
         return Markup("")
     reference = comparison.losses[0].reference
     name = next(label(row, comparison.rows) for row in comparison.rows if row.name == reference)
-    losses = f"its {len(judged)} losses" if len(judged) > 1 else "its one loss"
-    return Markup(", and of {} against {}, {}").format(losses, unbroken(name), _counted(judged))
+    if len(judged) == 1:
+        return Markup(", and its one loss against {} is {}").format(unbroken(name), _phrase(judged[0].verdict.outcome))
+    return Markup(", and of its {} losses against {}, {}").format(len(judged), unbroken(name), _counted(judged))

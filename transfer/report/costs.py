@@ -11,8 +11,11 @@ from transfer.compare import Comparison, Row
 from transfer.paper import RANDOM_RECIPE
 from transfer.report.answer import QUESTIONS
 from transfer.report.records import Record, Records, known
+from transfer.report.words import joined
 from transfer.result_file import METRICS
 from transfer.run_log import last_records
+
+NAMES_OF_PARTS = {"cpu": "CPU", "gpu": "GPU"}
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,8 @@ class Cost:
         images_per_second: Median over the last steps, then over runs.
         data_wait: Share of the time, from 0 to 1, likewise.
         peak_memory: GB, the largest.
-        energy: kWh, of all.
+        energy: kWh, of all, as far as it could be read.
+        energy_of: The parts of the machines that it is of, and those that could not be read.
         hours_per_point: Hours of one seed, training of the backbone included, for each point gained on the baseline;
             None where the training's are not known. A teacher's are not in it.
     """
@@ -44,6 +48,7 @@ class Cost:
     data_wait: float | None
     peak_memory: float | None
     energy: float | None
+    energy_of: str
     hours_per_point: float | None
 
 
@@ -63,7 +68,7 @@ def costs(comparison: Comparison, records: Records) -> list[Cost]:
 def _cost(place: int, row: Row, task: str, runs: Sequence[Record], hours: dict[str, float | None]) -> Cost:
     seconds = known(each.find("timings.total_seconds", float) for each in runs)
     memory = known(each.find("timings.peak_memory_bytes", float) for each in runs)
-    energy = known(each.find("timings.kwh", float) for each in runs)
+    energy, energy_of = _energy(runs)
     devices = known(each.find("hardware.name", str) or each.find("hardware.device", str) for each in runs)
     speeds = [_speed(each.run.path.parent) for each in runs]
     whole = len(seconds) == len(runs)
@@ -79,9 +84,31 @@ def _cost(place: int, row: Row, task: str, runs: Sequence[Record], hours: dict[s
         images_per_second=_median(speed for speed, _ in speeds),
         data_wait=_median(wait for _, wait in speeds),
         peak_memory=max(memory) / 1e9 if memory else None,
-        energy=sum(energy) if len(energy) == len(runs) else None,
+        energy=energy,
+        energy_of=energy_of,
         hours_per_point=_hours_per_point(row, task, hours),
     )
+
+
+def _energy(runs: Sequence[Record]) -> tuple[float | None, str]:
+    """kWh of all runs, of those parts that could be read in each of them, and which these are."""
+    whole = [each.find("timings.kwh_of", dict) or _older(each) for each in runs]
+    if not all(whole):
+        return None, ""
+    parts = [name for name in NAMES_OF_PARTS if any(name in each for each in whole)]
+    read = [name for name in parts if all(isinstance(each.get(name), (int, float)) for each in whole)]
+    lacking = [NAMES_OF_PARTS[name] for name in parts if name not in read]
+    if not read:
+        return None, f"{joined(lacking)} not readable"
+    words = " + ".join(NAMES_OF_PARTS[name] for name in read)
+    total = sum(each[name] for each in whole for name in read)
+    return total, f"{words} alone, {joined(lacking)} not readable" if lacking else words
+
+
+def _older(record: Record) -> dict[str, float]:
+    """Runs before there were parts measured processors, of runs on these."""
+    kwh = record.find("timings.kwh", float)
+    return {} if kwh is None else {"cpu": kwh}
 
 
 def _processes(record: Record) -> float:

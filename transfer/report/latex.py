@@ -37,12 +37,13 @@ def _table(table: PaperTable, comparison: Comparison, rows: Sequence[PageRow]) -
     count = len(table.metrics)
     names = " & ".join(escape(METRIC_NAMES[metric]) for metric in table.metrics)
     lines = [_line(table, row) for row in rows]
+    missing = "" if comparison.baseline_row else ", of which no run is finished"
     return "\n".join(
         [
             r"\begin{table}",
             r"  \centering",
             f"  \\caption{{Table {table.number} of arXiv:1812.01187, and these runs. $\\Delta$: difference in "
-            f"{escape(METRIC_NAMES[table.metric])} from {escape(comparison.baseline)}, with the "
+            f"{escape(METRIC_NAMES[table.metric])} from {escape(comparison.baseline)}{missing}, with the "
             f"{CONFIDENCE * 100:.0f}\\,\\% interval over seeds.}}",
             f"  \\begin{{tabular}}{{l{'r' * (count + 1)}{'r' * (count + 3)}l}}",
             r"    \toprule",

@@ -37,8 +37,8 @@ def task_of(metric: str) -> str:
     return next(task for task, metrics in METRICS.items() if metric in metrics)
 
 
-def run_marks(records: Records, row: tuple[str, str], baseline: tuple[str, str], task: str) -> list[Mark]:
-    """Of a row's runs on a task: what is not there, or was not run as the baseline's were."""
+def run_marks(records: Records, row: tuple[str, str], baseline: tuple[str, str] | None, task: str) -> list[Mark]:
+    """Of a row's runs on a task: what is not there, or was not run as the baseline's were, where it has some."""
     mine, waiting = records.of(row, task), records.waiting(row, task)
     marks = []
     if waiting:
@@ -49,7 +49,7 @@ def run_marks(records: Records, row: tuple[str, str], baseline: tuple[str, str],
     most = records.most_seeds(task)
     if 0 < len(mine) < most:
         marks.append(Mark(PARTIAL, f"{len(mine)} of {most} seeds"))
-    return marks + _unlike(mine, records.of(baseline, task))
+    return marks + _unlike(mine, records.of(baseline, task) if baseline else [])
 
 
 def cell_marks(cell: Cell) -> list[Mark]:

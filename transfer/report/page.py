@@ -16,7 +16,7 @@ from transfer.cells import FURTHER_NAMES, METRIC_NAMES
 from transfer.compare import Comparison
 from transfer.paper import setting
 from transfer.report import words
-from transfer.report.answer import QUESTIONS, answer
+from transfer.report.answer import QUESTIONS, answer, not_compared
 from transfer.report.costs import costs
 from transfer.report.curves import training_curves
 from transfer.report.differences import difference_bars
@@ -30,6 +30,7 @@ from transfer.report.samples import SHARES, samples
 from transfer.report.scatter import scatter
 from transfer.report.tables import TABLES
 from transfer.statistics import CONFIDENCE
+from transfer.verdict import OUTCOMES
 
 TEMPLATES = Path(__file__).with_name("templates")
 PAGE, LATEX = "index.html", "tables.tex"
@@ -73,6 +74,7 @@ def render(
         plain=words.plain,
         include_raw=lambda name: Markup((TEMPLATES / name).read_text(encoding="utf-8")),
         cell_marks=cell_marks,
+        outcomes=OUTCOMES,
         task_of=task_of,
     )
     figures = {
@@ -94,7 +96,8 @@ def _facts(comparison: Comparison, records: Records) -> dict[str, Any]:
     return {
         "names": names,
         "name_of": name_of,
-        "baseline": words.unbroken(name_of[comparison.baseline]),
+        "baseline": words.unbroken(name_of.get(comparison.baseline, comparison.baseline)),
+        "not_compared": {metric: not_compared(comparison, metric) for metric in METRIC_NAMES},
         "answer": answer(comparison),
         "tables": TABLES,
         "metric_names": METRIC_NAMES | FURTHER_NAMES,

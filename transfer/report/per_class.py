@@ -34,7 +34,7 @@ class ClassFigure(NamedTuple):
 def per_class(comparison: Comparison, records: Records) -> list[ClassFigure]:
     """A panel for each task whose runs hold results per class."""
     figures = []
-    baseline = next(row for row in comparison.rows if row.name == comparison.baseline)
+    baseline = comparison.baseline_row
     for task, metric in QUESTIONS.items():
         place = best_place(comparison, metric)
         if place is None:

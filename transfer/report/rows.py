@@ -50,11 +50,17 @@ def page_rows(comparison: Comparison, records: Records) -> list[PageRow]:
         if each.run.row not in finished:
             recipe, network = each.run.row
             absent.setdefault(f"{recipe} ({network})" if recipe in here else recipe, []).append(each)
-    baseline = next(row.recipe for row in comparison.rows if row.name == comparison.baseline)
+    baseline = baseline_recipe(comparison)
     for name, waiting in absent.items():
         row = _absent(name, waiting, baseline)
         rows.insert(_position(rows, row.recipe, order), row)
     return rows
+
+
+def baseline_recipe(comparison: Comparison) -> str:
+    """Its recipe, also where no run of it is finished."""
+    row = comparison.baseline_row
+    return row.recipe if row else comparison.baseline.partition(" (")[0]
 
 
 def _position(rows: Sequence[PageRow], recipe: str, order: tuple[str, ...]) -> int:
@@ -68,14 +74,14 @@ def _position(rows: Sequence[PageRow], recipe: str, order: tuple[str, ...]) -> i
 
 def _row(comparison: Comparison, records: Records, place: int) -> PageRow:
     row = comparison.rows[place]
-    baseline = next(each for each in comparison.rows if each.name == comparison.baseline)
-    keys, reference = (row.recipe, row.network), (baseline.recipe, baseline.network)
+    baseline = comparison.baseline_row
+    keys, reference = (row.recipe, row.network), baseline and (baseline.recipe, baseline.network)
     marks = {task: run_marks(records, keys, reference, task) for task in METRICS}
     if row.recipe == RANDOM_RECIPE:
         marks["classification"] = []  # a trunk that was never trained has no top-1
     elif row.cells["top1"].mean is not None and not records.of(keys, "classification"):
         marks["classification"] = [Mark(PARTIAL, "as its backbone says")]
-    paper, gains = _paper(row.recipe, baseline.recipe)
+    paper, gains = _paper(row.recipe, baseline_recipe(comparison))
     return PageRow(place + 1, place, row, label(row, comparison.rows), row.recipe, paper, gains, marks)
 
 

@@ -95,7 +95,7 @@ def samples(comparison: Comparison, records: Records, with_images: bool = True) 
         if place is None:
             continue
         best = comparison.rows[place]
-        baseline = next(row for row in comparison.rows if row.name == comparison.baseline)
+        baseline = comparison.baseline_row
         names = (label(baseline, comparison.rows), label(best, comparison.rows))
         runs = _same_seed(*(records.of((row.recipe, row.network), task) for row in (baseline, best)))
         kind = BOXES if task == "detection" else MAPS if runs and all(map(predictions, runs)) else SHARES_OF_CLASSES

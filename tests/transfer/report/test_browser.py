@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from transfer.compare import compare_runs
 from transfer.report.page import write_page
@@ -25,8 +26,8 @@ def index(page: Path, add_run: Callable[..., Path]) -> Path:
     written = page / "report" / "index.html"
     if not written.exists():
         for seed in range(3):
-            for recipe, value in (("b-standard", 50.0), ("d-smooth", 9.5), ("d-mixup", 61.0)):
-                values = (value + 0.3 * seed, value)
+            for recipe, value, noise in (("b-standard", 50.0, 0.3), ("d-smooth", 9.5, 0.1), ("d-mixup", 61.0, 0.2)):
+                values = (value + noise * (seed - 1), value)
                 add_run(page, "detection", recipe, values, seed, backbone={"seed": seed, "top1": 60 + value / 10})
         write_page(compare_runs(page), page / "report")
     return written
@@ -58,6 +59,48 @@ def test_numbers_sort_as_numbers_both_ways(browser: Any, index: Path) -> None:
     assert again == numbers[::-1]
     assert browser.run("document.querySelector('#all-numbers th[aria-sort]').ariaSort") == "descending"
     assert browser.problems() == []
+
+
+TABLE = "[...document.querySelectorAll('#table-8 tbody tr')].map((row) => row.cells[{}].innerText.split(/\\s/)[0])"
+PRESS = "document.querySelectorAll('#table-8 thead tr:last-child th')[{}].querySelector('button').click()"
+
+
+def test_the_papers_tables_sort_below_their_groups_of_columns(browser: Any, index: Path) -> None:
+    browser.open(index)
+    names, verdicts = browser.run(TABLE.format(1)), browser.run(TABLE.format(2))
+    assert names[0] == "b-standard"
+    browser.run(PRESS.format(4))  # differences of these runs; rows without one stay at the end
+    assert browser.run(TABLE.format(4))[:2] == ["\u221240.50", "+11.00"]
+    assert browser.run(TABLE.format(1))[:2] == ["d-smooth", "d-mixup"]
+    assert browser.run("document.querySelectorAll('#table-8 [aria-sort]').length") == 1
+    browser.run(PRESS.format(4))
+    assert browser.run(TABLE.format(1))[:2] == ["d-mixup", "d-smooth"]
+    browser.run(PRESS.format(2))  # verdicts in the order of their rules, and not by the number of seeds below them
+    assert sorted(verdicts) != verdicts
+    assert browser.run(TABLE.format(2))[:2] == ["\u2713", "\u2715"]
+    browser.run(PRESS.format(0))  # as it was, but for the rows without a number
+    assert browser.run(TABLE.format(1))[:3] == [name for name in names if name in ("b-standard", "d-smooth", "d-mixup")]
+    assert browser.run("document.querySelectorAll('#table-8 .groups button').length") == 0
+    assert browser.problems() == []
+
+
+def test_a_shadow_shows_on_which_sides_a_wide_table_goes_on(browser: Any, index: Path, tmp_path: Path) -> None:
+    def darkness(table: str) -> int:
+        """How much darker than the paper a row is at its right end, below its words."""
+        browser.screenshot(tmp_path / "page.png")
+        row = f"document.querySelector('#{table} tbody tr:nth-last-child(2)').getBoundingClientRect()"
+        down = round(browser.run(f"{row}.bottom + window.scrollY - 3"))
+        right = round(browser.run(f"document.querySelector('#{table}').parentNode.getBoundingClientRect().right - 3"))
+        with Image.open(tmp_path / "page.png") as image:
+            return 255 - image.convert("L").getpixel((right, down))
+
+    browser.open(index, 390)
+    assert darkness("table-8") > 40
+    browser.run("document.querySelector('#table-8').parentNode.scrollLeft = 9999")
+    assert darkness("table-8") < 3
+    browser.open(index, 1280)
+    assert browser.run("document.querySelector('#proofs').parentNode.scrollWidth") < 1280
+    assert darkness("proofs") < 3
 
 
 def test_the_filter_keeps_lines_with_all_its_words(browser: Any, index: Path) -> None:

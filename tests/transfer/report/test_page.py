@@ -222,10 +222,9 @@ def test_one_seed_answers_nothing(one_seed: Path) -> None:
     page, _, _ = make(one_seed)
     words = " ".join(page.text.split())
     assert (
-        "On detection (mAP 07), with one seed the paper's one difference from b-standard cannot be told from noise"
-        in words
+        "On detection (mAP 07), with one seed per row nothing can be said of the paper's one difference from "
+        "b-standard; the best row, d-smooth, is +3.50 points from b-standard, without an interval." in words
     )
-    assert "without an interval" in words
 
 
 def test_seeds_that_rows_do_not_share_answer_nothing(tmp_path: Path, add_run: Callable[..., Path]) -> None:
@@ -233,13 +232,67 @@ def test_seeds_that_rows_do_not_share_answer_nothing(tmp_path: Path, add_run: Ca
         recipe = "d-smooth" if seed < 2 else "b-standard"
         add_run(tmp_path, "detection", recipe, (40.0 + seed, 41.0), seed)
     page, _, _ = make(tmp_path)
-    assert "without two seeds in common the paper's one difference from b-standard" in " ".join(page.text.split())
+    assert (
+        "without two seeds in common nothing can be said of the paper's one difference from b-standard; d-smooth is "
+        "\u22122.00 points from b-standard, without an interval." in " ".join(page.text.split())
+    )
+
+
+def test_one_difference_is_not_counted(tmp_path: Path, add_run: Callable[..., Path]) -> None:
+    for seed, noise in enumerate((-0.1, 0.1, 0.0)):
+        add_run(tmp_path, "detection", "b-standard", (50.0, 51.0), seed)
+        add_run(tmp_path, "detection", "d-smooth", (53.0 + noise, 54.0), seed)
+    page, _, _ = make(tmp_path)
+    words = " ".join(page.text.split())
+    assert (
+        "On detection (mAP 07), the paper's one difference from b-standard is reproduced; d-smooth is +3.00 points "
+        "from b-standard [" in words
+    )
+    assert "On segmentation (mIoU), there is no finished run." in words
+
+
+def test_rows_that_the_paper_does_not_have_are_only_measured(tmp_path: Path, add_run: Callable[..., Path]) -> None:
+    for recipe, value in (("mine", 50), ("yours", 52)):
+        add_run(tmp_path, "detection", recipe, (value, value))
+    page, _, _ = make(tmp_path, baseline="mine")
+    assert (
+        "the paper has no difference from mine that these rows could show; yours is +2.00 points from mine, without "
+        "an interval." in " ".join(page.text.split())
+    )
+
+
+def test_a_baseline_without_a_finished_run_leaves_differences_and_verdicts_out(study: Path) -> None:
+    for folder in study.glob("b-standard-*"):
+        (folder / "result.json").unlink()
+    page, text, content = make(study)
+    assert content["baseline"] == "b-standard"
+    assert all(cell["difference"] is None for row in content["rows"] for cell in row["cells"].values())
+    words = " ".join(page.text.split())
+    reason = "nothing is compared, because the baseline, b-standard, has no finished run."
+    assert f"On detection (mAP 07), {reason} On segmentation (mIoU), {reason}" in words
+    assert words.count(reason.replace("nothing", "Nothing")) == 3
+    assert text.index("NOT COMPARED") < text.index("tables, beside these runs")
+    baseline = next(line.split() for line in page.rows["table-8"] if line.split()[0] == "b-standard")
+    assert " ".join(baseline).startswith("b-standard baseline \u2013 unfinished: seed 0, 1, 2")
+    assert "+1.69" in page.row("table-8", "d-cosine")  # the paper's own difference stays
+    assert 'class="verdict' not in text[text.index('id="table-8"') : text.index('id="losses"')]
+    assert page.row("losses", "d-smooth")  # these are from d-cosine, which is there
+
+
+def test_a_baseline_without_a_finished_run_of_one_task_is_said_there(one_seed: Path) -> None:
+    (one_seed / "b-standard-resnet18_d-segmentation-0" / "result.json").unlink()
+    page, _, _ = make(one_seed)
+    words = " ".join(page.text.split())
+    assert "nothing can be said of the paper's one difference" in words
+    reason = "nothing is compared, because the baseline, b-standard, has no finished run of it."
+    assert f"On segmentation (mIoU), {reason}" in words
 
 
 def test_classification_alone_makes_a_page(tmp_path: Path, add_run: Callable[..., Path]) -> None:
     add_run(tmp_path, "classification", "b-standard", (60, 80))
     page, _, _ = make(tmp_path)
-    assert "Detection (mAP 07) has not been compared" in page.text
+    assert "On detection (mAP 07), there is no finished run." in page.text
+    assert page.text.count("There is no finished run.") == 3  # in place of the bars
     assert "There is no finished transfer" in page.text
 
 
@@ -273,6 +326,30 @@ def test_commands_and_proof_and_cost(tmp_path: Path, add_run: Callable[..., Path
     assert lines[-1].startswith("d-mixup detection")
     assert lines[-1].endswith("not read not read \u2013 H200")  # nobody knows what its backbone cost
     assert "python x d-smooth" in page.text
+
+
+@pytest.mark.parametrize(
+    ("timings", "words"),
+    [
+        ([{"kwh": 1.5, "kwh_of": {"cpu": 0.5, "gpu": 1.0}}] * 2, "3.00 kWh CPU + GPU"),
+        ([{"kwh": 1.0, "kwh_of": {"cpu": None, "gpu": 1.0}}] * 2, "2.00 kWh GPU alone, CPU not readable"),
+        (
+            [{"kwh": 1.5, "kwh_of": {"cpu": 0.5, "gpu": 1.0}}, {"kwh": 1.0, "kwh_of": {"cpu": None, "gpu": 1.0}}],
+            "2.00 kWh GPU alone, CPU not readable",
+        ),
+        ([{"kwh_of": {"cpu": None, "gpu": None}}] * 2, "not read CPU and GPU not readable"),
+        ([{"kwh": 0.25, "kwh_of": {"cpu": 0.25}}, {"kwh": 0.5}], "0.75 kWh CPU"),
+        ([{"kwh": 0.25, "kwh_of": {"cpu": 0.25}}, {}], "not read"),
+    ],
+)
+def test_energy_says_which_parts_it_is_of(
+    tmp_path: Path, add_run: Callable[..., Path], timings: list[dict[str, Any]], words: str
+) -> None:
+    for seed, each in enumerate(timings):
+        add_run(tmp_path, "detection", "b-standard", (50, 51), seed, timings=each)
+    page, _, _ = make(tmp_path)
+    line = " ".join(page.rows["costs"][1].split())
+    assert line == f"b-standard detection 2 not read not read not read not read not read {words} \u2013 not read"
 
 
 def test_a_damaged_log_or_none_costs_its_curve_only(tmp_path: Path, add_run: Callable[..., Path]) -> None:

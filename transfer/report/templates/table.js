@@ -25,7 +25,8 @@
     body.append(...[...numbers, ...words].map(([, row]) => row));
   };
   for (const table of document.querySelectorAll("table[data-sortable]")) {
-    for (const head of table.tHead.rows[0].cells) {
+    const heads = [...table.tHead.rows].at(-1); // above it stand at most titles of several columns
+    for (const head of heads.cells) {
       const button = document.createElement("button");
       button.type = "button";
       button.append(...head.childNodes);

@@ -10,14 +10,12 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-import torch
-
 FOLDER = Path("/sys/class/powercap")
 SECONDS_BETWEEN_LOOKS = 10.0
 _MICROJOULES_PER_KWH = 3.6e12
 
 
-class EnergyMeter:
+class ProcessorMeter:
     """Adds up what the packages of this machine use, from now on, in a thread that ends with the process.
 
     Args:
@@ -57,17 +55,6 @@ class EnergyMeter:
                     return
                 self._used += now - before if now >= before else now + self._ranges[zone] - before
                 self._last[zone] = now
-
-
-def energy_record(meter: EnergyMeter | None, sittings: int) -> dict[str, float]:
-    """What ``timings`` say of a run's energy: nothing where it is not known for the whole run."""
-    kwh = meter.kwh if meter is not None and sittings == 1 else None
-    return {} if kwh is None else {"kwh": round(kwh, 6)}
-
-
-def meter_for(device: torch.device) -> EnergyMeter | None:
-    """A meter of what does the work; None for a GPU, whose energy these counters do not hold."""
-    return EnergyMeter() if device.type == "cpu" else None
 
 
 def _packages(folder: Path) -> list[Path]:

@@ -16,6 +16,13 @@ def build_parser() -> CommandParser:
     parser = CommandParser(description=__doc__)
     parser.add_argument("runs", metavar="RUNS_DIR", help="folder that holds run folders, at any depth")
     parser.add_argument("--baseline", metavar="ROW", help='recipe, or "recipe (network)" (default: b-standard)')
+    parser.add_argument(
+        "--beside",
+        action="append",
+        default=[],
+        metavar="WEIGHTS=RECIPE",
+        help="show the paper's recipe beside the row of these public weights; may be repeated",
+    )
     parser.add_argument("--out", metavar="DIR", help="folder for the report's files (default: RUNS_DIR/report)")
     parser.add_argument("--title", metavar="TEXT", help="headline of index.html")
     parser.add_argument(
@@ -29,11 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table, write the report in all its forms, print where."""
     options = build_parser().parse_args(arguments)
     from transfer.compare import compare_runs
+    from transfer.counterparts import read_counterparts
     from transfer.report.page import write_page
     from transfer.tables import as_text, write_report
 
     sys.stdout.reconfigure(errors="replace")  # a terminal without Δ shows ? and not a traceback
-    comparison = compare_runs(options.runs, options.baseline, options.note)
+    comparison = compare_runs(options.runs, options.baseline, options.note, read_counterparts(options.beside))
     print(as_text(comparison))
     written = write_report(comparison, options.out)
     print(written)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from transfer.baseline import DEFAULT_BASELINE, choose_baseline, missing_note
 from transfer.cells import FURTHER_NAMES, Cell, judge_rows, measure_cell, shown_metrics
+from transfer.counterparts import counterpart_notes
 from transfer.fairness import classification_settings, fairness_notes
 from transfer.image_noise import Noise, read_noise
 from transfer.losses import LossRow, loss_rows
-from transfer.paper import RANDOM_RECIPE, find_row, paper_number, recipe_order, setting
+from transfer.paper import RANDOM_RECIPE, PaperRow, find_row, paper_number, recipe_order, setting
 from transfer.rank_correlation import Correlation, correlations
 from transfer.result_file import Run
 from transfer.results import RunTree, read_tree
@@ -27,7 +29,8 @@ _PERCENT = f"{CONFIDENCE * 100:.0f} %"
 class Row:
     """One recipe on one network; ``runs`` are paths of result files below the compared folder.
 
-    ``settings`` are those of its classification runs, each with its different values.
+    ``settings`` are those of its classification runs, each with its different values. ``stands_for`` is the paper's
+    recipe that public weights stand beside.
     """
 
     name: str
@@ -37,6 +40,21 @@ class Row:
     cells: dict[str, Cell]
     runs: tuple[str, ...]
     settings: dict[str, list[Any]]
+    stands_for: str | None = None
+
+    @property
+    def paper_recipe(self) -> str:
+        """The recipe to look for in the paper."""
+        return self.stands_for or self.recipe
+
+
+@dataclass(frozen=True)
+class _Reference:
+    """What the rows are compared with: recipe and network, finished runs, and the paper's row."""
+
+    row: tuple[str, str]
+    runs: Sequence[Run]
+    paper: PaperRow | None
 
 
 @dataclass(frozen=True)
@@ -65,7 +83,12 @@ class Comparison:
         return next((row for row in self.rows if row.name == self.baseline), None)
 
 
-def compare_runs(root: str | Path, baseline: str | None = None, remarks: Sequence[str] = ()) -> Comparison:
+def compare_runs(
+    root: str | Path,
+    baseline: str | None = None,
+    remarks: Sequence[str] = (),
+    counterparts: Mapping[str, str] = MappingProxyType({}),
+) -> Comparison:
     """Compare all finished runs below a folder with one of their rows.
 
     Args:
@@ -73,6 +96,7 @@ def compare_runs(root: str | Path, baseline: str | None = None, remarks: Sequenc
         baseline: Recipe or "recipe (network)"; None takes b-standard. If no run of it is finished, there are no
             differences from it, and the notes say so.
         remarks: What readers are to know first; they come before the notes.
+        counterparts: The paper's recipe by the name of public weights that stand beside it.
 
     Raises:
         UserError: The runs cannot be compared (see ``transfer.results.read_tree``), or there is no such row, neither
@@ -80,7 +104,7 @@ def compare_runs(root: str | Path, baseline: str | None = None, remarks: Sequenc
     """
     tree = read_tree(Path(root))
     grouped = tree.rows()
-    order = sorted(grouped, key=_position)
+    order = sorted(grouped, key=lambda key: _position(counterparts.get(key[0], key[0]), key))
     several = len({network for _, network in order}) > 1
     names = {key: f"{key[0]} ({key[1]})" if several else key[0] for key in order}
     chosen = choose_baseline(names, baseline, [run.row for run in tree.unfinished])
@@ -88,21 +112,27 @@ def compare_runs(root: str | Path, baseline: str | None = None, remarks: Sequenc
     metrics = shown_metrics(run for run in tree.finished if not run.tuned)
     noise = read_noise(tree.finished)
     reference = grouped.get(chosen, [])
-    rows = _judged(_row(names[key], grouped[key], chosen, reference, metrics, tree.root, noise) for key in order)
+    baseline_recipe = counterparts.get(chosen[0], chosen[0])
+    compared_with = _Reference(chosen, reference, find_row(baseline_recipe, ""))
+    rows = _judged(
+        _row(names[key], grouped[key], compared_with, counterparts.get(key[0]), metrics, tree.root, noise)
+        for key in order
+    )
     named = {names[key]: grouped[key] for key in order}
     tuned = tuned_tasks(named, chosen_name, tree.root, noise)
     missing = [] if reference else [missing_note(chosen_name)]
+    imported = counterpart_notes([recipe for recipe, _ in order], counterparts)
     warnings = (*remarks, *missing, *fairness_notes(named), *tuning_notes(named, chosen_name))
     return Comparison(
         root=tree.root,
         baseline=chosen_name,
         rows=rows,
         unfinished=tuple(_unfinished(run, tree.root) for run in tree.unfinished),
-        notes=(*warnings, *_notes(tree, rows, tuned, chosen_name, chosen[0])),
+        notes=(*warnings, *imported, *_notes(tree, rows, tuned, chosen_name, baseline_recipe)),
         remarks=tuple(remarks),
         tree=tree,
         tuned=tuned,
-        correlations=correlations({row.name: (row.recipe, row.cells) for row in rows}),
+        correlations=correlations({row.name: (row.paper_recipe, row.cells) for row in rows}),
         losses=loss_rows(named, chosen_name, noise),
     )
 
@@ -112,31 +142,31 @@ def _unfinished(run: Run, root: Path) -> str:
     return f"{run.path.parent.relative_to(root)}: {what}"
 
 
-def _position(key: tuple[str, str]) -> tuple[int, str, str]:
+def _position(paper_recipe: str, key: tuple[str, str]) -> tuple[int, str, str]:
     """Random first, then the paper's order, then the alphabet."""
-    recipe, network = key
     known = (RANDOM_RECIPE, *recipe_order())
-    return (known.index(recipe) if recipe in known else len(known)), recipe, network
+    return (known.index(paper_recipe) if paper_recipe in known else len(known)), *key
 
 
 def _row(
     name: str,
     runs: Sequence[Run],
-    baseline: tuple[str, str],
-    baseline_runs: Sequence[Run],
+    baseline: _Reference,
+    stands_for: str | None,
     metrics: Sequence[str],
     root: Path,
     noise: Noise,
 ) -> Row:
     recipe, network = runs[0].row
-    paper, paper_baseline = find_row(recipe, network), find_row(*baseline)
-    reference = None if baseline == (recipe, network) else baseline_runs
+    paper = find_row(stands_for or recipe, network)
+    reference = None if baseline.row == (recipe, network) else baseline.runs
     cells = {
-        metric: measure_cell(metric, runs, reference, noise, paper=paper_number(metric, paper, paper_baseline))
+        metric: measure_cell(metric, runs, reference, noise, paper=paper_number(metric, paper, baseline.paper))
         for metric in metrics
     }
     paths = tuple(run.path.relative_to(root).as_posix() for run in runs if not run.tuned)
-    return Row(name, recipe, network, paper and paper.network, cells, paths, classification_settings(runs))
+    settings = classification_settings(runs)
+    return Row(name, recipe, network, paper and paper.network, cells, paths, settings, stands_for)
 
 
 def _judged(rows: Iterable[Row]) -> tuple[Row, ...]:

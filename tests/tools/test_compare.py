@@ -104,6 +104,8 @@ def test_user_errors_exit_with_2_and_write_nothing(runs: Path, tmp_path: Path) -
     for arguments, fragment in (
         ((tmp_path / "empty",), "no finished run"),
         ((tmp_path / "nowhere",), "is not a folder"),
+        ((runs, "--beside", "timm:resnet50d=d-mixupp"), "--beside timm:resnet50d=d-mixupp: write WEIGHTS=RECIPE"),
+        ((runs, "--beside", "d-smooth=d-mixup"), "--beside d-smooth=d-mixup: write WEIGHTS=RECIPE"),
         ((runs, "--baseline", "d-smoth"), 'no such row; the rows are "b-standard", "d-smooth"'),
     ):
         done = call(*arguments, cwd=tmp_path)

@@ -52,19 +52,23 @@ def _sentence(comparison: Comparison, task: str, metric: str) -> Markup:
     place = best_place(comparison, metric)
     if place is None:
         return start + Markup("{}.").format(not_compared(comparison, metric))
+    return start + Markup("{}; {}.").format(_verdicts(comparison, metric, task), _best(comparison, metric, place))
+
+
+def _best(comparison: Comparison, metric: str, place: int) -> Markup:
+    """Where the row with the largest difference stands, and that it is not above the baseline if it is not."""
     best, source = comparison.rows[place], f"rows.{place}.cells.{metric}.difference"
     difference = best.cells[metric].difference
-    cells = [row.cells[metric] for row in comparison.rows]
-    several = sum(cell.difference is not None for cell in cells) > 1
-    return start + Markup("{}; {} is {} points from {}{}.").format(
-        _verdicts(comparison, cells, task),
-        Markup("the best row, <strong>{}</strong>," if several else "<strong>{}</strong>").format(
-            unbroken(label(best, comparison.rows))
-        ),
-        number(difference.value, f"{source}.value", "signed"),
-        unbroken(_baseline(comparison)),
-        _interval(difference, source),
-    )
+    name, baseline = (unbroken(label(row, comparison.rows)) for row in (best, comparison.baseline_row))
+    several = sum(row.cells[metric].difference is not None for row in comparison.rows) > 1
+    if not several:
+        who = Markup("<strong>{}</strong>").format(name)
+    elif difference.value > 0:
+        who = Markup("the best row, <strong>{}</strong>,").format(name)
+    else:
+        who = Markup("no row is above {}, and the nearest, <strong>{}</strong>,").format(baseline, name)
+    points = number(difference.value, f"{source}.value", "signed")
+    return Markup("{} is {} points from {}{}").format(who, points, baseline, _interval(difference, source))
 
 
 def _interval(difference: Difference, source: str) -> Markup:
@@ -72,13 +76,17 @@ def _interval(difference: Difference, source: str) -> Markup:
     return Markup(" {}").format(ends) if ends else Markup(", without an interval")
 
 
-def _verdicts(comparison: Comparison, cells: Sequence[Cell], task: str) -> Markup:
-    judged = [cell for cell in cells if cell.verdict]
+def _verdicts(comparison: Comparison, metric: str, task: str) -> Markup:
+    rows = [row for row in comparison.rows if row.cells[metric].verdict]
+    judged = [row.cells[metric] for row in rows]
     baseline = unbroken(_baseline(comparison))
     if not judged:
         return Markup("the paper has no difference from {} that these rows could show").format(baseline)
-    several = f"{len(judged)} differences" if len(judged) > 1 else "one difference"
-    differences = Markup("the paper's {} from {}").format(several, baseline)
+    if len(judged) > 1:
+        differences = Markup("the paper's {} differences from {}").format(len(judged), baseline)
+    else:
+        name = unbroken(label(rows[0], comparison.rows))
+        differences = Markup("the paper's difference between {} and {}").format(name, baseline)
     if all(cell.difference.pairs < _SEVERAL for cell in judged):
         seeds = "without two seeds in common" if any(cell.n >= _SEVERAL for cell in judged) else "with one seed per row"
         return Markup("{} nothing can be said of {}").format(seeds, differences)

@@ -119,7 +119,7 @@ def _commands(records: Records, row: PageRow) -> list[tuple[str, str, str]]:
     found = []
     for state, runs in (("", records.finished), (", unfinished", records.unfinished)):
         for each in runs:
-            mine = each in row.waiting if row.row is None else each.run.row == (row.recipe, row.row.network)
+            mine = each in row.waiting if row.row is None else each.run.row == (row.row.recipe, row.row.network)
             if mine:
                 tuned = "tuned " if each.run.tuned else ""
                 what = f"{tuned}{each.run.task}, seed {each.run.seed}{state}"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from transfer.compare import Comparison, Row
+from transfer.counterparts import is_imported
 from transfer.paper import RANDOM_RECIPE, find_row, paper_number, recipe_order
 from transfer.report.marks import MISSING, PARTIAL, Mark, run_marks
 from transfer.report.records import Record, Records
@@ -22,11 +23,12 @@ class PageRow:
         place: In ``Comparison.rows``; None for a row without a finished run.
         row: That row.
         name: Its label, or the name of the paper's recipe.
-        recipe: This project's name for it.
+        recipe: This project's name for it; that of the paper's row which public weights stand beside.
         paper: The paper's numbers by metric; empty where it has no such row.
         gains: Their differences from the paper's row of the baseline's name, where it has one and this is another.
         marks: Task to what is to be said of its runs.
         waiting: Of a row without a finished run, the unfinished ones.
+        public: Of public weights, whether they stand beside a row of the paper, in words.
     """
 
     number: int | None
@@ -38,6 +40,7 @@ class PageRow:
     gains: dict[str, float]
     marks: dict[str, list[Mark]]
     waiting: tuple[Record, ...] = ()
+    public: str = ""
 
 
 def page_rows(comparison: Comparison, records: Records) -> list[PageRow]:
@@ -58,9 +61,9 @@ def page_rows(comparison: Comparison, records: Records) -> list[PageRow]:
 
 
 def baseline_recipe(comparison: Comparison) -> str:
-    """Its recipe, also where no run of it is finished."""
+    """Its recipe in the paper, also where no run of it is finished."""
     row = comparison.baseline_row
-    return row.recipe if row else comparison.baseline.partition(" (")[0]
+    return row.paper_recipe if row else comparison.baseline.partition(" (")[0]
 
 
 def _position(rows: Sequence[PageRow], recipe: str, order: tuple[str, ...]) -> int:
@@ -81,8 +84,12 @@ def _row(comparison: Comparison, records: Records, place: int) -> PageRow:
         marks["classification"] = []  # a trunk that was never trained has no top-1
     elif row.cells["top1"].mean is not None and not records.of(keys, "classification"):
         marks["classification"] = [Mark(PARTIAL, "as its backbone says")]
-    paper, gains = _paper(row.recipe, baseline_recipe(comparison))
-    return PageRow(place + 1, place, row, label(row, comparison.rows), row.recipe, paper, gains, marks)
+    public = ""
+    if is_imported(row.recipe):
+        public = f"as the paper's {row.stands_for}" if row.stands_for else "public weights, no row of the paper"
+    paper, gains = _paper(row.paper_recipe, baseline_recipe(comparison))
+    name = label(row, comparison.rows)
+    return PageRow(place + 1, place, row, name, row.paper_recipe, paper, gains, marks, public=public)
 
 
 def _absent(name: str, waiting: Sequence[Record], baseline: str) -> PageRow:

@@ -34,7 +34,7 @@ def scatter(comparison: Comparison, metric: str) -> list[tuple[str, Markup]]:
     ours = _ours(comparison, metric)
     if len(ours) < LEAST_POINTS:
         return []
-    numbers = {row.recipe: str(place + 1) for place, row in enumerate(comparison.rows)}
+    numbers = {row.paper_recipe: str(place + 1) for place, row in enumerate(comparison.rows)}
     theirs = _paper(metric, numbers)
     return [("paper", _panel(theirs, metric, "paper")), ("these runs", _panel(ours, metric, "ours"))]
 

@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backbones.code import ROOT
+from backbones.files import read_json
+from transfer.paper import recipe_order
 from transfer.suite.definition import Suite
 from transfer.suite.planned import PlannedRun
 
@@ -28,8 +30,17 @@ def compare(runs: Sequence[PlannedRun], out: Path, suite: Suite) -> int:
     for name in ("baseline", "title", "note"):
         if value := getattr(suite, name):
             words += [f"--{name}", value]
+    for stated in counterparts(runs, suite):
+        words += ["--beside", stated]
     print(f"python {shlex.join(words)}\n", flush=True)
     return subprocess.call([sys.executable, *words], cwd=ROOT)
+
+
+def counterparts(runs: Sequence[PlannedRun], suite: Suite) -> list[str]:
+    """WEIGHTS=RECIPE for each row of public weights that has the name of a row of the paper, once a run of it began."""
+    rows = {row.name for row in suite.rows if row.source and row.name in recipe_order()}
+    records = [(run.folder / "run.json", run.row) for run in runs if run.compared and run.row in rows]
+    return list(dict.fromkeys(f"{read_json(path)['recipe']}={row}" for path, row in records if path.is_file()))
 
 
 def link_runs(runs: Sequence[PlannedRun], out: Path) -> None:

@@ -13,9 +13,9 @@ from pytest import CaptureFixture, approx, mark, raises
 
 from tools.run_suite import tool_parsers
 from transfer.results import read_tree
-from transfer.suite.comparison import link_runs
+from transfer.suite.comparison import counterparts, link_runs
 from transfer.suite.conduct import Conduct, run_suite
-from transfer.suite.definition import Expectation
+from transfer.suite.definition import Expectation, Import, Row, Suite
 from transfer.suite.expectations import missed
 from transfer.suite.local import Reporter
 from transfer.suite.planned import PlannedRun
@@ -150,3 +150,21 @@ def test_the_comparison_sees_the_runs_of_the_suite_and_not_those_of_older_code(
     with raises(Exception, match="no finished run"):
         read_tree(tmp_path / "compared")
     assert sorted(os.listdir(group)) == ["cls-new", "cls-old"]  # nothing has been moved
+
+
+def test_public_weights_with_the_name_of_a_row_of_the_paper_stand_beside_it(tmp_path: Path) -> None:
+    weights = Import("timm:resnet50d")
+    rows = (Row("d-mixup", source=weights), Row("b-smooth", source=weights), Row("d-smooth", recipe="d-smooth"))
+    suite = Suite(tmp_path / "suite.yaml", (0, 1), (*rows, Row("d-cosine", source=weights)), (), {}, (), None, 1)
+    runs = []
+    for row in rows:
+        for seed in suite.seeds:
+            folder = tmp_path / f"{row.name}-seed{seed}"
+            folder.mkdir()
+            (folder / "run.json").write_text(
+                json.dumps({"recipe": "timm:resnet50d.gluon" if row.source else row.recipe})
+            )
+            runs.append(PlannedRun("", row.name, "detection", seed, (), folder, folder / "result.json", folder / "log"))
+    waiting = tmp_path / "none"
+    runs.append(PlannedRun("", "d-cosine", "detection", 0, (), waiting, waiting / "result.json", waiting / "log"))
+    assert counterparts(runs, suite) == ["timm:resnet50d.gluon=d-mixup"]

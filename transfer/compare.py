@@ -9,20 +9,17 @@ from types import MappingProxyType
 from typing import Any
 
 from transfer.baseline import DEFAULT_BASELINE, choose_baseline, missing_note
-from transfer.cells import FURTHER_NAMES, Cell, judge_rows, measure_cell, shown_metrics
+from transfer.cells import Cell, judge_rows, measure_cell, shown_metrics
 from transfer.counterparts import counterpart_notes
 from transfer.fairness import classification_settings, fairness_notes
 from transfer.image_noise import Noise, read_noise
 from transfer.losses import LossRow, loss_rows
-from transfer.paper import RANDOM_RECIPE, PaperRow, find_row, paper_number, recipe_order, setting
+from transfer.notes import reading_notes
+from transfer.paper import RANDOM_RECIPE, PaperRow, find_row, paper_number, recipe_order
 from transfer.rank_correlation import Correlation, correlations
 from transfer.result_file import Run
 from transfer.results import RunTree, read_tree
-from transfer.statistics import CONFIDENCE, SIGNIFICANCE
-from transfer.tuned import TunedRow, TunedTask, tuned_tasks, tuning_notes
-from transfer.verdict import LARGEST_MARGIN
-
-_PERCENT = f"{CONFIDENCE * 100:.0f} %"
+from transfer.tuned import TunedTask, tuned_tasks, tuning_notes
 
 
 @dataclass(frozen=True)
@@ -104,9 +101,7 @@ def compare_runs(
     """
     tree = read_tree(Path(root))
     grouped = tree.rows()
-    order = sorted(grouped, key=lambda key: _position(counterparts.get(key[0], key[0]), key))
-    several = len({network for _, network in order}) > 1
-    names = {key: f"{key[0]} ({key[1]})" if several else key[0] for key in order}
+    names = _names(grouped, counterparts)
     chosen = choose_baseline(names, baseline, [run.row for run in tree.unfinished])
     chosen_name = names.get(chosen) or baseline or DEFAULT_BASELINE
     metrics = shown_metrics(run for run in tree.finished if not run.tuned)
@@ -116,19 +111,19 @@ def compare_runs(
     compared_with = _Reference(chosen, reference, find_row(baseline_recipe, ""))
     rows = _judged(
         _row(names[key], grouped[key], compared_with, counterparts.get(key[0]), metrics, tree.root, noise)
-        for key in order
+        for key in names
     )
-    named = {names[key]: grouped[key] for key in order}
+    named = {name: grouped[key] for key, name in names.items()}
     tuned = tuned_tasks(named, chosen_name, tree.root, noise)
     missing = [] if reference else [missing_note(chosen_name)]
-    imported = counterpart_notes([recipe for recipe, _ in order], counterparts)
+    imported = counterpart_notes([recipe for recipe, _ in names], counterparts)
     warnings = (*remarks, *missing, *fairness_notes(named), *tuning_notes(named, chosen_name))
     return Comparison(
         root=tree.root,
         baseline=chosen_name,
         rows=rows,
         unfinished=tuple(_unfinished(run, tree.root) for run in tree.unfinished),
-        notes=(*warnings, *imported, *_notes(tree, rows, tuned, chosen_name, baseline_recipe)),
+        notes=(*warnings, *imported, *reading_notes(tree, rows, tuned, chosen_name, baseline_recipe)),
         remarks=tuple(remarks),
         tree=tree,
         tuned=tuned,
@@ -142,10 +137,17 @@ def _unfinished(run: Run, root: Path) -> str:
     return f"{run.path.parent.relative_to(root)}: {what}"
 
 
-def _position(paper_recipe: str, key: tuple[str, str]) -> tuple[int, str, str]:
-    """Random first, then the paper's order, then the alphabet."""
+def _names(keys: Iterable[tuple[str, str]], counterparts: Mapping[str, str]) -> dict[tuple[str, str], str]:
+    """What the rows are called, in their order: random first, then the paper's order, then the alphabet."""
     known = (RANDOM_RECIPE, *recipe_order())
-    return (known.index(paper_recipe) if paper_recipe in known else len(known)), *key
+
+    def position(key: tuple[str, str]) -> tuple[int, str, str]:
+        recipe = counterparts.get(key[0], key[0])
+        return (known.index(recipe) if recipe in known else len(known)), *key
+
+    order = sorted(keys, key=position)
+    several = len({network for _, network in order}) > 1
+    return {key: f"{key[0]} ({key[1]})" if several else key[0] for key in order}
 
 
 def _row(
@@ -173,106 +175,3 @@ def _judged(rows: Iterable[Row]) -> tuple[Row, ...]:
     found = list(rows)
     judged = judge_rows([row.cells for row in found])
     return tuple(replace(row, cells=cells) for row, cells in zip(found, judged, strict=True))
-
-
-def _notes(
-    tree: RunTree, rows: Sequence[Row], tuned: Sequence[TunedTask], baseline: str, recipe: str
-) -> tuple[str, ...]:
-    shown = [*rows, *(row for task in tuned for row in task.rows)]
-    notes = []
-    if any(row.name == baseline for row in rows):
-        notes.append(f'Δ: difference from the row "{baseline}" in points, paired by seed.')
-    if any(cell.n > 1 for row in shown for cell in row.cells.values()):
-        notes.append(
-            f"± seeds: half the width of the {_PERCENT} Student-t interval of the mean over seeds; n: seeds, and "
-            "under Δ those that both rows have (0: none, so Δ is the difference of the means). n=1, no interval."
-        )
-    else:
-        notes.append("n=1, no interval: one seed per row does not tell a difference from noise.")
-    notes += _image_note(shown) + _verdict_notes(rows) + _metric_notes(shown)
-    if any(run.task != "classification" for run in tree.finished):
-        notes.append(
-            "proof: in every transfer all tensors of the backbone arrived in the built model and gave the classifier's "
-            "features; proof.json and ledger.json in the run folders."
-        )
-    notes += _paper_note(rows, baseline, recipe) + _backbone_note(tree, rows, shown) + _protocol_notes(tree)
-    return tuple(notes)
-
-
-def _image_note(shown: Sequence[Row | TunedRow]) -> list[str]:
-    if not any(cell.image_interval for row in shown for cell in row.cells.values()):
-        return []
-    return [
-        f"± images: half the width of the {_PERCENT} bootstrap interval over test images, the trained models held "
-        "fixed: what other test images would change, and nothing of what another seed would."
-    ]
-
-
-def _verdict_notes(rows: Sequence[Row]) -> list[str]:
-    judged = [row for row in rows for cell in row.cells.values() if cell.verdict and cell.difference.pairs > 1]
-    if not judged:
-        return []
-    networks = ", ".join(sorted({row.network for row in judged}))
-    return [
-        f"verdict: whether the sign of the paper's Δ appears here, on {networks} and these data, and nothing about "
-        f"{setting()}. reproduced, opposite: paired t test over seeds, p at most {SIGNIFICANCE} after Holm's "
-        f"correction over the rows of the metric; no difference: the {_PERCENT} interval is within half the paper's "
-        f"Δ, at most {LARGEST_MARGIN:g} point, of 0. n needed: seeds at which the interval, its spread as it is, could "
-        "not hold both 0 and the paper's Δ."
-    ]
-
-
-def _metric_notes(shown: Sequence[Row | TunedRow]) -> list[str]:
-    notes = [
-        "mAP 07: average precision at 11 points, as VOC2007 has it; mAP area: under the whole curve, as VOC has had it "
-        "since 2010. The paper does not say which one it means; its mAP stands beside the first.",
-        "mIoU, pixAcc: whole images at one scale. The paper does not say whether Table 9 averages over scales, as the "
-        "method that it follows does at evaluation.",
-    ]
-    if any(metric in row.cells for row in shown for metric in FURTHER_NAMES):
-        notes.append(
-            "AP, AP50, AP75: COCO's average precision, mean over IoU thresholds and at two of them; multi: predictions "
-            "averaged over scales and flips. The paper stands beside none of them."
-        )
-    return notes
-
-
-def _paper_note(rows: Sequence[Row], baseline: str, recipe: str) -> list[str]:
-    here = [row for row in rows if row.paper_network]
-    if not here:
-        return [f"paper: {setting()}; Tables 8 and 9 have none of these rows."]
-    if find_row(recipe, ""):
-        note = f"paper: {setting()}; Tables 8 and 9, Δ against the paper's own row of the baseline's name."
-    else:
-        note = f'paper: {setting()}; Tables 8 and 9, without Δ because the paper has no row "{baseline}".'
-    networks = sorted({row.network for row in here if row.network != row.paper_network})
-    if networks:
-        return [f"{note} The runs of {', '.join(networks)} say nothing about {setting()}, nor the paper about them."]
-    return [f"{note} Comparable with these runs only where data and downstream protocol are the paper's."]
-
-
-def _backbone_note(tree: RunTree, rows: Sequence[Row], shown: Sequence[Row | TunedRow]) -> list[str]:
-    """A row of many transfers of one backbone does not sample the backbone's own training noise."""
-    single = []
-    sampled = {row.name for row in shown for metric, cell in row.cells.items() if metric != "top1" and cell.n > 1}
-    for row, runs in zip(rows, (tree.rows()[row.recipe, row.network] for row in rows), strict=True):
-        backbones = {run.backbone["sha256"] for run in runs if run.backbone.get("sha256")}
-        if len(backbones) == 1 and row.name in sampled:
-            single.append(row.name)
-    if not single:
-        return []
-    return [
-        f"One trained backbone each: {', '.join(single)}. Their ± and verdicts cover the transfer's noise, not the "
-        "training's."
-    ]
-
-
-def _protocol_notes(tree: RunTree) -> list[str]:
-    protocols: dict[str, dict[str, None]] = {}
-    for run in tree.finished:
-        if run.tuned:
-            task, hashed = f"{run.task}, tuned", f" (config {run.fixed_hash} without what was tuned)"
-        else:
-            task, hashed = run.task, f" (config {run.config_hash})" if run.config_hash else ""
-        protocols.setdefault(task, {})[f"{run.protocol or 'unnamed'}{hashed}"] = None
-    return [f"{task}: {', '.join(names)}." for task, names in sorted(protocols.items())]

@@ -1,4 +1,4 @@
-"""A real browser for the tests of the page, led over a pipe: no port, no further package."""
+"""The page taken apart, a study to make it of, and a real browser, led over a pipe: no port, no further package."""
 
 from __future__ import annotations
 
@@ -9,11 +9,16 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from transfer.compare import compare_runs
+from transfer.report.page import write_page
+from transfer.tables import write_report
 
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -21,6 +26,90 @@ FLAGS = (
     *("--remote-debugging-pipe", "about:blank"),
 )
 PATIENCE = 60.0
+VOID = {"meta", "link", "input", "br", "img"}
+NAMES = ("b-standard", "d-efficient", "d-cosine", "d-smooth")
+
+
+class Page(HTMLParser):
+    """The page taken apart. A tag that is closed where another is open is an error."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[tuple[str, dict[str, str]]] = []
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.numbers: list[tuple[str, str, str]] = []
+        self.rows: dict[str, list[str]] = {}
+        self.text = ""
+        self.feed(text)
+        self.close()
+        assert not self.open, self.open
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attributes}
+        self.tags.append((tag, found))
+        if tag not in VOID:
+            self.open.append((tag, found))
+        if tag == "tr":
+            self.rows.setdefault(self.table, []).append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop()[0] == tag, f"</{tag}> at {self.getpos()}"
+
+    def handle_data(self, data: str) -> None:
+        tag, found = self.open[-1] if self.open else ("", {})
+        if tag == "data":
+            self.numbers.append((found["data-from"], found["value"], data))
+        if tag not in ("script", "style"):
+            self.text += data
+            if self.rows.get(self.table):
+                self.rows[self.table][-1] += f"{data} "
+
+    @property
+    def table(self) -> str:
+        return next((found.get("id", "") for tag, found in reversed(self.open) if tag == "table"), "")
+
+    def row(self, table: str, name: str) -> str:
+        """The words of a table's row."""
+        return next(" ".join(text.split()) for text in self.rows[table] if name in text.split())
+
+
+@pytest.fixture
+def study(tmp_path: Path, add_run: Callable[..., Path]) -> Path:
+    """Four of the paper's rows with three seeds each and all tasks; d-smooth lacks a seed, d-mixup is unfinished."""
+    for place, recipe in enumerate(NAMES):
+        for seed in range(3):
+            noise = (0.0, 0.31, -0.27)[(seed + place) % 3]
+            backbone = {"seed": seed, "sha256": f"{recipe}-{seed}"}
+            extra: dict[str, Any] = {
+                "versions": {"torch": "2.11.0"},
+                "command": f"python train --seed {seed} && {recipe}",
+            }
+            add_run(tmp_path, "classification", recipe, (60 + place + noise, 85.0), seed, **extra)
+            if (recipe, seed) == ("d-smooth", 2):
+                continue
+            if recipe == "d-efficient":
+                extra["versions"] = {"torch": "2.10.0"}
+            extra["backbone"] = backbone
+            values = (40 + 3 * place + noise, 42 + 2 * place + noise)
+            add_run(tmp_path, "detection", recipe, values, seed, **extra)
+            add_run(tmp_path, "segmentation", recipe, (70 + noise, 30 - place + noise), seed, **extra)
+    add_run(tmp_path, "detection", "d-mixup", None, 1)
+    return tmp_path
+
+
+def _make(root: Path, **options: Any) -> tuple[Page, str, dict[str, Any]]:
+    """Page, its source and the JSON beside it."""
+    comparison = compare_runs(root, options.pop("baseline", None), counterparts=options.pop("counterparts", {}))
+    folder = write_report(comparison, root / "report").parent
+    text = write_page(comparison, folder, **options).read_text(encoding="utf-8")
+    return Page(text), text, json.loads((folder / "comparison.json").read_text())
+
+
+@pytest.fixture
+def make() -> Callable[..., tuple[Page, str, dict[str, Any]]]:
+    """From a folder of runs its page, the page's source and the JSON beside it."""
+    return _make
 
 
 class Browser:

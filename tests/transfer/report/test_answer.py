@@ -1,0 +1,133 @@
+"""The answer at the top of the page: true to the numbers, also where there is little to say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from transfer.compare import compare_runs
+
+
+def test_the_answer_is_two_sentences(study: Path, make: Callable[..., Any]) -> None:
+    page, _, content = make(study, baseline="b-standard")
+    start = page.text.index("On detection")
+    answer = " ".join(page.text[start : page.text.index("Measured here")].split())
+    verdicts = [row["cells"]["voc07_map"]["verdict"] for row in content["rows"]]
+    count = sum(verdict is not None and verdict["outcome"] == "reproduced" for verdict in verdicts)
+    assert f"of the paper's 3 differences from b-standard, {count} " in answer
+    assert len(re.findall(r"\.(?: |$)", answer)) == 2
+
+
+def test_one_seed_answers_nothing(one_seed: Path, make: Callable[..., Any]) -> None:
+    page, _, _ = make(one_seed)
+    words = " ".join(page.text.split())
+    assert (
+        "On detection (mAP 07), with one seed per row nothing can be said of the paper's difference between "
+        "d-smooth and b-standard; the best row, d-smooth, is +3.50 points from b-standard, without an interval."
+        in words
+    )
+
+
+def test_seeds_that_rows_do_not_share_answer_nothing(
+    tmp_path: Path, add_run: Callable[..., Path], make: Callable[..., Any]
+) -> None:
+    for seed in range(4):
+        recipe = "d-smooth" if seed < 2 else "b-standard"
+        add_run(tmp_path, "detection", recipe, (40.0 + seed, 41.0), seed)
+    page, _, _ = make(tmp_path)
+    assert (
+        "without two seeds in common nothing can be said of the paper's difference between d-smooth and b-standard; "
+        "d-smooth is \u22122.00 points from b-standard, without an interval." in " ".join(page.text.split())
+    )
+
+
+def test_one_difference_is_not_counted(tmp_path: Path, add_run: Callable[..., Path], make: Callable[..., Any]) -> None:
+    for seed, noise in enumerate((-0.1, 0.1, 0.0)):
+        add_run(tmp_path, "detection", "b-standard", (50.0, 51.0), seed)
+        add_run(tmp_path, "detection", "d-smooth", (53.0 + noise, 54.0), seed)
+    page, _, _ = make(tmp_path)
+    words = " ".join(page.text.split())
+    assert (
+        "On detection (mAP 07), the paper's difference between d-smooth and b-standard is reproduced; d-smooth is "
+        "+3.00 points from b-standard [" in words
+    )
+    assert "On segmentation (mIoU), there is no finished run." in words
+
+
+def test_a_baseline_that_no_row_is_above_is_not_called_worse_than_the_best(
+    one_seed: Path, make: Callable[..., Any]
+) -> None:
+    page, _, _ = make(one_seed, baseline="d-smooth")
+    words = " ".join(page.text.split())
+    assert (
+        "; no row is above d-smooth, and the nearest, b-standard, is \u22123.50 points from d-smooth, without" in words
+    )
+    assert "; the best row, b-standard, is +1.50 points from d-smooth, without" in words  # segmentation
+
+
+def test_rows_that_the_paper_does_not_have_are_only_measured(
+    tmp_path: Path, add_run: Callable[..., Path], make: Callable[..., Any]
+) -> None:
+    for recipe, value in (("mine", 50), ("yours", 52)):
+        add_run(tmp_path, "detection", recipe, (value, value))
+    page, _, _ = make(tmp_path, baseline="mine")
+    assert (
+        "the paper has no difference from mine that these rows could show; yours is +2.00 points from mine, without "
+        "an interval." in " ".join(page.text.split())
+    )
+
+
+def test_public_weights_stand_beside_the_row_that_is_stated_or_beside_none(
+    tmp_path: Path, add_run: Callable[..., Path], make: Callable[..., Any]
+) -> None:
+    for weights, value in (("torchvision:resnet50.V1", 50), ("timm:resnet50d.gluon", 54), ("timm:resnet50.other", 52)):
+        for seed, noise in enumerate((0.0, 0.2, -0.1)):
+            values, folder = (value + noise * (1 + value % 3), 51), f"{value}-{seed}"
+            add_run(tmp_path, "detection", weights, values, seed, network="resnet50_d", folder=folder)
+    beside = {"torchvision:resnet50.V1": "b-standard", "timm:resnet50d.gluon": "d-mixup"}
+    page, _, content = make(tmp_path, baseline="torchvision:resnet50.V1", counterparts=beside)
+    assert [row["name"] for row in content["rows"]] == [*beside, "timm:resnet50.other"]  # the paper's order
+    found = [row["cells"]["voc07_map"] for row in content["rows"]]
+    assert [cell["paper"] and cell["paper"]["value"] for cell in found] == [77.54, 81.10, None]
+    assert found[1]["verdict"]["outcome"] == "reproduced"
+    mixup, other = (page.row("table-8", name) for name in ("timm:resnet50d.gluon", "timm:resnet50.other"))
+    assert "as the paper's d-mixup" in mixup
+    assert "81.10" in mixup
+    assert "public weights, no row of the paper" in other
+    assert sum("d-mixup" in line for line in page.rows["table-8"]) == 1  # and not once more as "not run"
+    assert "Public weights: torchvision:resnet50.V1 beside b-standard; timm:resnet50d.gluon beside d-mixup" in page.text
+    assert "Public weights without a row of the paper beside them: timm:resnet50.other." in page.text
+    assert page.text.count("NOT COMPARED") == 0
+    alone = compare_runs(tmp_path, "torchvision:resnet50.V1")
+    assert all(row.cells["voc07_map"].paper is None for row in alone.rows)
+
+
+def test_a_baseline_without_a_finished_run_leaves_differences_and_verdicts_out(
+    study: Path, make: Callable[..., Any]
+) -> None:
+    for folder in study.glob("b-standard-*"):
+        (folder / "result.json").unlink()
+    page, text, content = make(study)
+    assert content["baseline"] == "b-standard"
+    assert all(cell["difference"] is None for row in content["rows"] for cell in row["cells"].values())
+    words = " ".join(page.text.split())
+    reason = "nothing is compared, because the baseline, b-standard, has no finished run."
+    assert f"On detection (mAP 07), {reason} On segmentation (mIoU), {reason}" in words
+    assert words.count(reason.replace("nothing", "Nothing")) == 3
+    assert text.index("NOT COMPARED") < text.index("tables, beside these runs")
+    baseline = next(line.split() for line in page.rows["table-8"] if line.split()[0] == "b-standard")
+    assert " ".join(baseline).startswith("b-standard baseline \u2013 unfinished: seed 0, 1, 2")
+    assert "+1.69" in page.row("table-8", "d-cosine")  # the paper's own difference stays
+    assert 'class="verdict' not in text[text.index('id="table-8"') : text.index('id="losses"')]
+    assert page.row("losses", "d-smooth")  # these are from d-cosine, which is there
+
+
+def test_a_baseline_without_a_finished_run_of_one_task_is_said_there(one_seed: Path, make: Callable[..., Any]) -> None:
+    (one_seed / "b-standard-resnet18_d-segmentation-0" / "result.json").unlink()
+    page, _, _ = make(one_seed)
+    words = " ".join(page.text.split())
+    assert "nothing can be said of the paper's difference between d-smooth and b-standard" in words
+    reason = "nothing is compared, because the baseline, b-standard, has no finished run of it."
+    assert f"On segmentation (mIoU), {reason}" in words

@@ -74,7 +74,7 @@ def _compare(work: Classifying, setting: Setting, rounds: int) -> Comparison:
     return compare(title, "images/s", setting.batch * steps, seconds, AIMS)
 
 
-def _losses(settings: Settings, setting: Setting, files: list[Path]) -> dict[str, float]:
+def _losses(settings: Settings, setting: Setting, files: list[Path]) -> dict[str, dict[str, float]]:
     """What bf16 does to the first losses."""
     work = _work(settings, setting, files, 1)
     losses = {}

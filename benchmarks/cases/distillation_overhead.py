@@ -56,8 +56,10 @@ def measure(settings: Settings) -> Findings:
         comparison = _compare(settings, setting, files, rounds)
         rates = comparison.rates
         ratios = [one / other for one, other in zip(rates[ALONE], rates[TAUGHT], strict=True)]
-        figures[f"{comparison.title}: time of a step, with / without"] = statistics.median(ratios)
-        figures[f"{comparison.title}: arithmetic, with / without"] = arithmetic(setting)
+        figures[comparison.title] = {
+            "time of a step, with / without": statistics.median(ratios),
+            "arithmetic, with / without": arithmetic(setting),
+        }
         comparisons.append(comparison)
     return Findings(tuple(comparisons), figures)
 

@@ -44,7 +44,7 @@ class Setting:
 
 
 FULL = (Setting(18, 64, 64, 12), Setting(18, 224, 32, 6), Setting(50, 64, 64, 6), Setting(50, 224, 32, 3))
-BRIEF = (Setting(18, 64, 32, 6),)
+BRIEF = (Setting(18, 64, 16, 3),)
 
 
 def measure(settings: Settings) -> Findings:

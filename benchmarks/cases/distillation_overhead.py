@@ -44,7 +44,7 @@ FULL = (
     Setting("resnet50_d", "resnet152_d", 64, 32, 4),
     Setting("resnet18_d", "resnet50_d", 224, 16, 4),
 )
-BRIEF = (Setting("resnet18_d", "resnet50_d", 64, 16, 4),)
+BRIEF = (Setting("resnet18_d", "resnet50_d", 64, 16, 3),)
 
 
 def measure(settings: Settings) -> Findings:

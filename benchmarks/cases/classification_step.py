@@ -43,7 +43,7 @@ class Setting:
     steps: int
 
 
-FULL = (Setting(18, 64, 64, 12), Setting(18, 224, 32, 6), Setting(50, 64, 64, 6), Setting(50, 224, 32, 3))
+FULL = (Setting(18, 64, 64, 8), Setting(18, 224, 32, 2), Setting(50, 64, 32, 4), Setting(50, 224, 8, 2))
 BRIEF = (Setting(18, 64, 16, 3),)
 
 

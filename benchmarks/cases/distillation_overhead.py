@@ -40,9 +40,8 @@ class Setting:
 
 
 FULL = (
-    Setting("resnet18_d", "resnet50_d", 64, 64, 6),
-    Setting("resnet50_d", "resnet152_d", 64, 32, 4),
-    Setting("resnet18_d", "resnet50_d", 224, 16, 4),
+    Setting("resnet18_d", "resnet50_d", 64, 64, 4),
+    Setting("resnet50_d", "resnet152_d", 64, 32, 3),
 )
 BRIEF = (Setting("resnet18_d", "resnet50_d", 64, 16, 3),)
 

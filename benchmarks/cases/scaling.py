@@ -34,8 +34,8 @@ QUICK = True
 NETWORK = "resnet18_d"
 SIZE, BATCH, CLASSES = 64, 32, 100
 # In the order of SIZE, BATCH and CLASSES; of the first, a side is given and its square told.
-ROWS = (("pixels", (64, 128, 192, 256)), ("images in a batch", (16, 32, 64, 128)), ("classes", (10, 100, 1000)))
-BOXES = (1, 4, 16, 64)
+ROWS = (("pixels", (64, 96, 128, 192)), ("images in a batch", (16, 32, 64, 128)), ("classes", (10, 100, 1000)))
+BOXES = (1, 8, 64)
 GIB = 2**30
 ONE, TWO = "one process", "two processes"
 
@@ -69,7 +69,7 @@ def draw(found: Findings) -> Figure:
 def _classifier(
     folder: Path, files: list[Path], rounds: int, size: int, batch: int, classes: int
 ) -> tuple[float, float]:
-    steps = 3
+    steps = 2
     data = training_folder(folder / "data", files, max(batch * steps * (1 + rounds), classes), classes)
     work = Classifying(data, folder, size, batch, classes)
     return _alone(Contender(ours, steps, (work, NETWORK), folder / "log"), rounds)

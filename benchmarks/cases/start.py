@@ -42,7 +42,9 @@ def measure(settings: Settings) -> Findings:
         _add(figures, f"{name}, imports", [["-c", statement]] * settings.amount(settings.rounds, 1))
     data = small_data(settings.scratch / "data")
     for tool in list(TOOLS)[: settings.amount(len(TOOLS), 1)]:
-        runs = [settings.scratch / f"{Path(tool).stem}_{turn}" for turn in range(1 + settings.amount(settings.rounds, 1))]
+        runs = [
+            settings.scratch / f"{Path(tool).stem}_{turn}" for turn in range(1 + settings.amount(settings.rounds, 1))
+        ]
         seconds = [seconds_to_first_step(tool, data, run) for run in runs]
         figures[f"{tool}, to its first step"] = {"seconds": median(seconds[1:])}
     return Findings(figures=figures)

@@ -26,9 +26,7 @@ def test_a_tool_begins(tool: str, data: Path, tmp_path: Path) -> None:
 
 
 def test_why_a_tool_did_not_begin(data: Path, tmp_path: Path) -> None:
-    with raises(
-        RuntimeError, match=r"(?s)seg.py ended before its first step: .*error: .*ADEChallengeData2016"
-    ):
+    with raises(RuntimeError, match=r"(?s)seg.py ended before its first step: .*error: .*ADEChallengeData2016"):
         seconds_to_first_step("transfer_seg.py", tmp_path / "nowhere", tmp_path / "run")
 
 

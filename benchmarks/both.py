@@ -23,17 +23,18 @@ def compare_both(works: dict[str, Work], aim: float, losses_of: str | None) -> F
         losses_of: The one of them.
     """
     comparisons: list[Comparison] = []
-    figures: dict[str, float] = {}
+    figures: dict[str, dict[str, float]] = {}
     for title, work in works.items():
         found, losses = _compare(title, work, aim, figures)
         comparisons += found
         if title == losses_of:
-            figures |= loss_figures(losses | _more_losses(work), STOCK)
+            for name, line in loss_figures(losses | _more_losses(work), STOCK).items():
+                figures.setdefault(f"{title}, {name}", {}).update(line)
     return Findings(tuple(comparisons), figures)
 
 
 def _compare(
-    title: str, work: Work, aim: float, figures: dict[str, float]
+    title: str, work: Work, aim: float, figures: dict[str, dict[str, float]]
 ) -> tuple[list[Comparison], dict[str, list[float]]]:
     rounds = work.turns - 1
     with ExitStack() as stack:
@@ -43,7 +44,7 @@ def _compare(
         }
         training = race(contenders, rounds)
         for name, contender in contenders.items():
-            figures[f"{title}: peak memory in training, {name}, GiB"] = contender.peak_bytes / GIB
+            figures[f"{title}, {name}"] = {"peak memory in training, GiB": contender.peak_bytes / GIB}
         losses = {name: contender.losses for name, contender in contenders.items()}
         evaluation = race(contenders, rounds)
     images = work.steps * work.batch

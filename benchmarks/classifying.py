@@ -11,7 +11,7 @@ import multiprocessing
 import os
 import socket
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from unittest.mock import patch
@@ -117,16 +117,27 @@ def _free_port() -> int:
 
 def torchvision_loop(reporter: Reporter, work: Classifying, network: str) -> None:
     """A plain loop around torchvision's model, data set and transforms."""
-    from torchvision import transforms
-    from torchvision.datasets import ImageFolder
+    loader = torchvision_training_loader(work.data, work.size, work.batch)
+    model = torchvision_model(network, work.classes)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
+    train_one_epoch(loader, model, optimizer, reporter.step_done)
+
+
+def torchvision_model(network: str, classes: int) -> nn.Module:
+    """torchvision's, untrained."""
     from torchvision.models import get_model
 
-    steps = [transforms.RandomResizedCrop(work.size), transforms.RandomHorizontalFlip(), transforms.ToTensor()]
-    data = ImageFolder(str(work.data / "train"), transforms.Compose([*steps, transforms.Normalize(MEAN, STD)]))
-    loader = DataLoader(data, work.batch, shuffle=True, num_workers=loader_workers())
-    model = get_model(network, weights=None, num_classes=work.classes)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
-    _loop(reporter, loader, model, optimizer)
+    return get_model(network, weights=None, num_classes=classes)
+
+
+def torchvision_training_loader(data: Path, size: int, batch: int) -> DataLoader:
+    """Of an ImageFolder tree's ``train``: crop, flip, normalisation."""
+    from torchvision import transforms
+    from torchvision.datasets import ImageFolder
+
+    steps = [transforms.RandomResizedCrop(size), transforms.RandomHorizontalFlip(), transforms.ToTensor()]
+    images = ImageFolder(str(data / "train"), transforms.Compose([*steps, transforms.Normalize(MEAN, STD)]))
+    return DataLoader(images, batch, shuffle=True, num_workers=loader_workers())
 
 
 def timm_loop(reporter: Reporter, work: Classifying, network: str) -> None:
@@ -144,16 +155,21 @@ def timm_loop(reporter: Reporter, work: Classifying, network: str) -> None:
         device=torch.device("cpu"),
     )
     model = create_model(network, num_classes=work.classes)
-    _loop(reporter, loader, model, create_optimizer_v2(model, opt="sgd", lr=0.1, momentum=0.9, weight_decay=1e-4))
+    optimizer = create_optimizer_v2(model, opt="sgd", lr=0.1, momentum=0.9, weight_decay=1e-4)
+    train_one_epoch(loader, model, optimizer, reporter.step_done)
 
 
-def _loop(
-    reporter: Reporter, loader: Iterable[tuple[Tensor, Tensor]], model: nn.Module, optimizer: torch.optim.Optimizer
+def train_one_epoch(
+    loader: Iterable[tuple[Tensor, Tensor]],
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    step_done: Callable[[float], object],
 ) -> None:
+    """As in a tutorial; ``step_done`` gets each loss."""
     model.train()
     for images, labels in loader:
         loss = functional.cross_entropy(model(images), labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        reporter.step_done(loss.item())
+        step_done(loss.item())

@@ -21,6 +21,11 @@ def document(entries: Mapping[str, Mapping[str, Any]]) -> str:
     return TEMPLATE.read_text(encoding="utf-8").replace(_PLACE, sections)
 
 
+def picture_name(name: str) -> str:
+    """The file beside the document with a benchmark's picture."""
+    return f"performance_{name}.svg"
+
+
 def describe(found: Findings) -> str:
     """All tables."""
     blocks = [_comparison_text(comparison) for comparison in found.comparisons]
@@ -39,7 +44,10 @@ def _section(name: str, entry: Mapping[str, Any]) -> str:
         f"`{entry['command']}` on {entry['date']}, {entry['seconds']:.0f} s, on {machine['name']} with "
         f"{machine['cpus']} CPUs at a load of {machine['load']}; {versions}."
     )
-    return f"## {module.TITLE}\n\n{inspect.getdoc(module)}\n\n{describe(findings_from_json(entry))}\n\n{where}"
+    blocks = [f"## {module.TITLE}", inspect.getdoc(module), describe(findings_from_json(entry))]
+    if hasattr(module, "draw"):
+        blocks.append(f"![{module.TITLE}]({picture_name(name)})")
+    return "\n\n".join([*blocks, where])
 
 
 def _comparison_text(comparison: Comparison) -> str:

@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 
 
-def loss_figures(losses: Mapping[str, Sequence[float]], reference: str) -> dict[str, float]:
-    """Figures for the document: mean losses, and mean distances from the reference's at the same step.
+def loss_figures(losses: Mapping[str, Sequence[float]], reference: str) -> dict[str, dict[str, float]]:
+    """Lines for the document, by contender: mean losses, and mean distances from the reference's at the same step.
 
     Args:
         losses: Of the first steps, by contender.
@@ -19,11 +19,10 @@ def loss_figures(losses: Mapping[str, Sequence[float]], reference: str) -> dict[
     steps = min(map(len, losses.values()))
     if steps == 0:
         raise ValueError(f"a contender without losses among {', '.join(losses)}")
-    figures = {
-        f"mean of the first {steps} losses, {name}": statistics.fmean(each[:steps]) for name, each in losses.items()
-    }
+    figures = {}
     for name, each in losses.items():
+        figures[name] = {f"mean of the first {steps} losses": statistics.fmean(each[:steps])}
         if name != reference:
             pairs = zip(each[:steps], losses[reference][:steps], strict=True)
-            figures[f"mean distance from {reference}, {name}"] = statistics.fmean(abs(a - b) for a, b in pairs)
+            figures[name][f"mean distance from {reference}"] = statistics.fmean(abs(a - b) for a, b in pairs)
     return figures

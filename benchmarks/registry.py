@@ -5,6 +5,7 @@ One file is one benchmark. Its docstring becomes the text of its section; it hol
     TITLE = "..."                                    the heading
     QUICK = True                                     whether ``--quick`` includes it
     def measure(settings: Settings) -> Findings      the work
+    def draw(found: Findings) -> Figure              a picture below the tables; most have none
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import tempfile
 import time
@@ -10,19 +11,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import torch
+from matplotlib.figure import Figure
 
 from backbones.files import read_json, write_bytes, write_json
 from backbones.processes import usable_cpus
 from backbones.run_folder import command_line
 from backbones.versions import hardware, package_versions
-from benchmarks.document import describe, document
+from benchmarks.document import describe, document, picture_name
 from benchmarks.findings import findings_from_json
 from benchmarks.registry import load
 from benchmarks.settings import Settings
 
 FORMAT = 1
-PACKAGES = ("torch", "torchvision", "timm", "pillow", "simplejpeg", "opencv-python-headless", "numpy")
+PACKAGES = (
+    *("torch", "torchvision", "timm", "pillow", "simplejpeg", "opencv-python-headless", "numpy"),
+    *("mmengine", "mmdet", "mmsegmentation", "mmcv", "mmcv-lite"),
+)
 
 
 def run_benchmarks(names: Sequence[str], settings: Settings, out: Path) -> Path:
@@ -40,8 +46,20 @@ def run_benchmarks(names: Sequence[str], settings: Settings, out: Path) -> Path:
 
 
 def write_document(out: Path) -> None:
-    """``out/performance.md`` from ``out/performance.json``."""
-    write_bytes(out / "performance.md", document(_known(out)).encode())
+    """``out/performance.md`` and its pictures from ``out/performance.json``."""
+    entries = _known(out)
+    for name, entry in entries.items():
+        if draw := getattr(load(name), "draw", None):
+            write_bytes(out / picture_name(name), _svg(draw(findings_from_json(entry))))
+    write_bytes(out / "performance.md", document(entries).encode())
+
+
+def _svg(figure: Figure) -> bytes:
+    """The same bytes for the same figure."""
+    stream = io.BytesIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": ""}):
+        figure.savefig(stream, format="svg", metadata={"Date": None})
+    return stream.getvalue()
 
 
 def _measure(name: str, settings: Settings) -> dict[str, Any]:

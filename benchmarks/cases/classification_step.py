@@ -43,8 +43,8 @@ class Setting:
     steps: int
 
 
-FULL = (Setting(18, 64, 64, 12), Setting(18, 224, 32, 6), Setting(50, 64, 64, 6), Setting(50, 224, 32, 3))
-BRIEF = (Setting(18, 64, 32, 6),)
+FULL = (Setting(18, 64, 64, 8), Setting(18, 224, 32, 2), Setting(50, 64, 32, 4), Setting(50, 224, 8, 2))
+BRIEF = (Setting(18, 64, 16, 3),)
 
 
 def measure(settings: Settings) -> Findings:
@@ -74,7 +74,7 @@ def _compare(work: Classifying, setting: Setting, rounds: int) -> Comparison:
     return compare(title, "images/s", setting.batch * steps, seconds, AIMS)
 
 
-def _losses(settings: Settings, setting: Setting, files: list[Path]) -> dict[str, float]:
+def _losses(settings: Settings, setting: Setting, files: list[Path]) -> dict[str, dict[str, float]]:
     """What bf16 does to the first losses."""
     work = _work(settings, setting, files, 1)
     losses = {}

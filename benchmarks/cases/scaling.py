@@ -3,7 +3,7 @@
 Seconds of a training step and the peak of its process's memory, while one thing changes and the rest stays: the
 classifier (ResNet-18-D; 64 pixels, batch 32 and 100 classes where they do not change) with image size, batch and
 number of classes; the detector (R18-FPN, 320 x 240, batch 2) with the number of boxes in an image. "Growth" is how
-much more the last of a row takes than the first, beside how much more it is given: pixels, images, classes or boxes.
+much more a line takes than the first of its kind, beside how much more it is given: pixels, images, classes or boxes.
 Memory has a part that does not grow: the libraries and the weights.
 
 Two processes (gloo) share each batch, each with one thread that also loads its images. Efficiency is their images/s
@@ -14,13 +14,15 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+
+from matplotlib.figure import Figure
 
 from benchmarks.classifying import Classifying, ours, ours_in_processes, training_folder
 from benchmarks.contender import Contender, race
 from benchmarks.findings import Comparison, Findings, compare
+from benchmarks.growth import draw_growth, growth_lines
 from benchmarks.iterations import Work
 from benchmarks.iterations import ours as our_iterations
 from benchmarks.photographs import photographs
@@ -32,8 +34,8 @@ QUICK = True
 NETWORK = "resnet18_d"
 SIZE, BATCH, CLASSES = 64, 32, 100
 # In the order of SIZE, BATCH and CLASSES; of the first, a side is given and its square told.
-ROWS = (("pixels", (64, 128, 192, 256)), ("images in a batch", (16, 32, 64, 128)), ("classes", (10, 100, 1000)))
-BOXES = (1, 4, 16, 64)
+ROWS = (("pixels", (64, 96, 128, 192)), ("images in a batch", (16, 32, 64, 128)), ("classes", (10, 100, 1000)))
+BOXES = (1, 8, 64)
 GIB = 2**30
 ONE, TWO = "one process", "two processes"
 
@@ -42,7 +44,7 @@ def measure(settings: Settings) -> Findings:
     """Two image sizes in a quick run, and the processes."""
     files = photographs(settings, 16)
     rounds = 2 if settings.quick else settings.rounds
-    figures: dict[str, float] = {}
+    figures: dict[str, dict[str, float]] = {}
     for place, (what, values) in enumerate(ROWS[:1] if settings.quick else ROWS):
         values = values[: settings.amount(len(values), 2)]
         points = []
@@ -50,28 +52,24 @@ def measure(settings: Settings) -> Findings:
             usual = [SIZE, BATCH, CLASSES]
             usual[place] = value
             points.append(_classifier(settings.scratch / f"{what} {value}", files, rounds, *usual))
-        _tell(figures, what, [value**2 for value in values] if place == 0 else values, points)
+        figures |= growth_lines(what, [value**2 for value in values] if place == 0 else values, points)
     if not settings.quick:
-        _tell(figures, "boxes in an image", BOXES, [_detector(settings, rounds, count) for count in BOXES])
+        points = [_detector(settings, rounds, count) for count in BOXES]
+        figures |= growth_lines("boxes in an image", BOXES, points)
     processes = _processes(settings, files, rounds)
-    efficiency = processes.ratio(TWO, ONE).median / 2
-    return Findings((processes,), {**figures, "efficiency of two processes": efficiency})
+    figures["two processes"] = {"efficiency": processes.ratio(TWO, ONE).median / 2}
+    return Findings((processes,), figures)
 
 
-def _tell(figures: dict[str, float], what: str, given: Sequence[int], points: Sequence[tuple[float, float]]) -> None:
-    """A row: seconds and GiB at each point, and how much they grow from its first to its last."""
-    for units, (seconds, memory) in zip(given, points, strict=True):
-        figures[f"{units} {what}: seconds of a step"] = seconds
-        figures[f"{units} {what}: peak memory, GiB"] = memory
-    for place, quantity in enumerate(("seconds", "memory")):
-        growth = points[-1][place] / points[0][place]
-        figures[f"growth of {quantity} where {what} grow {given[-1] / given[0]:g} times"] = growth
+def draw(found: Findings) -> Figure:
+    """The growth of each row beside the straight line of what grows as much as it is given."""
+    return draw_growth(found.figures)
 
 
 def _classifier(
     folder: Path, files: list[Path], rounds: int, size: int, batch: int, classes: int
 ) -> tuple[float, float]:
-    steps = 3
+    steps = 2
     data = training_folder(folder / "data", files, max(batch * steps * (1 + rounds), classes), classes)
     work = Classifying(data, folder, size, batch, classes)
     return _alone(Contender(ours, steps, (work, NETWORK), folder / "log"), rounds)

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks import classifying
-from benchmarks.cases.distillation_overhead import Setting, arithmetic
+from benchmarks.cases.distillation_overhead import Setting, _write_teacher, arithmetic
 from benchmarks.classifying import Classifying, training_folder
+from benchmarks.contender import Contender
 from benchmarks.photographs import write_made_up
 
 STEPS = 3
@@ -50,6 +51,25 @@ def test_every_batch_is_a_step(
     loop(reporter, work, network)
     assert len(reporter.losses) == STEPS
     assert all(map(math.isfinite, reporter.losses))
+
+
+def test_a_student_of_an_untrained_teacher(work: Classifying, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(classifying, "loader_workers", lambda: 0)
+    setting = Setting("resnet18_d", "resnet18_d", work.size, work.batch, STEPS)
+    teacher = _write_teacher(work.folder / "teacher.safetensors", setting)
+    reporter = Collected()
+    classifying.ours(reporter, work, setting.student, teacher=teacher)
+    assert len(reporter.losses) == STEPS
+    assert min(reporter.losses) > 50  # T^2 = 400 times the entropy of two classes that a teacher cannot tell apart
+
+
+def test_two_processes_share_the_batches(work: Classifying) -> None:
+    arguments = (work, "resnet18_d", 2)
+    with Contender(classifying.ours_in_processes, STEPS, arguments, work.folder / "processes.log") as contender:
+        contender.turn()
+    assert len(contender.losses) == STEPS
+    (run,) = (work.folder / "2").iterdir()
+    assert '"processes": 2' in (run / "run.json").read_text()
 
 
 def test_a_folder_of_links(tmp_path: Path) -> None:

@@ -28,7 +28,9 @@ def build_parser() -> CommandParser:
     parser.add_argument(
         "--note", action="append", default=[], metavar="TEXT", help="what readers are to know first; may be repeated"
     )
-    parser.add_argument("--no-images", action="store_true", help="keep images of the data sets out of index.html")
+    parser.add_argument(
+        "--no-images", action="store_true", help="keep images of the data sets, and maps of them, out of index.html"
+    )
     return parser
 
 

@@ -66,7 +66,7 @@ class Samples:
 class Pair(NamedTuple):
     """A run of the baseline and one of the row that gained most, of one seed.
 
-    ``root`` is the folder of their images; None where these must not be shown or cannot be reached.
+    ``root`` is the folder of their images; None where these cannot be reached.
     """
 
     names: tuple[str, str]
@@ -84,7 +84,7 @@ def samples(comparison: Comparison, records: Records, with_images: bool = True) 
     Args:
         comparison: Whose.
         records: Its runs.
-        with_images: Whether images of the data set may be on the page.
+        with_images: Whether images of the data set, and maps of their pixels, may be on the page.
 
     Raises:
         UserError: A file of per-image results is damaged.
@@ -121,13 +121,19 @@ def _same_seed(mine: Sequence[Record], others: Sequence[Record]) -> tuple[Record
 def _draw(
     kind: str, names: tuple[str, str], runs: tuple[Record, Record] | None, with_images: bool
 ) -> tuple[Sequence[Sample], str]:
-    root, lacking = _data_folder(runs, with_images)
-    if runs is None and with_images:
-        lacking = (
+    if not with_images:  # nor predicted maps, in which a licensed image can be made out
+        return (), "This page was asked to hold no images of the data, nor what was predicted of their pixels."
+    if runs is None:
+        missing = (
             f"No seed of {names[0]} and {names[1]} has {SINGLE_SCALE}, the results per image, in both run folders."
         )
-    if runs is None or (root is None and kind != MAPS):
-        return (), lacking
+        return (), missing
+    root = Path(runs[0].find("data.root", str) or "")
+    lacking = ""
+    if not root.is_dir() or not str(root.name):
+        lacking = f"The data folder {root} cannot be reached from here, so its images cannot be shown."
+        if kind != MAPS:
+            return (), lacking
     from transfer import ops_bridge  # it loads torch, and OpenMMLab needs it
 
     ops_bridge.install()
@@ -140,18 +146,8 @@ def _draw(
         MAPS: draw_predictions,
         SHARES_OF_CLASSES: draw_segmentations,
     }
-    drawn, reason = drawers[kind](Pair(names, runs, root))
+    drawn, reason = drawers[kind](Pair(names, runs, None if lacking else root))
     return drawn, " ".join(filter(None, (lacking, reason)))
-
-
-def _data_folder(runs: tuple[Record, Record] | None, with_images: bool) -> tuple[Path | None, str]:
-    """Where the images are, or why they are not shown."""
-    if not with_images:
-        return None, "This page was asked to hold no images of the data."
-    root = Path((runs and runs[0].find("data.root", str)) or "")
-    if not root.is_dir() or not str(root.name):
-        return None, f"The data folder {root} cannot be reached from here, so its images cannot be shown."
-    return root, ""
 
 
 def most_different(differences: Sequence[float | None]) -> list[int]:

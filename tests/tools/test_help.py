@@ -51,7 +51,5 @@ def test_a_mistaken_option_is_one_line(tool: Path) -> None:
 
 
 def test_a_misspelt_option_is_guessed() -> None:
-    done, _ = run(TOOLS[0].with_name("compare.py"), "runs", "--base-line", "x")
-    assert (
-        done.stderr == "error: unrecognized arguments: --base-line x; did you mean --baseline? see compare.py --help\n"
-    )
+    done, _ = run(TOOLS[0].with_name("compare.py"), "runs", "--titel", "x")
+    assert done.stderr == "error: unrecognized arguments: --titel x; did you mean --title? see compare.py --help\n"

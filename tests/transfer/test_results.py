@@ -80,13 +80,20 @@ def test_no_runs(tmp_path: Path, add_run: Callable[..., Path]) -> None:
 
 
 def test_unknown_baseline(one_seed: Path) -> None:
-    refused(one_seed, "d-mixup: no such row", '"random", "b-standard", "d-smooth"', baseline="d-mixup")
+    refused(one_seed, "d-mixpu: no such row", '"random", "b-standard", "d-smooth"', baseline="d-mixpu")
 
 
-def test_baseline_is_required_without_b_standard(tmp_path: Path, add_run: Callable[..., Path]) -> None:
+@pytest.mark.parametrize("asked", [None, "d-mixup"])
+def test_a_row_of_the_paper_that_nobody_has_finished_is_a_missing_baseline(
+    asked: str | None, tmp_path: Path, add_run: Callable[..., Path]
+) -> None:
     add_run(tmp_path, "detection", "d-smooth", (50, 50))
-    refused(tmp_path, "no row b-standard", '--baseline one of "d-smooth"')
-    assert compare_runs(tmp_path, "d-smooth").baseline == "d-smooth"
+    comparison = compare_runs(tmp_path, asked)
+    assert comparison.baseline == (asked or "b-standard")
+    assert comparison.baseline_row is None
+    assert comparison.rows[0].cells["voc07_map"].difference is None
+    assert comparison.notes[0].startswith(f'NOT COMPARED: no run of the baseline, the row "{comparison.baseline}"')
+    assert compare_runs(tmp_path, "d-smooth").baseline_row is not None
 
 
 @pytest.mark.parametrize("name", ["run.json", "result.json"])

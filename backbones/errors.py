@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_AS_SIMILAR = 0.1  # of difflib's ratio: further names than this below the best are no help
+
 
 class UserError(Exception):
     """A mistake in an option, a file or a folder.
@@ -19,6 +21,8 @@ class ToldError(UserError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """ "did you mean A or B? " for up to three similar names, or nothing."""
+    """ "did you mean A or B? " for up to three names that are about as similar as the most similar one, or nothing."""
     close = difflib.get_close_matches(word, list(known), n=3)
-    return f"did you mean {' or '.join(close)}? " if close else ""
+    likeness = [difflib.SequenceMatcher(None, word, name).ratio() for name in close]
+    nearest = [name for name, ratio in zip(close, likeness, strict=True) if ratio > likeness[0] - _AS_SIMILAR]
+    return f"did you mean {' or '.join(nearest)}? " if nearest else ""

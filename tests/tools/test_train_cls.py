@@ -195,7 +195,7 @@ def test_what_is_not_given_is_left_to_recipe_network_and_machine(monkeypatch: Mo
 @mark.parametrize(
     ("changes", "message"),
     [
-        ({"recipe": "d-smoth"}, "error: unknown recipe 'd-smoth': did you mean d-smooth or"),
+        ({"recipe": "d-smoth"}, "error: unknown recipe 'd-smoth': did you mean d-smooth?"),
         ({"data": "/nowhere/at/all"}, "error: /nowhere/at/all is not a folder"),
         (
             {"network": "mobilenet_v1"},

@@ -31,9 +31,12 @@ def choose_baseline(names: Mapping[Row, str], asked: str | None, unfinished: Ite
         raise UserError(f"--baseline {wanted} fits {len(found)} rows; choose one of {there}")
     if found:
         return found[0]
-    recipe = wanted.partition(" (")[0]
+    recipe, network, _ = wanted.partition(" (")
+    unfinished = list(unfinished)
+    elsewhere = [row for row in (*names, *unfinished) if row[0] == recipe]
+    on_no_such_network = network and elsewhere and wanted not in (f"{row[0]} ({row[1]})" for row in elsewhere)
     known = {RANDOM_RECIPE, *recipe_order(), *(recipe for recipe, _ in unfinished)}
-    if recipe not in known and recipe.partition(":")[0] not in FAMILIES:
+    if on_no_such_network or (recipe not in known and recipe.partition(":")[0] not in FAMILIES):
         raise UserError(f"--baseline {asked}: no such row; the rows are {there}")
     return recipe, ""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from transfer.baseline import DEFAULT_BASELINE, choose_baseline, missing_note
 from transfer.cells import Cell, judge_rows, measure_cell, shown_metrics
-from transfer.counterparts import counterpart_notes
+from transfer.counterparts import check_counterparts, counterpart_notes
 from transfer.fairness import classification_settings, fairness_notes
 from transfer.image_noise import Noise, read_noise
 from transfer.losses import LossRow, loss_rows
@@ -56,7 +56,7 @@ class _Reference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything the report shows; ``notes`` say how to read it.
+    """Everything the report shows; ``notes`` say how to read it. The paper knows the baseline as ``baseline_recipe``.
 
     The cells of ``rows`` are the fixed arm's, and top-1, which is the same in both arms; ``tuned`` has the tasks that
     have tuned runs. ``correlations`` are of the fixed arm, over its rows. ``losses`` are differences from the row with
@@ -65,6 +65,7 @@ class Comparison:
 
     root: Path
     baseline: str
+    baseline_recipe: str
     rows: tuple[Row, ...]
     unfinished: tuple[str, ...]
     notes: tuple[str, ...]
@@ -97,12 +98,14 @@ def compare_runs(
 
     Raises:
         UserError: The runs cannot be compared (see ``transfer.results.read_tree``), or there is no such row, neither
-            here nor in the paper.
+            here nor in the paper, or no row of the public weights named.
     """
     tree = read_tree(Path(root))
     grouped = tree.rows()
+    unfinished = [run.row for run in tree.unfinished]
+    check_counterparts(counterparts, (recipe for recipe, _ in (*grouped, *unfinished)))
     names = _names(grouped, counterparts)
-    chosen = choose_baseline(names, baseline, [run.row for run in tree.unfinished])
+    chosen = choose_baseline(names, baseline, unfinished)
     chosen_name = names.get(chosen) or baseline or DEFAULT_BASELINE
     metrics = shown_metrics(run for run in tree.finished if not run.tuned)
     noise = read_noise(tree.finished)
@@ -121,6 +124,7 @@ def compare_runs(
     return Comparison(
         root=tree.root,
         baseline=chosen_name,
+        baseline_recipe=baseline_recipe,
         rows=rows,
         unfinished=tuple(_unfinished(run, tree.root) for run in tree.unfinished),
         notes=(*warnings, *imported, *reading_notes(tree, rows, tuned, chosen_name, baseline_recipe)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from backbones.errors import UserError
+from backbones.errors import UserError, did_you_mean
 from backbones.external.families import FAMILIES
 from transfer.paper import recipe_order
 
@@ -18,7 +18,7 @@ def read_counterparts(stated: Iterable[str]) -> dict[str, str]:
     """From WEIGHTS=RECIPE the paper's recipe by the name of the weights.
 
     Raises:
-        UserError: Another form, or no recipe of the paper's Tables 8 and 9.
+        UserError: Another form, no recipe of the paper's Tables 8 and 9, or two for the same weights.
     """
     found = {}
     for text in stated:
@@ -28,8 +28,24 @@ def read_counterparts(stated: Iterable[str]) -> dict[str, str]:
                 f"--beside {text}: write WEIGHTS=RECIPE, as in timm:resnet50d.gluon_in1k=d-mixup; the recipes are "
                 f"{', '.join(recipe_order())}"
             )
-        found[weights] = recipe
+        if found.setdefault(weights, recipe) != recipe:
+            raise UserError(f"--beside {text}: {weights} stands beside {found[weights]} already; leave one of them out")
     return found
+
+
+def check_counterparts(counterparts: Iterable[str], recipes: Iterable[str]) -> None:
+    """Whether all weights that something is said of have a row.
+
+    Raises:
+        UserError: Some have none.
+    """
+    there = list(dict.fromkeys(filter(is_imported, recipes)))
+    for weights in counterparts:
+        if weights not in there:
+            raise UserError(
+                f"--beside {weights}=...: there is no row of these weights; {did_you_mean(weights, there)}"
+                f"rows of public weights here: {', '.join(there) or 'none'}"
+            )
 
 
 def counterpart_notes(recipes: Sequence[str], counterparts: Mapping[str, str]) -> list[str]:

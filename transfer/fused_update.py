@@ -22,14 +22,19 @@ def fuse_updates(optimizer: Optimizer) -> bool:
     """Have plain SGD of weights on a CPU update so; returns whether it does. Call it after a checkpoint is loaded.
 
     Left alone are other optimizers, weights elsewhere or of whole numbers, SGD that was told how to update, and
-    dampening, which a weight's first gradient is spared. Checkpoints keep the setting; where one that was written on a
-    CPU goes on with a GPU, PyTorch uses its fused kernel for that.
+    dampening, which a weight's first gradient is spared. Checkpoints keep the setting; one that was written on a CPU
+    goes on with a GPU as if it were not there, because the layouts are seen to on a CPU alone.
     """
     groups = optimizer.param_groups
-    if type(optimizer) is not SGD or any(group["foreach"] or group["differentiable"] for group in groups):
+    if type(optimizer) is not SGD:
         return False
     weights = [weight for group in groups for weight in group["params"]]
-    if any(weight.device.type != "cpu" or not torch.is_floating_point(weight) for weight in weights):
+    if any(weight.device.type != "cpu" for weight in weights):
+        for group in groups:
+            group["fused"] = None
+        return False
+    told = any(group["foreach"] is not None or group["fused"] is False or group["differentiable"] for group in groups)
+    if told or not all(map(torch.is_floating_point, weights)):
         return False
     if any(group["dampening"] for group in groups):
         return False

@@ -99,8 +99,10 @@ def _backbone_note(tree: RunTree, rows: Sequence[Row], shown: Sequence[Row | Tun
     """A row of many transfers of one backbone does not sample the backbone's own training noise."""
     single = []
     sampled = {row.name for row in shown for metric, cell in row.cells.items() if metric != "top1" and cell.n > 1}
-    for row, runs in zip(rows, (tree.rows()[row.recipe, row.network] for row in rows), strict=True):
-        backbones = {run.backbone["sha256"] for run in runs if run.backbone.get("sha256")}
+    runs = tree.rows()
+    for row in rows:
+        mine = runs[row.recipe, row.network]
+        backbones = {run.backbone["sha256"] for run in mine if run.backbone.get("sha256")}
         if len(backbones) == 1 and row.name in sampled:
             single.append(row.name)
     if not single:

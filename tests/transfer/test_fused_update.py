@@ -135,6 +135,7 @@ def test_double_precision() -> None:
 
 def test_weights_elsewhere_are_left_alone() -> None:
     optimizer = SGD([nn.Parameter(torch.empty(2, device="meta"))], **OPTIONS)
+    optimizer.param_groups[0]["fused"] = True  # by a checkpoint of a CPU
     assert not fuse_updates(optimizer)
     assert not optimizer.param_groups[0]["fused"]
 
@@ -142,7 +143,8 @@ def test_weights_elsewhere_are_left_alone() -> None:
 def test_other_optimizers_are_left_alone() -> None:
     model = network()
     adam, several = Adam(model.parameters()), SGD(model.parameters(), **OPTIONS, foreach=True)
+    one_by_one, apart = (SGD(model.parameters(), **OPTIONS, **{name: False}) for name in ("foreach", "fused"))
     dampened = SGD(model.parameters(), **OPTIONS, dampening=0.1)
-    for optimizer in (adam, several, dampened):
+    for optimizer in (adam, several, one_by_one, apart, dampened):
         assert not fuse_updates(optimizer)
         assert not any(group["fused"] for group in optimizer.param_groups)

@@ -80,7 +80,8 @@ def test_no_runs(tmp_path: Path, add_run: Callable[..., Path]) -> None:
 
 
 def test_unknown_baseline(one_seed: Path) -> None:
-    refused(one_seed, "d-mixpu: no such row", '"random", "b-standard", "d-smooth"', baseline="d-mixpu")
+    for wanted in ("d-mixpu", "d-smooth (resnet81_d)"):
+        refused(one_seed, f"{wanted}: no such row", '"random", "b-standard", "d-smooth"', baseline=wanted)
 
 
 @pytest.mark.parametrize("asked", [None, "d-mixup"])

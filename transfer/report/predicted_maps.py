@@ -24,6 +24,8 @@ MOST_NAMED = 8  # classes in a picture's text alternative
 def draw_predictions(pair: Pair) -> tuple[Sequence[Sample], str]:
     """Samples by the share of pixels that the rows give different classes, of the images whose maps both runs keep.
 
+    Maps of different sizes are of different copies of an image, and are left out.
+
     Beside them stand image and label map, where they can be shown.
 
     Raises:
@@ -33,7 +35,7 @@ def draw_predictions(pair: Pair) -> tuple[Sequence[Sample], str]:
     if both[0].names != both[1].names:
         return (), "The two rows were tested on different images."
     one, other = (_read(predictions(each), len(both[0].classes)) for each in pair.runs)
-    shared = [name for name in both[0].names if name in one and name in other]
+    shared = [name for name in both[0].names if name in one and name in other and one[name].shape == other[name].shape]
     shares = [float((one[name] != other[name]).mean()) for name in shared]
     samples, lacking = [], ""
     for place in most_different(shares):

@@ -53,17 +53,11 @@ def page_rows(comparison: Comparison, records: Records) -> list[PageRow]:
         if each.run.row not in finished:
             recipe, network = each.run.row
             absent.setdefault(f"{recipe} ({network})" if recipe in here else recipe, []).append(each)
-    baseline = baseline_recipe(comparison)
+    baseline = comparison.baseline_recipe
     for name, waiting in absent.items():
         row = _absent(name, waiting, baseline)
         rows.insert(_position(rows, row.recipe, order), row)
     return rows
-
-
-def baseline_recipe(comparison: Comparison) -> str:
-    """Its recipe in the paper, also where no run of it is finished."""
-    row = comparison.baseline_row
-    return row.paper_recipe if row else comparison.baseline.partition(" (")[0]
 
 
 def _position(rows: Sequence[PageRow], recipe: str, order: tuple[str, ...]) -> int:
@@ -71,7 +65,7 @@ def _position(rows: Sequence[PageRow], recipe: str, order: tuple[str, ...]) -> i
     if recipe not in order:
         return len(rows)
     before = order[: order.index(recipe)]
-    first = next(place for place, row in enumerate(rows) if row.recipe in order)
+    first = next((place for place, row in enumerate(rows) if row.recipe in order), len(rows))
     return max((place + 1 for place, row in enumerate(rows) if row.recipe in before), default=first)
 
 
@@ -87,7 +81,7 @@ def _row(comparison: Comparison, records: Records, place: int) -> PageRow:
     public = ""
     if is_imported(row.recipe):
         public = f"as the paper's {row.stands_for}" if row.stands_for else "public weights, no row of the paper"
-    paper, gains = _paper(row.paper_recipe, baseline_recipe(comparison))
+    paper, gains = _paper(row.paper_recipe, comparison.baseline_recipe)
     name = label(row, comparison.rows)
     return PageRow(place + 1, place, row, name, row.paper_recipe, paper, gains, marks, public=public)
 

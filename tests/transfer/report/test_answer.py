@@ -7,6 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from backbones.errors import UserError
 from transfer.compare import compare_runs
 
 
@@ -131,3 +134,17 @@ def test_a_baseline_without_a_finished_run_of_one_task_is_said_there(one_seed: P
     assert "nothing can be said of the paper's difference between d-smooth and b-standard" in words
     reason = "nothing is compared, because the baseline, b-standard, has no finished run of it."
     assert f"On segmentation (mIoU), {reason}" in words
+
+
+def test_a_baseline_in_training_has_its_line_where_only_a_random_trunk_is_finished(
+    tmp_path: Path, add_run: Callable[..., Path], make: Callable[..., Any]
+) -> None:
+    add_run(tmp_path, "segmentation", "random", (60, 20))
+    add_run(tmp_path, "segmentation", "b-standard", None)
+    page, _, _ = make(tmp_path)
+    assert any("b-standard" in row and "unfinished: seed 0" in row for row in page.rows["table-9"])
+
+
+def test_something_said_of_weights_without_a_row_is_refused(one_seed: Path, make: Callable[..., Any]) -> None:
+    with pytest.raises(UserError, match=r"--beside timm:x=\.\.\.: there is no row of these weights; .* here: none"):
+        make(one_seed, counterparts={"timm:x": "d-mixup"})

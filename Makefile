@@ -34,7 +34,7 @@ $(READY): requirements.txt
 		else $(PYTHON) -m pip --python .venv/bin/python install --no-deps -r requirements.txt; fi
 	touch $@
 
-# Writes docs/performance.{json,md}; the quick one (under 5 minutes) writes into runs/bench-quick.
+# Writes docs/performance.{json,md}; the quick one, with less of everything, writes into runs/bench-quick.
 bench: $(READY)
 	$(RUN) tools/bench.py
 

@@ -26,7 +26,7 @@ def build_parser() -> CommandParser:
     parser = CommandParser(description=__doc__, epilog=EXAMPLE)
     parser.add_argument("names", nargs="*", metavar="NAME", help="benchmarks (default: all)")
     parser.add_argument("--list", action="store_true", help="print the names and what they measure, and leave")
-    parser.add_argument("--quick", action="store_true", help="less of everything: under five minutes for all")
+    parser.add_argument("--quick", action="store_true", help="less of everything")
     parser.add_argument("--rounds", type=positive_int, default=5, help="turns of each contender (%(default)s)")
     parser.add_argument("--photographs", type=pathlib.Path, metavar="DIR", help="JPEG files to use (default: made up)")
     parser.add_argument(

@@ -80,7 +80,8 @@ def run(options: argparse.Namespace) -> int:
     rows = options.rows and tuple(options.rows)
     conduct = Conduct(out, tool_parsers(), options.gpus_per_run or 1, seeds, rows, parse_data(options.data))
     if options.plan:
-        print_plan(suite, conduct, options.slurm is not None or bool(visible_gpus()), options.price_per_hour)
+        on_gpus = options.slurm is not None or options.gpus_per_run is not None or bool(visible_gpus())
+        print_plan(suite, conduct, on_gpus, options.price_per_hour)
         return 0
     if options.slurm is not None:
         settings = parse_slurm_options(options.slurm)

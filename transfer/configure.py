@@ -182,7 +182,8 @@ def set_input_contract(config: Config, contract: InputContract) -> None:
     }
     for key, value in wanted.items():
         present = preprocessor.get(key)
-        if present is not None and (list(present) if isinstance(value, list) else present) != value:
+        found = list(present) if isinstance(present, (list, tuple)) else present
+        if found is not None and found != value:
             raise UserError(
                 f"model.data_preprocessor.{key}={present} contradicts the bundle's input contract ({value}); remove it"
             )

@@ -234,9 +234,10 @@ def test_the_c4_protocol_takes_regions_on_difficult_objects_for_background(c4_de
         assert assigner.assign(regions, objects, ignored).gt_inds.tolist() == [1, 0]
 
 
+@mark.parametrize("value", ["[1.0, 2.0, 3.0]", "1"])
 @mark.parametrize("key", ["mean", "std"])
-def test_a_configuration_cannot_overrule_the_input_contract(key: str) -> None:
-    config = load_config(str(ROOT / "seg_configs/fcn_os8_demo.py"), (f"model.data_preprocessor.{key}=[1.0, 2.0, 3.0]",))
+def test_a_configuration_cannot_overrule_the_input_contract(key: str, value: str) -> None:
+    config = load_config(str(ROOT / "seg_configs/fcn_os8_demo.py"), (f"model.data_preprocessor.{key}={value}",))
     with raises(UserError, match=f"data_preprocessor.{key}=.* contradicts the bundle's input contract"):
         set_input_contract(config, imagenet_contract(224))
 

@@ -35,7 +35,8 @@ class Cost:
         energy: kWh, of all, as far as it could be read.
         energy_of: The parts of the machines that it is of, and those that could not be read.
         hours_per_point: Hours of one seed, training of the backbone included, for each point gained on the baseline;
-            None where the training's are not known. A teacher's are not in it.
+            None where the training's are not known, or the interval over seeds of the gain does not lie above 0. A
+            teacher's are not in it.
     """
 
     place: int
@@ -123,7 +124,8 @@ def _mean_hours(runs: Sequence[Record]) -> float | None:
 def _hours_per_point(row: Row, task: str, hours: dict[str, float | None]) -> float | None:
     difference = row.cells[QUESTIONS[task]].difference if task in QUESTIONS else None
     training = 0.0 if row.recipe == RANDOM_RECIPE else hours.get("classification")
-    if difference is None or difference.value <= 0 or hours[task] is None or training is None:
+    gained = difference is not None and difference.interval is not None and difference.interval[0] > 0
+    if not gained or hours[task] is None or training is None:
         return None
     return (hours[task] + training) / difference.value
 

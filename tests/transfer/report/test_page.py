@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Callable
@@ -150,7 +151,8 @@ def test_commands_and_proof_and_cost(tmp_path: Path, add_run: Callable[..., Path
         "features": {"equal": True, "stages": [{}, {}], "dense_output_stride": 8},
     }
     rows = {"b-standard": (50, 51), "d-cosine": (51, 56), "d-smooth": (52, 53), "d-mixup": (54, 55)}
-    for recipe, value, seed in [(recipe, value, seed) for recipe in rows for seed, value in enumerate(rows[recipe])]:
+    for (recipe, values), seed in itertools.product(rows.items(), range(2)):
+        value = values[seed]
         if recipe != "d-mixup":
             add_run(tmp_path, "classification", recipe, (70, 90), seed, timings={"total_seconds": 3600})
         path = add_run(

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from backbones.errors import UserError
+from backbones.models.convolution import Convolution
 
 
 @dataclass(frozen=True)
@@ -218,7 +219,7 @@ class ConvNorm(nn.Sequential):
         super().__init__()
         height, width = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
         padding = (dilation * (height - 1) // 2, dilation * (width - 1) // 2) if padded else 0
-        self.conv = nn.Conv2d(
+        self.conv = Convolution(
             in_channels, out_channels, (height, width), stride, padding, dilation, groups=groups, bias=False
         )
         self.norm = nn.BatchNorm2d(out_channels, eps)

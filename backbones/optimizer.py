@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 from torch.optim import SGD
 
+from backbones.fused_update import fuse_updates
 from backbones.recipes import Recipe
 from backbones.tricks.no_bias_decay import parameter_groups
 
@@ -18,8 +19,12 @@ def create_optimizer(model: nn.Module, recipe: Recipe, fused: bool = True) -> SG
         groups = parameter_groups(model, recipe.weight_decay)
     else:
         groups = [{"params": [parameter for parameter in model.parameters() if parameter.requires_grad]}]
+    options = {"momentum": recipe.momentum, "weight_decay": recipe.weight_decay, "nesterov": True}
     # fused: on two CPU cores 5 ms for ResNet-18 instead of 100.
-    return SGD(groups, lr=0.0, momentum=recipe.momentum, weight_decay=recipe.weight_decay, nesterov=True, fused=fused)
+    optimizer = SGD(groups, lr=0.0, **options, fused=fused)
+    if fused and next(model.parameters()).device.type == "cpu":
+        fuse_updates(optimizer)
+    return optimizer
 
 
 def set_learning_rate(optimizer: SGD, learning_rate: float) -> None:

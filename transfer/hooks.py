@@ -17,9 +17,9 @@ from torch import nn
 
 from backbones.distributed import ALONE, World
 from backbones.errors import UserError
+from backbones.fused_update import fuse_updates
 from backbones.progress import Effort, Progress
 from backbones.run_folder import RunFolder
-from transfer.fused_update import fuse_updates
 from transfer.movement import FIRST_STEPS, Held, check_gradients, check_will_move
 from transfer.pixel_loss import lose_image_by_image
 from transfer.precision import compute_in_bfloat16

@@ -5,10 +5,15 @@ each result. PyTorch's fused kernel makes one, and takes two things for granted:
 momentum lie in memory alike (where they do not, it mixes up numbers in silence), and that all weights had their first
 gradient in the same step. So both are seen to before each step. As a rule there is nothing to do: autograd gives
 gradients the layout of their weights.
+
+The kernel walks through memory without regard to dimensions, and yet copies a gradient first whose last dimension is
+not the innermost one: that of every larger kernel in channels_last, which takes longer than the update. So for the step
+such gradients are described to it as plain vectors of the same memory.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -21,9 +26,9 @@ _MOMENTUM = "momentum_buffer"
 def fuse_updates(optimizer: Optimizer) -> bool:
     """Have plain SGD of weights on a CPU update so; returns whether it does. Call it after a checkpoint is loaded.
 
-    Left alone are other optimizers, weights elsewhere or of whole numbers, SGD that was told how to update, and
-    dampening, which a weight's first gradient is spared. Checkpoints keep the setting; one that was written on a CPU
-    goes on with a GPU as if it were not there, because the layouts are seen to on a CPU alone.
+    Left alone are other optimizers, weights elsewhere, of whole numbers or with gaps in memory, SGD that was told how
+    to update, and dampening, which a weight's first gradient is spared. Checkpoints keep the setting; one that was
+    written on a CPU goes on with a GPU as if it were not there, because the layouts are seen to on a CPU alone.
     """
     groups = optimizer.param_groups
     if type(optimizer) is not SGD:
@@ -36,11 +41,12 @@ def fuse_updates(optimizer: Optimizer) -> bool:
     told = any(group["foreach"] is not None or group["fused"] is False or group["differentiable"] for group in groups)
     if told or not all(map(torch.is_floating_point, weights)):
         return False
-    if any(group["dampening"] for group in groups):
+    if any(group["dampening"] for group in groups) or not all(map(_fills_its_memory, weights)):
         return False
     for group in groups:
         group["fused"] = True
     optimizer.register_step_pre_hook(_prepare)
+    optimizer.register_step_post_hook(_restore)
     return True
 
 
@@ -53,6 +59,14 @@ def _prepare(optimizer: Optimizer, _: Any, __: Any) -> None:
                 weight.grad = _like(weight, weight.grad)
             if group["momentum"]:
                 _prepare_momentum(optimizer.state[weight], weight)
+            weight.grad = _in_order(weight.grad, torch.empty(weight.shape, device="meta").stride())
+
+
+def _restore(optimizer: Optimizer, _: Any, __: Any) -> None:
+    for group in optimizer.param_groups:
+        for weight in group["params"]:
+            if weight.grad is not None:
+                weight.grad = _in_order(weight.grad, weight.stride())
 
 
 def _prepare_momentum(state: dict[str, Any], weight: Tensor) -> None:
@@ -61,6 +75,15 @@ def _prepare_momentum(state: dict[str, Any], weight: Tensor) -> None:
         state[_MOMENTUM] = torch.zeros_like(weight)
     elif _layout(momentum) != _layout(weight):
         state[_MOMENTUM] = _like(weight, momentum)
+
+
+def _fills_its_memory(weight: Tensor) -> bool:
+    return _layout(torch.empty_like(weight, device="meta")) == _layout(weight)
+
+
+def _in_order(tensor: Tensor, strides: Sequence[int]) -> Tensor:
+    """The same memory, read as if it had these strides."""
+    return tensor if tensor.stride() == strides else tensor.as_strided(tensor.shape, strides)
 
 
 def _layout(tensor: Tensor) -> list[int]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam
 
-from transfer.fused_update import fuse_updates
+from backbones.fused_update import fuse_updates
 
 OPTIONS = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}
 
@@ -131,6 +131,28 @@ def test_double_precision() -> None:
             update.step()
             update.zero_grad()
     assert same(fused, plain, 1e-14)
+
+
+def test_no_gradient_is_copied_for_the_kernel_and_all_are_left_as_they_were() -> None:
+    model = network()
+    optimizer = SGD(model.parameters(), **OPTIONS)
+    fuse_updates(optimizer)
+    model(images()).square().mean().backward()
+    before = {name: (weight.grad.clone(), weight.grad.data_ptr()) for name, weight in model.named_parameters()}
+    assert not model[0].weight.grad.is_contiguous()  # the kernel alone would copy it
+    with torch.profiler.profile() as profile:
+        optimizer.step()
+    assert {"aten::contiguous", "aten::clone", "aten::copy_"}.isdisjoint(event.key for event in profile.key_averages())
+    for name, weight in model.named_parameters():
+        gradient, address = before[name]
+        assert torch.equal(weight.grad, gradient)
+        assert weight.grad.stride() == weight.stride()
+        assert weight.grad.data_ptr() == address
+
+
+def test_weights_with_gaps_in_memory_are_left_alone() -> None:
+    weight = nn.Parameter(torch.zeros(4, 6)[:, ::2])
+    assert not fuse_updates(SGD([weight], **OPTIONS))
 
 
 def test_weights_elsewhere_are_left_alone() -> None:

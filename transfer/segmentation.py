@@ -121,5 +121,8 @@ SEGMENTATION = Task(
     metrics=metrics,
     main_metric="miou",
     per_class=per_class,
-    bfloat16_modules=("backbone", "decode_head.convs", "auxiliary_head.convs"),
+    bfloat16_modules=(
+        *("backbone", "decode_head.convs", "auxiliary_head.convs"),
+        *("decode_head.conv_cat", "auxiliary_head.conv_cat"),  # of a head with concat_input
+    ),
 )

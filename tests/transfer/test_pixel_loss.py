@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 from types import SimpleNamespace
 
@@ -92,6 +93,17 @@ def test_the_gradient_is_that_of_the_loss() -> None:
     labels = torch.stack([sample.gt_sem_seg.data[0] for sample in samples])
     small = logits.detach().double().requires_grad_()
     assert torch.autograd.gradcheck(lambda x: enlarged_cross_entropy(x, labels, 255)[0], (small,))
+
+
+def test_enlarged_logits_are_never_copied() -> None:
+    """PyTorch knows channels_last by strides, and those of a view of one image may say otherwise."""
+    logits, samples = batch()
+    labels = torch.stack([sample.gt_sem_seg.data[0] for sample in samples])
+    with torch.profiler.profile(record_shapes=True) as profile:
+        enlarged_cross_entropy(logits, labels, 255)
+    copied = [event.input_shapes[0] for event in profile.events() if event.name == "aten::copy_"]
+    assert [1, CLASSES, 4, 5] in copied
+    assert not [shape for shape in copied if math.prod(shape) >= labels[0].numel() * CLASSES]
 
 
 @pytest.mark.parametrize(

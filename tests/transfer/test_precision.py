@@ -7,7 +7,9 @@ from pytest import raises
 from torch import nn
 
 from backbones.errors import UserError
+from transfer import ops_bridge
 from transfer.precision import compute_in_bfloat16
+from transfer.segmentation import SEGMENTATION
 
 
 class Model(nn.Module):
@@ -41,3 +43,23 @@ def test_a_run_recorded_as_bfloat16_cannot_be_float32() -> None:
         compute_in_bfloat16(wrapped, ("backbone",))
     assert compute_in_bfloat16(wrapped.module, ("backbone",)) == ["backbone"]
     assert compute_in_bfloat16(Model(), ()) == []  # float32 was asked for
+
+
+def test_a_head_computes_all_but_its_logits_in_bfloat16() -> None:
+    """Those of a head that sees its input once more, too: that convolution is half of its arithmetic."""
+    ops_bridge.install()
+    from mmseg.models.decode_heads import FCNHead
+
+    model = nn.Module()
+    model.decode_head = FCNHead(in_channels=4, channels=4, num_classes=3, num_convs=1, concat_input=True)
+    compute_in_bfloat16(model, SEGMENTATION.bfloat16_modules)
+    precisions: dict[str, torch.dtype] = {}
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_hook(lambda _, __, output, name=name: precisions.update({name: output.dtype}))
+    model.decode_head([torch.randn(2, 4, 6, 6)])
+    assert precisions == {
+        "decode_head.convs.0.conv": torch.bfloat16,
+        "decode_head.conv_cat.conv": torch.bfloat16,
+        "decode_head.conv_seg": torch.float32,
+    }

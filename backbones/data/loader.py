@@ -7,6 +7,7 @@ the first batch, and the shared memory that batches in waiting take has a bound 
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections import deque
@@ -85,7 +86,7 @@ def load_batches(
         collate_fn=_as_it_is,
         pin_memory=device.type == "cuda",
         prefetch_factor=prefetch.pieces,
-        worker_init_fn=_leave_signals_to_the_main_process,
+        worker_init_fn=_start_beside_training if device.type == "cpu" else _leave_signals_to_the_main_process,
         generator=torch.Generator(),  # its own, so that a loader does not advance torch's global one
     )
     with closing(_until_a_worker_dies(loader)) as arriving:
@@ -169,3 +170,10 @@ def _leave_signals_to_the_main_process(worker: int) -> None:
     # A terminal sends Ctrl-C, and Slurm sends SIGTERM, to every process of a job; the main one then finishes its batch.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def _start_beside_training(worker: int) -> None:
+    _leave_signals_to_the_main_process(worker)
+    # Training on the same cores goes first: its threads work in step, and all stand still while a worker has the core
+    # of one. Images are then loaded where training waits for them or leaves a core idle.
+    os.nice(10)

@@ -21,6 +21,7 @@ from backbones.data.loader import (
     ValidationRequests,
     load_batches,
 )
+from backbones.data.requests import Request
 from backbones.data.shared_memory import Prefetch
 from backbones.errors import UserError
 
@@ -85,6 +86,24 @@ def test_batches_do_not_depend_on_the_pieces(
     dataset = ImageBatches(folder.val, 32, 0)
     batches = load_batches(dataset, ValidationRequests(len(folder.val), 4), workers, CPU)
     assert [len(batch.labels) for batch in batches] == [4, 4, 1]
+
+
+class Priorities(ImageBatches):
+    """The process's niceness as label."""
+
+    def __getitem__(self, request: Request) -> Batch:
+        images = torch.zeros(len(request.indices), 32, 32, 3, dtype=torch.uint8)
+        return Batch(images, torch.full((len(request.indices),), os.nice(0)))
+
+
+def test_workers_let_the_training_on_their_cores_go_first(folder: ImageFolder) -> None:
+    priorities = {}
+    for workers in (0, 2):
+        requests = ValidationRequests(len(folder.val), 2)
+        batches = load_batches(Priorities(folder.val, 32, 0), requests, workers, CPU)
+        priorities[workers] = {int(label) for batch in batches for label in batch.labels}
+    assert priorities[0] == {os.nice(0)}
+    assert priorities[2] == {min(19, os.nice(0) + 10)}
 
 
 def test_a_dead_worker_is_one_clear_error(folder: ImageFolder, monkeypatch: MonkeyPatch) -> None:

@@ -34,7 +34,8 @@ $(READY): requirements.txt
 		else $(PYTHON) -m pip --python .venv/bin/python install --no-deps -r requirements.txt; fi
 	touch $@
 
-# Writes docs/performance.{json,md}; the quick one, with less of everything, writes into runs/bench-quick.
+# Writes docs/performance.{json,md}; the quick one, with less of everything (3 minutes on two cores), writes into
+# runs/bench-quick.
 bench: $(READY)
 	$(RUN) tools/bench.py
 

@@ -128,7 +128,9 @@ def _job(
         model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
     replica: nn.Module = model
     if plan.world.size > 1:
-        replica = DistributedDataParallel(model, device_ids=[plan.device.index] if plan.device.type == "cuda" else None)
+        devices = [plan.device.index] if plan.device.type == "cuda" else None
+        # BatchNorm's running statistics are shared before they are evaluated; training does not read them.
+        replica = DistributedDataParallel(model, devices, broadcast_buffers=False)
     return TrainingJob(
         model=model,
         replica=replica,

@@ -7,7 +7,7 @@ much more a line takes than the first of its kind, beside how much more it is gi
 Memory has a part that does not grow: the libraries and the weights.
 
 Two processes (gloo) share each batch, each with one thread that also loads its images. Efficiency is their images/s
-by twice those of one.
+by twice those of one. What they send each other, the gradients, does not depend on the batch.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ SIZE, BATCH, CLASSES = 64, 32, 100
 # In the order of SIZE, BATCH and CLASSES; of the first, a side is given and its square told.
 ROWS = (("pixels", (64, 96, 128, 192)), ("images in a batch", (16, 32, 64, 128)), ("classes", (10, 100, 1000)))
 BOXES = (1, 8, 64)
+SHARED = (32, 128)  # batches of two processes
 GIB = 2**30
 ONE, TWO = "one process", "two processes"
 
@@ -56,9 +57,11 @@ def measure(settings: Settings) -> Findings:
     if not settings.quick:
         points = [_detector(settings, rounds, count) for count in BOXES]
         figures |= growth_lines("boxes in an image", BOXES, points)
-    processes = _processes(settings, files, rounds)
-    figures["two processes"] = {"efficiency": processes.ratio(TWO, ONE).median / 2}
-    return Findings((processes,), figures)
+    comparisons = []
+    for batch in SHARED[: settings.amount(len(SHARED), 1)]:
+        comparisons.append(_processes(settings, files, rounds, batch))
+        figures[f"{TWO}, batch {batch}"] = {"efficiency": comparisons[-1].ratio(TWO, ONE).median / 2}
+    return Findings(tuple(comparisons), figures)
 
 
 def draw(found: Findings) -> Figure:
@@ -94,12 +97,12 @@ def _alone(contender: Contender, rounds: int) -> tuple[float, float]:
         return statistics.median(seconds[1:]) / contender.steps, contender.peak_bytes / GIB
 
 
-def _processes(settings: Settings, files: list[Path], rounds: int) -> Comparison:
+def _processes(settings: Settings, files: list[Path], rounds: int, batch: int) -> Comparison:
     """The same batch in one process and in two, one thread each."""
     steps = settings.amount(6, 3)
-    folder = settings.scratch / "processes"
-    data = training_folder(folder / "data", files, BATCH * steps * (1 + rounds), CLASSES)
-    work = Classifying(data, folder, SIZE, BATCH, CLASSES)
+    folder = settings.scratch / f"processes {batch}"
+    data = training_folder(folder / "data", files, batch * steps * (1 + rounds), CLASSES)
+    work = Classifying(data, folder, SIZE, batch, CLASSES)
     with ExitStack() as stack:
         contenders = {
             name: stack.enter_context(
@@ -108,4 +111,4 @@ def _processes(settings: Settings, files: list[Path], rounds: int) -> Comparison
             for count, name in enumerate((ONE, TWO), start=1)
         }
         seconds = race(contenders, rounds)
-    return compare(f"ResNet-18-D, {SIZE} px, batch {BATCH}", "images/s", BATCH * steps, seconds)
+    return compare(f"ResNet-18-D, {SIZE} px, batch {batch}", "images/s", batch * steps, seconds)

@@ -12,13 +12,15 @@ from benchmarks.findings import Aim, Comparison, Findings, Ratio, findings_from_
 from benchmarks.registry import load, names
 
 TEMPLATE = Path(__file__).with_name("performance.md")
-_PLACE = "{{benchmarks}}"
+_SUMMARY, _SECTIONS = "{{summary}}", "{{benchmarks}}"
 
 
 def document(entries: Mapping[str, Mapping[str, Any]]) -> str:
     """The whole document; ``entries`` as in ``performance.json``. A benchmark without an entry is left out."""
-    sections = "\n\n".join(_section(name, entries[name]) for name in names() if name in entries)
-    return TEMPLATE.read_text(encoding="utf-8").replace(_PLACE, sections)
+    found = {name: findings_from_json(entries[name]) for name in names() if name in entries}
+    sections = "\n\n".join(_section(name, entries[name], findings) for name, findings in found.items())
+    text = TEMPLATE.read_text(encoding="utf-8").replace(_SUMMARY, _summary(found))
+    return text.replace(_SECTIONS, sections)
 
 
 def picture_name(name: str) -> str:
@@ -36,7 +38,22 @@ def describe(found: Findings) -> str:
     return "\n\n".join(blocks)
 
 
-def _section(name: str, entry: Mapping[str, Any]) -> str:
+def _summary(found: Mapping[str, Findings]) -> str:
+    """Every ratio that has an aim."""
+    rows = [
+        [f"{_subject(name)}: {comparison.title}; {aim.contender} / {aim.against}", *_judged(comparison, aim)]
+        for name, findings in found.items()
+        for comparison in findings.comparisons
+        for aim in comparison.aims
+    ]
+    return markdown_table(["", "times as fast", "aim", ""], rows)
+
+
+def _subject(name: str) -> str:
+    return load(name).TITLE.partition(",")[0]
+
+
+def _section(name: str, entry: Mapping[str, Any], found: Findings) -> str:
     module = load(name)
     machine = entry["hardware"]
     versions = ", ".join(f"{package} {version}" for package, version in entry["versions"].items())
@@ -44,7 +61,7 @@ def _section(name: str, entry: Mapping[str, Any]) -> str:
         f"`{entry['command']}` on {entry['date']}, {entry['seconds']:.0f} s, on {machine['name']} with "
         f"{machine['cpus']} CPUs at a load of {machine['load']}; {versions}."
     )
-    blocks = [f"## {module.TITLE}", inspect.getdoc(module), describe(findings_from_json(entry))]
+    blocks = [f"## {module.TITLE}", inspect.getdoc(module), describe(found)]
     if hasattr(module, "draw"):
         blocks.append(f"![{module.TITLE}]({picture_name(name)})")
     return "\n\n".join([*blocks, where])
@@ -62,9 +79,15 @@ def _comparison_text(comparison: Comparison) -> str:
 
 
 def _aim_text(comparison: Comparison, aim: Aim) -> str:
+    ratio, wanted, verdict = _judged(comparison, aim)
+    return f"{aim.contender} against {aim.against}: {ratio}; aim {wanted}, {verdict}."
+
+
+def _judged(comparison: Comparison, aim: Aim) -> tuple[str, str, str]:
+    """The ratio, the aim, and whether it is reached."""
     ratio = comparison.ratio(aim.contender, aim.against)
     verdict = "reached" if ratio.median >= aim.ratio else "**not reached**"
-    return f"{aim.contender} against {aim.against}: {_ratio_text(ratio)}; aim {aim.ratio:g}, {verdict}."
+    return _ratio_text(ratio), f"{aim.ratio:g}", verdict
 
 
 def _ratio_text(ratio: Ratio) -> str:

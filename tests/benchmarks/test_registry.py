@@ -10,6 +10,7 @@ from pytest import mark, raises
 from backbones.errors import UserError
 from backbones.files import read_json
 from benchmarks.document import document
+from benchmarks.findings import Aim, Comparison, Findings
 from benchmarks.registry import choose, load, names
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -42,3 +43,19 @@ def test_a_benchmark_without_figures_is_left_out() -> None:
     title = f"## {load('decoders').TITLE}\n"
     assert title in document(entries)
     assert title not in document({name: entry for name, entry in entries.items() if name != "decoders"})
+
+
+def test_the_summary_has_every_ratio_that_has_an_aim() -> None:
+    aims = (Aim("ours", "theirs", 2.0), Aim("ours", "others", 2.0))
+    rates = {"theirs": [1.0, 1.0, 1.0], "others": [2.0, 2.0, 2.0], "ours": [3.0, 2.5, 2.0]}
+    found = Findings((Comparison("small", "images/s", rates, aims),))
+    entry = {"command": "", "date": "", "seconds": 0, "hardware": {"name": "", "cpus": 1, "load": 0}, "versions": {}}
+    rows = [
+        line.split(" | ")
+        for line in document({"decoders": entry | found.as_json()}).splitlines()
+        if "; ours / " in line
+    ]
+    assert [[cell.strip(" |") for cell in row] for row in rows] == [
+        ["JPEG decoders: small; ours / theirs", "2.50 (2.00 to 3.00)", "2", "reached"],
+        ["JPEG decoders: small; ours / others", "1.25 (1.00 to 1.50)", "2", "**not reached**"],
+    ]

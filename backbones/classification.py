@@ -120,20 +120,24 @@ def _initial_model(plan: Plan) -> tuple[Classifier, InputContract, str]:
     return model.to(plan.device, memory_format=torch.channels_last), contract, origin
 
 
+def _replica(plan: Plan, model: Classifier) -> nn.Module:
+    """What computes as the model does, and averages gradients over the processes if there are several."""
+    if plan.world.size == 1:
+        return model
+    devices = [plan.device.index] if plan.device.type == "cuda" else None
+    # BatchNorm's running statistics are shared before they are evaluated; training does not read them.
+    return DistributedDataParallel(model, devices, broadcast_buffers=False)
+
+
 def _job(
     plan: Plan, model: Classifier, contract: InputContract, teacher: Teacher | None, versions: dict[str, Any]
 ) -> TrainingJob:
     request, recipe = plan.request, plan.recipe
     if request.sync_bn:
         model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
-    replica: nn.Module = model
-    if plan.world.size > 1:
-        devices = [plan.device.index] if plan.device.type == "cuda" else None
-        # BatchNorm's running statistics are shared before they are evaluated; training does not read them.
-        replica = DistributedDataParallel(model, devices, broadcast_buffers=False)
     return TrainingJob(
         model=model,
-        replica=replica,
+        replica=_replica(plan, model),
         average=WeightAverage(model, request.ema) if request.ema else None,
         optimizer=create_optimizer(model, recipe, fused=plan.precision != "fp16"),
         scaler=gradient_scaler(plan.precision, plan.device),

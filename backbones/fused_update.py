@@ -13,7 +13,7 @@ such gradients are described to it as plain vectors of the same memory.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -24,7 +24,9 @@ _MOMENTUM = "momentum_buffer"
 
 
 def fuse_updates(optimizer: Optimizer) -> bool:
-    """Have plain SGD of weights on a CPU update so; returns whether it does. Call it after a checkpoint is loaded.
+    """Have plain SGD of weights on a CPU update so; returns whether it does.
+
+    A checkpoint that is loaded afterwards decides anew, by the setting that it holds.
 
     Left alone are other optimizers, weights elsewhere, of whole numbers or with gaps in memory, SGD that was told how
     to update, and dampening, which a weight's first gradient is spared. Checkpoints keep the setting; one that was
@@ -50,8 +52,12 @@ def fuse_updates(optimizer: Optimizer) -> bool:
     return True
 
 
+def _fused_groups(optimizer: Optimizer) -> Iterator[dict[str, Any]]:
+    return (group for group in optimizer.param_groups if group["fused"])
+
+
 def _prepare(optimizer: Optimizer, _: Any, __: Any) -> None:
-    for group in optimizer.param_groups:
+    for group in _fused_groups(optimizer):
         for weight in group["params"]:
             if weight.grad is None:
                 continue
@@ -63,7 +69,7 @@ def _prepare(optimizer: Optimizer, _: Any, __: Any) -> None:
 
 
 def _restore(optimizer: Optimizer, _: Any, __: Any) -> None:
-    for group in optimizer.param_groups:
+    for group in _fused_groups(optimizer):
         for weight in group["params"]:
             if weight.grad is not None:
                 weight.grad = _in_order(weight.grad, weight.stride())

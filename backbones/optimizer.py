@@ -19,9 +19,10 @@ def create_optimizer(model: nn.Module, recipe: Recipe, fused: bool = True) -> SG
         groups = parameter_groups(model, recipe.weight_decay)
     else:
         groups = [{"params": [parameter for parameter in model.parameters() if parameter.requires_grad]}]
-    options = {"momentum": recipe.momentum, "weight_decay": recipe.weight_decay, "nesterov": True}
     # fused: on two CPU cores 5 ms for ResNet-18 instead of 100.
-    optimizer = SGD(groups, lr=0.0, **options, fused=fused)
+    optimizer = SGD(
+        groups, lr=0.0, momentum=recipe.momentum, weight_decay=recipe.weight_decay, nesterov=True, fused=fused
+    )
     if fused and next(model.parameters()).device.type == "cpu":
         fuse_updates(optimizer)
     return optimizer

@@ -57,7 +57,7 @@ class _EnlargedCrossEntropy(torch.autograd.Function):
 def _one_image(logits: Tensor, labels: Tensor, ignored: int) -> tuple[Tensor, Tensor, Tensor]:
     """Summed loss, number of correct pixels, gradient of the sum with respect to the small logits (K x h x w)."""
     # A copy: a view of one image need not have the strides that PyTorch knows channels_last by.
-    small = torch.empty((1, *logits.shape), dtype=logits.dtype, memory_format=torch.channels_last).copy_(logits)
+    small = torch.empty_like(logits.unsqueeze(0), memory_format=torch.channels_last).copy_(logits)
     size = list(labels.shape)
     large = functional.interpolate(small, size, mode="bilinear", align_corners=False)
     # Pixels x classes, in the order that they lie in.

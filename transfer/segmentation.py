@@ -121,8 +121,12 @@ SEGMENTATION = Task(
     metrics=metrics,
     main_metric="miou",
     per_class=per_class,
+    # conv_cat: of a head with concat_input
     bfloat16_modules=(
-        *("backbone", "decode_head.convs", "auxiliary_head.convs"),
-        *("decode_head.conv_cat", "auxiliary_head.conv_cat"),  # of a head with concat_input
+        "backbone",
+        "decode_head.convs",
+        "decode_head.conv_cat",
+        "auxiliary_head.convs",
+        "auxiliary_head.conv_cat",
     ),
 )

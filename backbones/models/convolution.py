@@ -1,7 +1,7 @@
 """Convolutions of few positions and many weights, as matrix products.
 
 At 64 px a ResNet's last stage is 2 x 2 positions wide and holds most of the weights. oneDNN's gradient of such weights
-takes up to ten times as long as the same sums as one matrix product (``docs/performance.md`` has the figures).
+takes several times as long as the same sums as one matrix product (measured in ``docs/performance.md``).
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-FEW_POSITIONS = 512
-
 
 class Convolution(nn.Conv2d):
     """``nn.Conv2d``: same tensors, same function; a CPU trains it faster where the maps are small.
+
+    The padding is in numbers, and images come in batches.
 
     Without gradient it is ``nn.Conv2d`` in every case: what evaluates, and what is compared with other programs,
     computes as they do.
@@ -28,7 +28,7 @@ class Convolution(nn.Conv2d):
     saves.
     """
 
-    few_positions: ClassVar[int] = FEW_POSITIONS
+    few_positions: ClassVar[int] = 512
 
     def forward(self, images: Tensor) -> Tensor:
         """Maps (n, in_channels, height, width) to (n, out_channels, height', width')."""
@@ -36,9 +36,11 @@ class Convolution(nn.Conv2d):
 
     def _pays(self, images: Tensor) -> bool:
         """Whether the product is exact and faster: the weights are one matrix in memory, and positions few."""
-        if images.device.type != "cpu" or self.groups != 1 or not torch.is_grad_enabled():
+        if images.device.type != "cpu" or self.groups != 1 or self.padding_mode != "zeros":
             return False
-        if not self.weight.requires_grad or not self.weight.is_contiguous(memory_format=torch.channels_last):
+        if not torch.is_grad_enabled() or not self.weight.requires_grad:
+            return False
+        if not self.weight.is_contiguous(memory_format=torch.channels_last):
             return False
         height, width = self._extent(images)
         return min(height, width) > 0 and len(images) * height * width <= self.few_positions

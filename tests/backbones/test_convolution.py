@@ -12,7 +12,7 @@ from pytest import mark, raises
 from torch import Tensor, nn
 
 from backbones.models import create_classifier
-from backbones.models.convolution import FEW_POSITIONS, Convolution, no_products
+from backbones.models.convolution import Convolution, no_products
 
 pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
 
@@ -72,10 +72,10 @@ def test_gradients_lie_in_memory_like_their_weights() -> None:
     assert images.grad.is_contiguous(memory_format=torch.channels_last)
 
 
-@mark.parametrize("count", [FEW_POSITIONS // 4, FEW_POSITIONS // 4 + 1])
-def test_few_positions_only(count: int) -> None:
+@mark.parametrize(("count", "few"), [(128, True), (129, False)])
+def test_few_positions_only(count: int, few: bool) -> None:
     convolution, _ = both(2, 3, 3, padding=1)
-    assert uses_the_product(convolution, maps(count, 2, 2, 2)) is (count * 4 <= FEW_POSITIONS)
+    assert uses_the_product(convolution, maps(count, 2, 2, 2)) is few
 
 
 def test_without_gradient_it_is_conv2d_to_the_last_bit() -> None:
@@ -89,8 +89,10 @@ def test_without_gradient_it_is_conv2d_to_the_last_bit() -> None:
     assert not uses_the_product(ours, images)
 
 
-def test_depthwise_and_channels_first_are_conv2d() -> None:
+def test_depthwise_mirrored_and_channels_first_are_conv2d() -> None:
+    assert uses_the_product(both(4, 4, 3, padding=1)[0], maps(2, 4, 5, 5))
     assert not uses_the_product(both(4, 4, 3, groups=4)[0], maps(2, 4, 5, 5))
+    assert not uses_the_product(both(4, 4, 3, padding=1, padding_mode="reflect")[0], maps(2, 4, 5, 5))
     assert not uses_the_product(Convolution(4, 4, 3).double(), maps(2, 4, 5, 5))
 
 

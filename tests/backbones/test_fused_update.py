@@ -150,6 +150,18 @@ def test_no_gradient_is_copied_for_the_kernel_and_all_are_left_as_they_were() ->
         assert weight.grad.data_ptr() == address
 
 
+def test_a_checkpoint_that_was_not_fused_is_continued_so() -> None:
+    plain, other = network(), network()
+    optimizers = [SGD(plain.parameters(), **OPTIONS, fused=False), SGD(other.parameters(), **OPTIONS)]
+    fuse_updates(optimizers[1])
+    train(plain, optimizers[0], 1)
+    other.load_state_dict(plain.state_dict())
+    optimizers[1].load_state_dict(copy.deepcopy(optimizers[0].state_dict()))
+    for model, optimizer in zip((plain, other), optimizers, strict=True):
+        train(model, optimizer, 2)
+    assert same(other, plain, 0)
+
+
 def test_weights_with_gaps_in_memory_are_left_alone() -> None:
     weight = nn.Parameter(torch.zeros(4, 6)[:, ::2])
     assert not fuse_updates(SGD([weight], **OPTIONS))

@@ -40,6 +40,18 @@ def test_recipes_decide_whether_biases_are_decayed() -> None:
     assert decays["d-smooth"] == {id(model.weight): 1e-4, id(model.bias): 0.0}
 
 
+def test_an_update_on_a_cpu_copies_no_gradient() -> None:
+    model = nn.Conv2d(4, 4, 3).to(memory_format=torch.channels_last)
+    optimizer = create_optimizer(model, find_recipe("d-smooth"))
+    model(torch.randn(2, 4, 5, 5).contiguous(memory_format=torch.channels_last)).sum().backward()
+    assert not model.weight.grad.is_contiguous()
+    with torch.profiler.profile() as profile:
+        optimizer.step()
+    names = {event.key for event in profile.key_averages()}
+    assert "aten::_fused_sgd_" in names
+    assert "aten::copy_" not in names
+
+
 def test_what_does_not_train_is_not_the_optimizers() -> None:
     model = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 2))
     model[0].requires_grad_(False)

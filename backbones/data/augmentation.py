@@ -6,6 +6,7 @@ Colour changes are linear, so they happen on the whole batch: see ``backbones.da
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -51,19 +52,31 @@ def _central_box(width: int, height: int) -> Box:
     return left, top, left + crop_width, top + crop_height
 
 
-def training_view(pixels: np.ndarray, size: int, random: np.random.Generator) -> np.ndarray:
-    """Random crop of (H, W, 3), resized (bilinear, antialiased), and flipped half the time: (size, size, 3).
+class Crop(NamedTuple):
+    """Pixels (height, width, 3) of a crop, and whether they are to be flipped."""
 
-    PyTorch's resize takes a third of the time of Pillow's, from which it differs by one level here and there.
-    """
+    pixels: np.ndarray
+    flipped: bool
+
+
+def random_crop(pixels: np.ndarray, random: np.random.Generator) -> Crop:
+    """A crop of (H, W, 3), to be flipped half the time."""
     height, width, _ = pixels.shape
     left, top, right, bottom = random_crop_box(width, height, random)
     # Faster than PyTorch does it. A copy even of the whole image, which may be read-only, as Pillow has it.
     crop = pixels[top:bottom, left:right].copy()
+    return Crop(crop, random.random() < FLIP_PROBABILITY)
+
+
+def resized(crop: Crop, size: int) -> np.ndarray:
+    """Resized (bilinear, antialiased) and, if it is to be, flipped: (size, size, 3).
+
+    PyTorch's resize takes a third of the time of Pillow's, from which it differs by one level here and there.
+    """
     # Channels last, which PyTorch recognises by the strides: of the axis of one image, too, so it must be PyTorch's.
-    images = torch.from_numpy(crop)[None].permute(0, 3, 1, 2)
+    images = torch.from_numpy(crop.pixels)[None].permute(0, 3, 1, 2)
     view = interpolate(images, (size, size), mode="bilinear", antialias=True)
-    if random.random() < FLIP_PROBABILITY:
+    if crop.flipped:
         view = view.flip(3)
     return view[0].permute(1, 2, 0).numpy()
 

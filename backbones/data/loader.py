@@ -21,7 +21,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
-from backbones.data.augmentation import training_view, validation_view
+from backbones.data.augmentation import Crop, random_crop, resized, validation_view
 from backbones.data.decoding import decode_pixels
 from backbones.data.image_folder import ImageSplit
 from backbones.data.randomness import Purpose, keyed_generator
@@ -30,6 +30,11 @@ from backbones.data.shared_memory import REMEDY, describe_room, plan_prefetch
 from backbones.errors import UserError
 
 __all__ = ["Batch", "ImageBatches", "TrainingRequests", "ValidationRequests", "count_steps", "load_batches"]
+
+
+# Bytes of crops that are decoded before they are resized. Decoder and resize in turn drive each other out of the
+# processor's caches.
+CROPS_TOGETHER = 2 << 20
 
 
 class Batch(NamedTuple):
@@ -54,18 +59,28 @@ class ImageBatches(Dataset):
     def __getitem__(self, request: Request) -> Batch | UserError:
         images = np.empty((len(request.indices), self.size, self.size, 3), dtype=np.uint8)
         try:
-            for place, index in enumerate(request.indices):
-                images[place] = self._view(request.epoch, int(index))
+            for place, view in enumerate(self._views(request)):
+                images[place] = view
         except UserError as error:
             return error
         batch = Batch(torch.from_numpy(images), torch.from_numpy(self.split.labels[request.indices]))
         return batch if get_worker_info() is None else _share(batch)
 
-    def _view(self, epoch: int | None, index: int) -> np.ndarray:
-        pixels = decode_pixels(self.split.path(index))
-        if epoch is None:
-            return validation_view(Image.fromarray(pixels), self.size)
-        return training_view(pixels, self.size, keyed_generator(Purpose.CROP, self.seed, epoch, index))
+    def _views(self, request: Request) -> Iterator[np.ndarray]:
+        if request.epoch is not None:
+            return self._training_views(request.epoch, request.indices)
+        images = (Image.fromarray(decode_pixels(self.split.path(int(index)))) for index in request.indices)
+        return (validation_view(image, self.size) for image in images)
+
+    def _training_views(self, epoch: int, indices: np.ndarray) -> Iterator[np.ndarray]:
+        crops: list[Crop] = []
+        for index in map(int, indices):
+            random = keyed_generator(Purpose.CROP, self.seed, epoch, index)
+            crops.append(random_crop(decode_pixels(self.split.path(index)), random))
+            if sum(crop.pixels.nbytes for crop in crops) > CROPS_TOGETHER:
+                yield from (resized(crop, self.size) for crop in crops)
+                crops = []
+        yield from (resized(crop, self.size) for crop in crops)
 
 
 def load_batches(

@@ -15,12 +15,16 @@ from scipy.stats import ks_2samp, kstest
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import resized_crop
 
-from backbones.data.augmentation import random_crop_box, training_view, validation_view
+from backbones.data.augmentation import random_crop, random_crop_box, resized, validation_view
 
 
 def crops(width: int, height: int, count: int) -> np.ndarray:
     boxes = [random_crop_box(width, height, np.random.default_rng(seed)) for seed in range(count)]
     return np.array(boxes, dtype=float)
+
+
+def training_view(pixels: np.ndarray, size: int, random: np.random.Generator) -> np.ndarray:
+    return resized(random_crop(pixels, random), size)
 
 
 @given(st.integers(1, 700), st.integers(1, 700), st.integers(0, 2**32))

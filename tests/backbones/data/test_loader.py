@@ -88,6 +88,15 @@ def test_batches_do_not_depend_on_the_pieces(
     assert [len(batch.labels) for batch in batches] == [4, 4, 1]
 
 
+@mark.parametrize("together", [0, 1 << 40])
+def test_batches_do_not_depend_on_how_many_are_decoded_before_they_are_resized(
+    folder: ImageFolder, monkeypatch: MonkeyPatch, together: int
+) -> None:
+    batches = training_batches(folder)
+    monkeypatch.setattr(loader, "CROPS_TOGETHER", together)
+    assert same(batches, training_batches(folder))
+
+
 class Priorities(ImageBatches):
     """The process's niceness as label."""
 

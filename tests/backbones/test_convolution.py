@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from unittest.mock import patch
 
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytest import mark, raises
 from torch import Tensor, nn
@@ -43,6 +43,7 @@ def uses_the_product(convolution: Convolution, images: Tensor) -> bool:
     size=st.tuples(st.integers(7, 9), st.integers(7, 9)),
     bias=st.booleans(),
 )
+@settings(deadline=None)
 def test_output_and_gradients_are_those_of_conv2d(
     kernel: tuple[int, int],
     stride: tuple[int, int],

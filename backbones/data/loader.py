@@ -74,12 +74,14 @@ class ImageBatches(Dataset):
 
     def _training_views(self, epoch: int, indices: np.ndarray) -> Iterator[np.ndarray]:
         crops: list[Crop] = []
+        held = 0
         for index in map(int, indices):
             random = keyed_generator(Purpose.CROP, self.seed, epoch, index)
             crops.append(random_crop(decode_pixels(self.split.path(index)), random))
-            if sum(crop.pixels.nbytes for crop in crops) > CROPS_TOGETHER:
+            held += crops[-1].pixels.nbytes
+            if held > CROPS_TOGETHER:
                 yield from (resized(crop, self.size) for crop in crops)
-                crops = []
+                crops, held = [], 0
         yield from (resized(crop, self.size) for crop in crops)
 
 

@@ -95,7 +95,8 @@ _DEFINITIONS = """\
 - **FLOPs**: multiplications and additions of the same operations counted apart, so twice the multiply-adds; what
   `torch.utils.flop_counter` returns.
 - **Activations**: what autograd keeps from forward to backward for one more image in the batch, in {precision}: the
-  image and what the layers computed from it, each storage counted once, without weights.
+  image and what the layers computed from it, each storage counted once, without weights. On a CPU, batches with maps
+  so small that their convolutions are matrix products (`backbones/models/convolution.py`) keep somewhat more.
 - **Forward** and **training**: images per second in batches of {batch_size}: median of {samples} samples and, in
   parentheses, the slowest and the fastest. Forward is evaluation mode without gradients; training is a whole update:
   forward, loss, backward, Nesterov SGD. The networks take turns, sample by sample, so that whatever else the machine

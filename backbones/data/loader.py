@@ -34,7 +34,7 @@ __all__ = ["Batch", "ImageBatches", "TrainingRequests", "ValidationRequests", "c
 
 # Bytes of crops that are decoded before they are resized. Decoder and resize in turn drive each other out of the
 # processor's caches.
-CROPS_TOGETHER = 2 << 20
+CROPS_TOGETHER = 4 << 20
 
 
 class Batch(NamedTuple):

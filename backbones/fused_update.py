@@ -7,13 +7,14 @@ gradient in the same step. So both are seen to before each step. As a rule there
 gradients the layout of their weights.
 
 The kernel walks through memory without regard to dimensions, and yet copies a gradient first whose last dimension is
-not the innermost one: that of every larger kernel in channels_last, which takes longer than the update. So for the step
-such gradients are described to it as plain vectors of the same memory.
+not the innermost one: that of every larger kernel in channels_last, which takes longer than the update. So the kernel
+is given such a gradient's memory as if it lay in order; the gradient itself stays as it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -48,31 +49,19 @@ def fuse_updates(optimizer: Optimizer) -> bool:
     for group in groups:
         group["fused"] = True
     optimizer.register_step_pre_hook(_prepare)
-    optimizer.register_step_post_hook(_restore)
+    optimizer._init_group = functools.partial(_collect, optimizer._init_group)
     return True
 
 
-def _fused_groups(optimizer: Optimizer) -> Iterator[dict[str, Any]]:
-    return (group for group in optimizer.param_groups if group["fused"])
-
-
 def _prepare(optimizer: Optimizer, _: Any, __: Any) -> None:
-    for group in _fused_groups(optimizer):
-        for weight in group["params"]:
+    for group in optimizer.param_groups:
+        for weight in group["params"] if group["fused"] else ():
             if weight.grad is None:
                 continue
             if _layout(weight.grad) != _layout(weight):
                 weight.grad = _like(weight, weight.grad)
             if group["momentum"]:
                 _prepare_momentum(optimizer.state[weight], weight)
-            weight.grad = _in_order(weight.grad, torch.empty(weight.shape, device="meta").stride())
-
-
-def _restore(optimizer: Optimizer, _: Any, __: Any) -> None:
-    for group in _fused_groups(optimizer):
-        for weight in group["params"]:
-            if weight.grad is not None:
-                weight.grad = _in_order(weight.grad, weight.stride())
 
 
 def _prepare_momentum(state: dict[str, Any], weight: Tensor) -> None:
@@ -87,8 +76,19 @@ def _fills_its_memory(weight: Tensor) -> bool:
     return _layout(torch.empty_like(weight, device="meta")) == _layout(weight)
 
 
-def _in_order(tensor: Tensor, strides: Sequence[int]) -> Tensor:
-    """The same memory, read as if it had these strides."""
+def _collect(
+    collect: Callable[..., bool], group: dict[str, Any], weights: list[Tensor], gradients: list[Tensor], *rest: Any
+) -> bool:
+    """What a group's update is made with: in place of ``SGD._init_group``, which fills the lists."""
+    sparse = collect(group, weights, gradients, *rest)
+    if group["fused"]:
+        gradients[:] = map(_in_order, gradients)
+    return sparse
+
+
+def _in_order(tensor: Tensor) -> Tensor:
+    """The same memory, as if its dimensions came in order."""
+    strides = torch.empty(tensor.shape, device="meta").stride()
     return tensor if tensor.stride() == strides else tensor.as_strided(tensor.shape, strides)
 
 

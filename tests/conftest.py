@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,3 +62,11 @@ def ade20k_gray(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_imagenet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """ImageFolder tree ``{train,val}/WNID/*.JPEG``: 100 classes at 64 x 64."""
     return _unpack("tiny-imagenet-100", tmp_path_factory)
+
+
+@pytest.fixture(autouse=True)
+def event_files_in_order() -> None:
+    """TensorBoard reads what one process wrote in one second by the names of the files, in which 10 comes before 9."""
+    writer = sys.modules.get("tensorboard.summary.writer.event_file_writer")
+    if writer is not None:
+        writer._global_uid = writer.AtomicCounter(0)

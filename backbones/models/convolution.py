@@ -20,8 +20,8 @@ class Convolution(nn.Conv2d):
 
     The padding is in numbers, and images come in batches.
 
-    Without gradient it is ``nn.Conv2d`` in every case: what evaluates, and what is compared with other programs,
-    computes as they do.
+    In evaluation mode it is ``nn.Conv2d`` in every case: what is evaluated, and what is compared with other programs,
+    is computed as they do.
 
     ``few_positions`` is how many positions the output may have, in all images together, for the product to be the
     faster one. Above, copying each input value once for every place of the kernel that reads it costs more than it
@@ -38,9 +38,7 @@ class Convolution(nn.Conv2d):
         """Whether the product is exact and faster: the weights are one matrix in memory, and positions few."""
         if images.device.type != "cpu" or self.groups != 1 or self.padding_mode != "zeros":
             return False
-        if not torch.is_grad_enabled() or not self.weight.requires_grad:
-            return False
-        if not self.weight.is_contiguous(memory_format=torch.channels_last):
+        if not self.training or not self.weight.is_contiguous(memory_format=torch.channels_last):
             return False
         height, width = self._extent(images)
         return min(height, width) > 0 and len(images) * height * width <= self.few_positions

@@ -9,23 +9,14 @@ two means it is larger by the square root of two over the number of seeds.
 
 from __future__ import annotations
 
-import multiprocessing
-import statistics
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
-
 import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR
 from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from backbones.classification import run_classification
 from backbones.data.shapes import make_shapes
-from backbones.processes import loader_workers
-from backbones.request import ClassificationRequest
+from benchmarks.accuracy import Training, ours, over_seeds
 from benchmarks.classifying import MEAN, STD, torchvision_model, torchvision_training_loader, train_one_epoch
 from benchmarks.findings import Findings
 from benchmarks.settings import Settings
@@ -35,66 +26,14 @@ QUICK = False
 MARGIN = 8 / 7  # evaluated images are resized by this, then cropped, as 256 to 224
 
 
-@dataclass(frozen=True)
-class Training:
-    """``data`` is an ImageFolder tree; ``size`` in pixels."""
-
-    data: Path
-    folder: Path
-    classes: int
-    seed: int
-    size: int = 40
-    batch: int = 32
-    epochs: int = 5
-    learning_rate: float = 0.05
-
-
 def measure(settings: Settings) -> Findings:
-    """One training after the other, each in a process of its own, seed by seed."""
+    """Seed by seed."""
     data = make_shapes(settings.scratch / "data", images=settings.amount(1200, 64), size=48, layouts=["classification"])
     data = data / "classification"
     classes = len(list((data / "train").iterdir()))
-    programs: dict[str, Callable[[Training], float]] = {
-        "ours": ours,
-        "ours in float32": ours_in_float32,
-        "torchvision": plain,
-    }
-    found: dict[str, list[float]] = {name: [] for name in programs}
-    for seed in range(settings.amount(3, 1)):
-        for number, (name, program) in enumerate(programs.items()):
-            training = Training(data, settings.scratch / f"{number}_{seed}", classes, seed)
-            found[name].append(_alone(program, training))
-    return Findings(figures={name: _line(accuracies) for name, accuracies in found.items()})
-
-
-def _line(accuracies: list[float]) -> dict[str, float]:
-    line = {"mean top-1": statistics.fmean(accuracies)}
-    if len(accuracies) > 1:
-        line["standard deviation"] = statistics.stdev(accuracies)
-    return line | {f"seed {seed}": accuracy for seed, accuracy in enumerate(accuracies)}
-
-
-def _alone(program: Callable[[Training], float], training: Training) -> float:
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(program, training).result()
-
-
-def ours(training: Training, precision: str = "auto") -> float:
-    """Top-1 of ``tools/train_cls.py``, in percent."""
-    request = ClassificationRequest(
-        data=training.data,
-        network="resnet18_d",
-        recipe="d-smooth",
-        out=training.folder,
-        epochs=training.epochs,
-        batch_size=training.batch,
-        learning_rate=training.learning_rate,
-        image_size=training.size,
-        seed=training.seed,
-        workers=loader_workers(),
-        precision=precision,
-    )
-    return run_classification(request)["metrics"]["top1"]
+    programs = {"ours": ours, "ours in float32": ours_in_float32, "torchvision": plain}
+    contenders = {name: (program, data) for name, program in programs.items()}
+    return Findings(figures=over_seeds(contenders, settings.scratch, classes, settings.amount(3, 1)))
 
 
 def ours_in_float32(training: Training) -> float:

@@ -1,7 +1,7 @@
 """What the loader's workers gain from `tools/prepare_data.py resize-cache`: the training view of 224 x 224 pixels from
 the original files and from those made smaller once, for originals of 500 x 375 and of 1500 x 1125 pixels (made up,
 JPEG quality 90; the cache has quality 95). The shorter side is 256 or 375 pixels. Crops that are smaller than the view
-are enlarged from fewer pixels than before; what that costs in accuracy is to be measured.
+are enlarged from fewer pixels than before; the next section has what that costs in accuracy.
 """
 
 from __future__ import annotations

@@ -79,15 +79,15 @@ def test_few_positions_only(count: int, few: bool) -> None:
     assert uses_the_product(convolution, maps(count, 2, 2, 2)) is few
 
 
-def test_without_gradient_it_is_conv2d_to_the_last_bit() -> None:
+def test_in_evaluation_mode_it_is_conv2d_to_the_last_bit() -> None:
     ours, theirs = (layer.float() for layer in both(64, 64, 3, padding=1))
     images = maps(4, 64, 2, 2).detach().float()
     assert uses_the_product(ours, images)
     with torch.no_grad():
-        assert not uses_the_product(ours, images)
-        assert torch.equal(ours(images), theirs(images))
-    ours.requires_grad_(False)
+        assert uses_the_product(ours, images)  # a loss without gradient is that with one
+    ours.eval()
     assert not uses_the_product(ours, images)
+    assert torch.equal(ours(images), theirs(images))
 
 
 def test_depthwise_mirrored_and_channels_first_are_conv2d() -> None:

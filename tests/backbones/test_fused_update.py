@@ -140,8 +140,15 @@ def test_no_gradient_is_copied_for_the_kernel_and_all_are_left_as_they_were() ->
     model(images()).square().mean().backward()
     before = {name: (weight.grad.clone(), weight.grad.data_ptr()) for name, weight in model.named_parameters()}
     assert not model[0].weight.grad.is_contiguous()  # the kernel alone would copy it
+    seen: list[bool] = []
+
+    def see(*_: object) -> None:
+        seen.extend(torch.equal(weight.grad, before[name][0]) for name, weight in model.named_parameters())
+
+    optimizer.register_step_pre_hook(see)
     with torch.profiler.profile() as profile:
         optimizer.step()
+    assert seen == [True] * len(before)
     assert {"aten::contiguous", "aten::clone", "aten::copy_"}.isdisjoint(event.key for event in profile.key_averages())
     for name, weight in model.named_parameters():
         gradient, address = before[name]

@@ -11,9 +11,9 @@ from pytest import MonkeyPatch, approx
 from torch import Tensor, nn
 
 from backbones.data.shapes import make_shapes
-from benchmarks import classifying
+from benchmarks import accuracy, classifying
+from benchmarks.accuracy import Training
 from benchmarks.cases import equal_epochs
-from benchmarks.cases.equal_epochs import Training
 
 
 class Always(nn.Module):
@@ -47,7 +47,7 @@ def test_top1_is_the_share_of_images_that_are_right(training: Training) -> None:
 
 
 def test_both_ways_end_with_an_accuracy(training: Training, monkeypatch: MonkeyPatch, tmp_path: Path) -> None:
-    for module in (classifying, equal_epochs):
+    for module in (classifying, accuracy):
         monkeypatch.setattr(module, "loader_workers", lambda: 0)
     images = len(list((training.data / "val").rglob("*.jpg")))
     for program in (equal_epochs.plain, equal_epochs.ours):
@@ -57,7 +57,7 @@ def test_both_ways_end_with_an_accuracy(training: Training, monkeypatch: MonkeyP
 
 
 def test_a_line_has_the_noise_beside_the_mean() -> None:
-    assert equal_epochs._line([80.0, 82.0, 84.0]) == approx(
+    assert accuracy.line([80.0, 82.0, 84.0]) == approx(
         {"mean top-1": 82, "standard deviation": 2, "seed 0": 80, "seed 1": 82, "seed 2": 84}
     )
-    assert equal_epochs._line([80.0]) == {"mean top-1": 80, "seed 0": 80}
+    assert accuracy.line([80.0]) == {"mean top-1": 80, "seed 0": 80}

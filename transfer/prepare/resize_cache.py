@@ -54,7 +54,7 @@ def make_resize_cache(source: Path, out: Path, short_side: int, workers: int | N
     with alone_in(out):
         _claim(out, _Made(str(source.resolve()), folder.fingerprint, short_side))
         for split in (folder.train, folder.val):
-            _resize_split(split, out / split.root.name, short_side, workers)
+            resize_split(split, out / split.root.name, short_side, workers)
     return folder
 
 
@@ -69,7 +69,8 @@ def _claim(out: Path, made: _Made) -> None:
         write_json(record, asdict(made))
 
 
-def _resize_split(split: ImageSplit, out: Path, short_side: int, workers: int | None) -> None:
+def resize_split(split: ImageSplit, out: Path, short_side: int, workers: int | None) -> None:
+    """Write ``out/CLASS/IMAGE`` for every image of a split, with the shorter side of none above ``short_side``."""
     names = [os.fsdecode(bytes(name)) for name in split.files]
     for folder in {os.path.dirname(name) for name in names}:
         (out / folder).mkdir(parents=True, exist_ok=True)

@@ -23,9 +23,9 @@ class Training:
     classes: int
     seed: int
     size: int = 40
-    batch: int = 16
-    epochs: int = 12
-    learning_rate: float = 0.02
+    batch: int = 32
+    epochs: int = 8
+    learning_rate: float = 0.03
 
 
 Program = Callable[[Training], float]

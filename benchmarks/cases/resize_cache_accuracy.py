@@ -3,8 +3,8 @@
 ImageNet's sizes (500 x 375, made smaller to a short side of 256, trained at 224) divided by 5.6, so that it takes
 minutes: rendered squares of 67 pixels, made smaller to 46, and a view of 40. Crops of less than 40 pixels are then
 enlarged from fewer pixels than before, and the validation images are those of the smaller data, as they are for a user.
-`tools/train_cls.py --recipe d-smooth` trains on either. A difference is to be seen beside the noise of the seeds; what
-it says about photographs is that the loss of pixels alone does or does not show.
+`tools/train_cls.py --recipe d-smooth` trains on either. A difference is to be seen beside the noise of the seeds, and
+says nothing about photographs.
 """
 
 from __future__ import annotations

@@ -67,7 +67,8 @@ def ablation_table(ablation: Ablation, failures: Mapping[tuple[str, int], str]) 
     rows = []
     for row in ablation.rows:
         mine, reference = values[row.label], row.reference
-        difference = subtract(mine, values[reference]) if reference else None
+        # Always paired: no verdict rests on these intervals, and rows share data order and initial weights by seed.
+        difference = subtract(mine, values[reference], least_pairs=1) if reference else None
         theirs = paper.get(row.label), paper.get(reference or "")
         rows.append(
             TableRow(

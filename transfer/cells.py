@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
@@ -10,8 +10,8 @@ from transfer.bootstrap import image_interval
 from transfer.image_noise import Noise, replicates_by_seed
 from transfer.paper import PaperNumber
 from transfer.result_file import FIXED, Run
-from transfer.statistics import Difference, Interval, Seeds, holm, standard_deviation, student_interval, subtract
-from transfer.verdict import Verdict, judge
+from transfer.statistics import PAIRED, Difference, Interval, Seeds, standard_deviation, student_interval, subtract
+from transfer.verdict import Verdict
 
 METRIC_NAMES = {
     "top1": "top-1",
@@ -44,7 +44,9 @@ class Cell:
         paper: The paper's number; None where it has none.
         sd: Standard deviation over seeds; None below two.
         image_interval: Over test images, the runs held fixed; None without their per-image results.
-        verdict: On the paper's difference; None where the paper has none, or nothing was measured.
+        verdict: On the difference; None for the baseline itself, where nothing was measured, and before
+            ``transfer.judging`` has seen all rows.
+        paper_verdict: The same beside the paper's difference; None also where the paper has none.
     """
 
     seeds: tuple[int | None, ...]
@@ -56,6 +58,7 @@ class Cell:
     sd: float | None = None
     image_interval: Interval | None = None
     verdict: Verdict | None = None
+    paper_verdict: Verdict | None = None
 
     @property
     def n(self) -> int:
@@ -97,30 +100,9 @@ def measure_cell(
     if cell.difference is None or set(reference) - set(known_reference):
         return cell
     # Over the seeds that the difference itself is over.
-    shared = set(values) & set(reference)
-    pairs = [
-        [replicates for seed, replicates in each.items() if seed in shared or not shared]
-        for each in (known, known_reference)
-    ]
+    shared = set(values) & set(reference) if cell.difference.test == PAIRED else {*values, *reference}
+    pairs = [[replicates for seed, replicates in each.items() if seed in shared] for each in (known, known_reference)]
     return replace(cell, difference=replace(cell.difference, image_interval=image_interval(*pairs)))
-
-
-def judge_rows(rows: Sequence[Mapping[str, Cell]]) -> list[dict[str, Cell]]:
-    """The cells of all rows by metric, with p values adjusted over the rows of each metric, and with verdicts."""
-    judged = [dict(cells) for cells in rows]
-    for metric in judged[0] if judged else ():
-        tested = [cells for cells in judged if _p_value(cells[metric]) is not None]
-        adjusted = holm([_p_value(cells[metric]) for cells in tested])
-        for cells, p_value in zip(tested, adjusted, strict=True):
-            cells[metric] = replace(cells[metric], difference=replace(cells[metric].difference, adjusted_p=p_value))
-        for cells in judged:
-            paper = cells[metric].paper and cells[metric].paper.difference
-            cells[metric] = replace(cells[metric], verdict=judge(cells[metric].difference, paper))
-    return judged
-
-
-def _p_value(cell: Cell) -> float | None:
-    return cell.difference.p_value if cell.difference else None
 
 
 def shown_metrics(runs: Iterable[Run]) -> list[str]:

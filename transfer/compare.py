@@ -9,10 +9,11 @@ from types import MappingProxyType
 from typing import Any
 
 from transfer.baseline import DEFAULT_BASELINE, choose_baseline, missing_note
-from transfer.cells import Cell, judge_rows, measure_cell, shown_metrics
+from transfer.cells import Cell, measure_cell, shown_metrics
 from transfer.counterparts import check_counterparts, counterpart_notes
 from transfer.fairness import classification_settings, fairness_notes
 from transfer.image_noise import Noise, read_noise
+from transfer.judging import TOP1, judge_and_plan
 from transfer.losses import LossRow, loss_rows
 from transfer.notes import reading_notes
 from transfer.paper import RANDOM_RECIPE, PaperRow, find_row, paper_number, recipe_order
@@ -20,6 +21,7 @@ from transfer.rank_correlation import Correlation, correlations
 from transfer.result_file import Run
 from transfer.results import RunTree, read_tree
 from transfer.tuned import TunedTask, tuned_tasks, tuning_notes
+from transfer.verdict import direction_of
 
 
 @dataclass(frozen=True)
@@ -113,11 +115,14 @@ def compare_runs(
     baseline_recipe = counterparts.get(chosen[0], chosen[0])
     compared_with = _Reference(chosen, reference, find_row(baseline_recipe, ""))
     rows = _judged(
-        _row(names[key], grouped[key], compared_with, counterparts.get(key[0]), metrics, tree.root, noise)
-        for key in names
+        [
+            _row(names[key], grouped[key], compared_with, counterparts.get(key[0]), metrics, tree.root, noise)
+            for key in names
+        ],
+        chosen[0],
     )
     named = {name: grouped[key] for key, name in names.items()}
-    tuned = tuned_tasks(named, chosen_name, tree.root, noise)
+    tuned = tuned_tasks(named, chosen_name, tree.root, noise, {row.name: _direction(row, chosen[0]) for row in rows})
     missing = [] if reference else [missing_note(chosen_name)]
     imported = counterpart_notes([recipe for recipe, _ in names], counterparts)
     warnings = (*remarks, *missing, *fairness_notes(named), *tuning_notes(named, chosen_name))
@@ -175,7 +180,21 @@ def _row(
     return Row(name, recipe, network, paper and paper.network, cells, paths, settings, stands_for)
 
 
-def _judged(rows: Iterable[Row]) -> tuple[Row, ...]:
-    found = list(rows)
-    judged = judge_rows([row.cells for row in found])
-    return tuple(replace(row, cells=cells) for row, cells in zip(found, judged, strict=True))
+def _judged(rows: Sequence[Row], baseline_recipe: str) -> tuple[Row, ...]:
+    directions = {
+        place: _direction(row, baseline_recipe) for place, row in enumerate(rows) if _is_random(row, baseline_recipe)
+    }
+    judged = judge_and_plan([row.cells for row in rows], directions)
+    return tuple(replace(row, cells=cells) for row, cells in zip(rows, judged, strict=True))
+
+
+def _is_random(row: Row, baseline_recipe: str) -> bool:
+    """Whether the row or the baseline was never pretrained: such a trunk has no top-1 that could be compared."""
+    return RANDOM_RECIPE in (row.recipe, baseline_recipe)
+
+
+def _direction(row: Row, baseline_recipe: str) -> int:
+    """The direction of a judged row's top-1. A trunk that was never trained guesses, so it is below every other."""
+    if _is_random(row, baseline_recipe):
+        return (baseline_recipe == RANDOM_RECIPE) - (row.recipe == RANDOM_RECIPE)
+    return direction_of(row.cells[TOP1].difference)

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from transfer.cells import Cell, judge_rows, measure_cell
+from transfer.cells import Cell, measure_cell
 from transfer.image_noise import Noise
+from transfer.judging import TOP1, judge_and_plan
 from transfer.paper import find_row, paper_number, recipe_order
 from transfer.result_file import Run
 
@@ -42,11 +43,14 @@ def loss_rows(rows: Mapping[str, Sequence[Run]], baseline: str, noise: Noise) ->
     for name, runs in rows.items():
         reference = references.get(runs[0].network)
         if runs[0].recipe in later and reference not in (None, baseline):
-            cells = {metric: _cell(metric, runs, rows[reference], noise) for metric in METRICS}
-            if any(cell.difference for cell in cells.values()):
+            cells = {metric: _cell(metric, runs, rows[reference], noise) for metric in (TOP1, *METRICS)}
+            if any(cells[metric].difference for metric in METRICS):
                 found.append(LossRow(name, reference, cells))
-    judged = judge_rows([row.cells for row in found])
-    return tuple(LossRow(row.name, row.reference, cells) for row, cells in zip(found, judged, strict=True))
+    judged = judge_and_plan([row.cells for row in found])
+    return tuple(
+        LossRow(row.name, row.reference, {metric: cells[metric] for metric in METRICS})
+        for row, cells in zip(found, judged, strict=True)
+    )
 
 
 def _cell(metric: str, runs: Sequence[Run], reference: Sequence[Run], noise: Noise) -> Cell:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from transfer.cells import FURTHER_NAMES
 from transfer.paper import find_row, setting
+from transfer.power import POWER
 from transfer.results import RunTree
-from transfer.statistics import CONFIDENCE, SIGNIFICANCE
+from transfer.statistics import CONFIDENCE, LEAST_PAIRS, SIGNIFICANCE
 from transfer.tuned import TunedRow, TunedTask
-from transfer.verdict import LARGEST_MARGIN
+from transfer.verdict import MARGIN
 
 if TYPE_CHECKING:
     from transfer.compare import Row
@@ -25,11 +26,14 @@ def reading_notes(
     shown = [*rows, *(row for task in tuned for row in task.rows)]
     notes = []
     if any(row.name == baseline for row in rows):
-        notes.append(f'Δ: difference from the row "{baseline}" in points, paired by seed.')
+        notes.append(
+            f'Δ: difference from the row "{baseline}" in points: of the two means, and from {LEAST_PAIRS} seeds in '
+            "common on the mean over the seeds of both."
+        )
     if any(cell.n > 1 for row in shown for cell in row.cells.values()):
         notes.append(
-            f"± seeds: half the width of the {_PERCENT} Student-t interval of the mean over seeds; n: seeds, and "
-            "under Δ those that both rows have (0: none, so Δ is the difference of the means). n=1, no interval."
+            f"± seeds: half the width of the {_PERCENT} Student-t interval over seeds. n: seeds; under Δ those of the "
+            "row and of the baseline, or how many are paired. With n=1 there is no interval."
         )
     else:
         notes.append("n=1, no interval: one seed per row does not tell a difference from noise.")
@@ -53,17 +57,26 @@ def _image_note(shown: Sequence[Row | TunedRow]) -> list[str]:
 
 
 def _verdict_notes(rows: Sequence[Row]) -> list[str]:
-    judged = [row for row in rows for cell in row.cells.values() if cell.verdict and cell.difference.pairs > 1]
-    if not judged:
+    cells = [cell for row in rows for cell in row.cells.values() if cell.difference and cell.difference.interval]
+    if not cells:
         return []
-    networks = ", ".join(sorted({row.network for row in judged}))
-    return [
-        f"verdict: whether the sign of the paper's Δ appears here, on {networks} and these data, and nothing about "
-        f"{setting()}. reproduced, opposite: paired t test over seeds, p at most {SIGNIFICANCE} after Holm's "
-        f"correction over the rows of the metric; no difference: the {_PERCENT} interval is within half the paper's "
-        f"Δ, at most {LARGEST_MARGIN:g} point, of 0. n needed: seeds at which the interval, its spread as it is, could "
-        "not hold both 0 and the paper's Δ."
+    decided = f"{SIGNIFICANCE:g}".removeprefix("0")
+    notes = [
+        f"verdict: Δ differs where p Holm is at most {decided} (Welch's t test, paired from {LEAST_PAIRS} seeds in "
+        "common on; Holm's correction over the rows of a metric). carries over: it differs in the direction of top-1; "
+        "reverses: in the other; differs: it does, and the direction of top-1 is not known, or it is top-1 itself; "
+        f"no difference: the {_PERCENT} interval lies within the margin in brackets; undecided: none of these, and behind the margin the "
+        f"seeds of both rows at which the same rules would decide in {POWER * 100:.0f} % of studies, if Δ and its "
+        "spread are as seen here."
     ]
+    if any(cell.paper_verdict for cell in cells):
+        notes.append(
+            "beside the paper: same sign, where Δ differs in the direction of the paper's Δ; its size is compatible "
+            f"where the {_PERCENT} interval holds the paper's Δ, else smaller or larger. opposite, no difference, "
+            f"undecided as above, with half of the paper's Δ as the margin, at most {MARGIN:g} point; seeds: if the "
+            "paper's Δ is the true one."
+        )
+    return notes
 
 
 def _metric_notes(shown: Sequence[Row | TunedRow]) -> list[str]:

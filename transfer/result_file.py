@@ -40,6 +40,7 @@ class Run:
         fingerprint: Of the data.
         backbone: Facts of the transferred backbone: "sha256", "seed", "top1"; those that are known.
         settings: How a classifier was trained: "epochs", "batch_size", "image_size", and so on.
+        seconds: What the run took on its machine's clock; None where it is not recorded.
     """
 
     path: Path
@@ -55,6 +56,7 @@ class Run:
     fingerprint: str | None = None
     backbone: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
+    seconds: float | None = None
 
     @property
     def row(self) -> tuple[str, str]:
@@ -98,7 +100,15 @@ def read_run(path: Path, finished: bool) -> Run:
         fingerprint=_section(path, content, "data").get("fingerprint"),
         backbone=_backbone(path, content),
         settings={} if transfer else _settings(path, content),
+        seconds=_seconds(content) if finished else None,
     )
+
+
+def _seconds(content: dict[str, Any]) -> float | None:
+    """Older runs record none, and nothing but a plan depends on it."""
+    timings = content.get("timings")
+    seconds = timings.get("total_seconds") if isinstance(timings, dict) else None
+    return float(seconds) if isinstance(seconds, (int, float)) and 0 <= seconds < float("inf") else None
 
 
 def _text(path: Path, content: dict[str, Any], key: str) -> str:

@@ -1,7 +1,13 @@
-"""Statistics over few seeds: Student's t interval, paired differences and their test, Holm's correction, seeds needed.
+"""Statistics over few seeds: Student's t interval, the difference of two rows and its test, corrections for many rows.
 
-Sources: Student, The probable error of a mean, Biometrika 6 (1908); S. Holm, A simple sequentially rejective multiple
-test procedure, Scandinavian Journal of Statistics 6 (1979). What each number means for a reader: docs/statistics.md.
+A difference is tested by Welch's t test while the two rows have fewer than ``LEAST_PAIRS`` seeds in common, and by the
+paired t test from there on. The number of seeds alone decides, never the result: with few seeds pairing costs more
+degrees of freedom (n - 1 beside up to 2n - 2) than the noise that it cancels is worth (docs/simulations.md).
+
+Sources: Student, The probable error of a mean, Biometrika 6 (1908); B. L. Welch, The generalization of Student's
+problem when several different population variances are involved, Biometrika 34 (1947); S. Holm, A simple sequentially
+rejective multiple test procedure, Scandinavian Journal of Statistics 6 (1979); O. J. Dunn, Multiple comparisons among
+means, JASA 56 (1961). What each number means for a reader: docs/statistics.md.
 """
 
 from __future__ import annotations
@@ -14,7 +20,9 @@ from scipy.special import stdtr, stdtrit
 
 CONFIDENCE = 0.95
 SIGNIFICANCE = 0.05
+LEAST_PAIRS = 5  # seeds in common from which on differences are paired
 LEAST_SPREAD = 1e-9  # points; what differs by less was not sampled, but computed again and rounded
+WELCH, PAIRED = "Welch", "paired"
 
 Interval = tuple[float, float]
 Seeds = Mapping[int | None, float]  # seed -> percent; None: a backbone from outside, whose seed nobody noted
@@ -22,26 +30,36 @@ Seeds = Mapping[int | None, float]  # seed -> percent; None: a backbone from out
 
 @dataclass(frozen=True)
 class Difference:
-    """Row minus baseline, in points. Without a seed in common (``pairs`` 0) it is the difference of the two means.
+    """Row minus baseline, in points.
 
     Attributes:
-        value: Mean over the seeds that both have.
-        pairs: How many those are.
-        interval: Student's t interval over those seeds; None below two.
-        sd: Standard deviation of the seeds' differences; None below two.
-        p_value: Of the two-sided paired t test against 0; None below two seeds, or where they all say the same.
+        value: Mean over the seeds in common where they are paired, else the difference of the two means.
+        pairs: Seeds in common.
+        n: Seeds that the value is made of: of the row, and of the baseline.
+        test: ``PAIRED`` or ``WELCH``.
+        interval: At ``CONFIDENCE``, by that test; None where a row has one seed.
+        error: Standard error of the value; None like the interval, and where the seeds all say the same.
+        freedom: Degrees of freedom of the error.
+        spread: Standard deviations over seeds of the row, of the baseline, and of their differences by seed (as if the
+            rows were independent where fewer than two seeds are in common); None like the interval.
+        p_value: Two-sided, of the hypothesis that there is no difference; None like the error.
         adjusted_p: The same after Holm's correction over the rows of its metric; None outside of a comparison.
-        seeds_needed: How many seeds would tell it from 0 (``seeds_needed`` with its own value as the target).
+        simultaneous: Interval that holds for all rows of its metric at once, and so for one that was chosen by its
+            result (Dunn 1961); None outside of a comparison.
         image_interval: Over test images, the runs held fixed; None without their per-image results.
     """
 
     value: float
     pairs: int
-    interval: Interval | None
-    sd: float | None = None
+    n: tuple[int, int]
+    test: str
+    interval: Interval | None = None
+    error: float | None = None
+    freedom: float | None = None
+    spread: tuple[float, float, float] | None = None
     p_value: float | None = None
     adjusted_p: float | None = None
-    seeds_needed: int | None = None
+    simultaneous: Interval | None = None
     image_interval: Interval | None = None
 
 
@@ -54,63 +72,69 @@ def student_interval(values: Sequence[float]) -> Interval | None:
     """Student's t interval of the mean at ``CONFIDENCE``: mean ± t(n - 1) · s / √n; None below two values."""
     if len(values) < 2:
         return None
-    half = half_width(len(values), stdev(values))
-    return fmean(values) - half, fmean(values) + half
+    return t_interval(fmean(values), stdev(values) / len(values) ** 0.5, len(values) - 1)
 
 
-def half_width(n: int, sd: float) -> float:
-    """Half the width of Student's t interval of the mean of n values with that standard deviation."""
-    quantile = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2))  # the inverse of the t distribution function
-    return quantile * sd / n**0.5
+def t_interval(value: float, error: float, freedom: float, comparisons: int = 1) -> Interval:
+    """value ± t · error, with t such that ``comparisons`` of them all hold at ``CONFIDENCE`` (Bonferroni)."""
+    half = float(stdtrit(freedom, 1 - (1 - CONFIDENCE) / (2 * comparisons))) * error
+    return value - half, value + half
 
 
-def paired_p_value(values: Sequence[float]) -> float | None:
-    """Two-sided p value of the t test that differences have the mean 0.
+def t_test(value: float, error: float, freedom: float) -> float:
+    """Two-sided p value of a t statistic."""
+    return 2 * float(stdtr(freedom, -abs(value) / error))
 
-    None below two values, and without a spread: seeds that change nothing are no sample of any noise.
+
+def welch_error(row_sd: float, row_n: int, baseline_sd: float, baseline_n: int) -> tuple[float, float]:
+    """Standard error of a difference of two means, and its degrees of freedom after Welch and Satterthwaite.
+
+    Neither standard deviation may be 0 unless the other is not.
     """
-    sd = standard_deviation(values)
-    if sd is None or sd < LEAST_SPREAD:
-        return None
-    return 2 * float(stdtr(len(values) - 1, -abs(fmean(values)) / (sd / len(values) ** 0.5)))
+    row, baseline = row_sd**2 / row_n, baseline_sd**2 / baseline_n
+    freedom = (row + baseline) ** 2 / (row**2 / (row_n - 1) + baseline**2 / (baseline_n - 1))
+    return (row + baseline) ** 0.5, freedom
 
 
-def subtract(row: Seeds, baseline: Seeds) -> Difference | None:
-    """Mean difference over the seeds that both have; that of the means when they share none; None when one is empty."""
+def subtract(row: Seeds, baseline: Seeds, least_pairs: int = LEAST_PAIRS) -> Difference | None:
+    """Row minus baseline, paired by seed from ``least_pairs`` seeds in common on; None when one is empty.
+
+    Seeds that change nothing have sampled no noise: then there is no standard error, and no p value.
+    """
     if not row or not baseline:
         return None
     paired = [value - baseline[seed] for seed, value in row.items() if seed in baseline]
-    if not paired:
-        return Difference(fmean(row.values()) - fmean(baseline.values()), 0, None)
-    sd = standard_deviation(paired)
+    is_paired = len(paired) >= least_pairs
+    if is_paired:
+        value, n = fmean(paired), (len(paired), len(paired))
+    else:
+        value, n = fmean(row.values()) - fmean(baseline.values()), (len(row), len(baseline))
+    bare = Difference(value, len(paired), n, PAIRED if is_paired else WELCH)
+    if min(n) < 2:
+        return bare
+    spread = _spread(row, baseline, paired)
+    if (spread[2] if is_paired else max(spread[:2])) < LEAST_SPREAD:
+        return Difference(value, len(paired), n, bare.test, interval=(value, value), spread=spread)
+    if is_paired:
+        error, freedom = spread[2] / n[0] ** 0.5, float(n[0] - 1)
+    else:
+        error, freedom = welch_error(spread[0], n[0], spread[1], n[1])
     return Difference(
-        value=fmean(paired),
+        value=value,
         pairs=len(paired),
-        interval=student_interval(paired),
-        sd=sd,
-        p_value=paired_p_value(paired),
-        seeds_needed=seeds_needed(sd, fmean(paired)),
+        n=n,
+        test=bare.test,
+        interval=t_interval(value, error, freedom),
+        error=error,
+        freedom=freedom,
+        spread=spread,
+        p_value=t_test(value, error, freedom),
     )
 
 
-def seeds_needed(sd: float | None, target: float) -> int | None:
-    """The smallest n at which half of the t interval of a difference is narrower than the target's absolute value.
-
-    With the observed difference as the target: the n at which the interval leaves out 0, if mean and standard
-    deviation stay what they are. They will not: at that n about every second study succeeds. None without a spread to
-    reckon with, and for a target of 0.
-    """
-    target = abs(target)
-    if sd is None or sd < LEAST_SPREAD or not target:
-        return None
-    enough = 2
-    while half_width(enough, sd) >= target:
-        enough *= 2
-    low, high = enough // 2, enough  # too few unless it is 1, and enough
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if half_width(middle, sd) >= target else (low, middle)
-    return high
+def _spread(row: Seeds, baseline: Seeds, paired: Sequence[float]) -> tuple[float, float, float]:
+    mine, theirs = stdev(row.values()), stdev(baseline.values())
+    return mine, theirs, stdev(paired) if len(paired) > 1 else (mine**2 + theirs**2) ** 0.5
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -9,9 +9,10 @@ from transfer.cells import FURTHER_NAMES, METRIC_NAMES, Cell
 from transfer.compare import Comparison
 from transfer.rank_correlation import Spearman
 from transfer.statistics import CONFIDENCE, Interval
+from transfer.verdict import NO_DIFFERENCE, UNDECIDED, Verdict
 
 Grid = list[list[str]]
-VERDICT_HEADER = ["metric", "row", "Δ", "± seeds", "p", "p Holm", "paper Δ", "n needed", "verdict"]
+VERDICT_HEADER = ["metric", "row", "Δ", "± seeds", "p", "p Holm", "verdict", "paper Δ", "beside the paper"]
 _INTERVAL = f"{CONFIDENCE * 100:.0f} %"
 CORRELATION_HEADER = ["metric", "rows", "Spearman", _INTERVAL, "p", "paper", _INTERVAL, "paper, same rows"]
 
@@ -19,7 +20,7 @@ CORRELATION_HEADER = ["metric", "rows", "Spearman", _INTERVAL, "p", "paper", _IN
 def statistics_sections(comparison: Comparison) -> Iterator[tuple[str, Grid]]:
     """Titles and grids, as far as there is something to say.
 
-    Verdicts where some row has two seeds in common with its reference, correlations from four rows on.
+    Verdicts where some row and its reference have two seeds each, correlations from four rows on.
     """
     differences = {comparison.baseline: [(row.name, row.cells) for row in comparison.rows]}
     for row in comparison.losses:
@@ -31,10 +32,20 @@ def statistics_sections(comparison: Comparison) -> Iterator[tuple[str, Grid]]:
             for name, cells in rows
             if metric in cells and cells[metric].verdict
         ]
-        if any(cell.difference.pairs > 1 for _, _, cell in lines):
-            yield f"verdicts on the paper's differences from {reference}", _verdict_grid(lines)
+        if any(cell.difference.interval for _, _, cell in lines):
+            yield f"verdicts on the differences from {reference}", _verdict_grid(lines)
     if any(each.ours and each.ours.interval for each in comparison.correlations):
         yield "rank correlation with top-1, over rows", _correlation_grid(comparison)
+
+
+def verdict_words(verdict: Verdict | None) -> str:
+    """The outcome; where it rests on the margin that margin, and of an undecided one the seeds that would decide."""
+    if verdict is None:
+        return MISSING
+    if verdict.outcome not in (NO_DIFFERENCE, UNDECIDED):
+        return verdict.outcome
+    needed = f"; {verdict.seeds_needed} seeds" if verdict.seeds_needed else ""
+    return f"{verdict.outcome} (±{verdict.margin:.2g}{needed})"
 
 
 def half_width(interval: Interval | None) -> str:
@@ -50,11 +61,12 @@ def signed(value: float) -> str:
 def _verdict_grid(lines: Iterable[tuple[str, str, Cell]]) -> Grid:
     grid = [VERDICT_HEADER]
     for metric, name, cell in lines:
-        difference, verdict = cell.difference, cell.verdict
+        difference = cell.difference
         tests = [_p_value(difference.p_value), _p_value(difference.adjusted_p)]
-        needed = MISSING if verdict.seeds_needed is None else str(verdict.seeds_needed)
-        ours = [signed(difference.value), half_width(difference.interval), *tests]
-        grid.append([METRIC_NAMES[metric], name, *ours, signed(cell.paper.difference), needed, verdict.outcome])
+        ours = [signed(difference.value), half_width(difference.interval), *tests, verdict_words(cell.verdict)]
+        theirs = cell.paper.difference if cell.paper else None
+        beside = [MISSING if theirs is None else signed(theirs), verdict_words(cell.paper_verdict)]
+        grid.append([METRIC_NAMES[metric], name, *ours, *beside])
     return grid
 
 
@@ -78,4 +90,4 @@ def _value_and_interval(found: Spearman | None) -> tuple[str, str]:
 def _p_value(value: float | None) -> str:
     if value is None:
         return MISSING
-    return "<0.0001" if value < 1e-4 else f"{value:.4f}"
+    return "<0.001" if value < 0.001 else f"{value:.3f}"

@@ -16,12 +16,14 @@ from backbones.markdown import MISSING, markdown_table
 from transfer.cells import FURTHER_NAMES, METRIC_NAMES, Cell
 from transfer.compare import Comparison, Row
 from transfer.paper import SOURCES, setting
+from transfer.report.answer import plain_answer
 from transfer.result_file import FIXED, TUNED
-from transfer.statistics import CONFIDENCE, Difference
+from transfer.statistics import CONFIDENCE, PAIRED, Difference
 from transfer.statistics_tables import Grid, half_width, signed, statistics_sections
 from transfer.tuned import TunedTask
+from transfer.verdict import Verdict
 
-FORMAT = 1
+FORMAT = 2
 WIDTH = 120
 INDENT = "  "  # of the lines that belong to the row above
 CSV_FIELDS = (
@@ -29,15 +31,16 @@ CSV_FIELDS = (
     *("baseline", "difference", "pairs", "difference_low", "difference_high"),
     *("paper", "paper_difference", "paper_network", "paper_table"),
     *("sd", "images_low", "images_high", "difference_sd", "difference_images_low", "difference_images_high"),
-    *("p_value", "p_holm", "seeds_needed", "verdict", "margin", "paper_seeds_needed"),
+    *("test", "p_value", "p_holm", "simultaneous_low", "simultaneous_high"),
+    *("verdict", "margin", "seeds_needed", "paper_verdict", "paper_margin", "paper_seeds_needed"),
 )
 FURTHER_TITLE = "further metrics"
 ARM_FIELDS = ("arm", "search")
 
 
 def as_text(comparison: Comparison) -> str:
-    """For a terminal: aligned columns, statistics and the tuned arm below, then the notes, wrapped at ``WIDTH``."""
-    parts = _text_table(_grid(comparison, METRIC_NAMES))
+    """For a terminal: the answer, aligned columns, statistics, the tuned arm and the notes, wrapped at ``WIDTH``."""
+    parts = [*_wrapped(plain_answer(comparison)), "", *_text_table(_grid(comparison, METRIC_NAMES))]
     for title, grid in _sections(comparison):
         parts += ["", title, "", *_text_table(grid)]
     return "\n".join([*parts, *_wrapped(comparison.notes), *_wrapped(_unfinished(comparison))])
@@ -63,8 +66,9 @@ def _text_table(lines: Grid) -> list[str]:
 
 
 def as_markdown(comparison: Comparison) -> str:
-    """The same tables and notes as ``as_text``, in Markdown."""
-    parts = ["# Comparison", "", _markdown_table(_grid(comparison, METRIC_NAMES)), ""]
+    """The same as ``as_text``, in Markdown."""
+    parts = ["# Comparison", "", *[f"{sentence}\n" for sentence in plain_answer(comparison)]]
+    parts += [_markdown_table(_grid(comparison, METRIC_NAMES)), ""]
     sections = list(_sections(comparison))
     for title, grid in sections:
         parts += [f"## {title[0].upper()}{title[1:]}", "", _markdown_table(grid), ""]
@@ -225,7 +229,10 @@ def _image_intervals(cell: Cell) -> tuple[str, str]:
 
 
 def _counts(cell: Cell) -> tuple[str, str]:
-    return str(cell.n) if cell.n else MISSING, str(cell.difference.pairs) if cell.difference else MISSING
+    if not cell.difference:
+        return str(cell.n) if cell.n else MISSING, MISSING
+    row, baseline = cell.difference.n
+    return str(cell.n), f"{row} pairs" if cell.difference.test == PAIRED else f"{row}+{baseline}"
 
 
 def _paper(cell: Cell) -> tuple[str, str]:
@@ -265,24 +272,34 @@ def _record(baseline: str, row: Row, metric: str, cell: Cell) -> dict[str, Any]:
         "paper_difference": cell.paper and cell.paper.difference,
         "paper_network": row.paper_network if cell.paper else None,
         "paper_table": SOURCES[metric][0] if cell.paper else None,
-        "verdict": cell.verdict and cell.verdict.outcome,
-        "margin": cell.verdict and cell.verdict.margin,
-        "paper_seeds_needed": cell.verdict and cell.verdict.seeds_needed,
+        **_verdict_record("", cell.verdict),
+        **_verdict_record("paper_", cell.paper_verdict),
+    }
+
+
+def _verdict_record(prefix: str, verdict: Verdict | None) -> dict[str, Any]:
+    return {
+        f"{prefix}verdict": verdict and verdict.outcome,
+        f"{prefix}margin": verdict and verdict.margin,
+        f"{prefix}seeds_needed": verdict and verdict.seeds_needed,
     }
 
 
 def _difference_record(difference: Difference) -> dict[str, Any]:
     low, high = difference.interval or (None, None)
     images_low, images_high = difference.image_interval or (None, None)
+    simultaneous_low, simultaneous_high = difference.simultaneous or (None, None)
     return {
         "difference": difference.value,
         "pairs": difference.pairs,
-        "difference_sd": difference.sd,
+        "difference_sd": difference.spread and difference.spread[2],
         "difference_low": low,
         "difference_high": high,
         "difference_images_low": images_low,
         "difference_images_high": images_high,
+        "test": difference.test,
         "p_value": difference.p_value,
         "p_holm": difference.adjusted_p,
-        "seeds_needed": difference.seeds_needed,
+        "simultaneous_low": simultaneous_low,
+        "simultaneous_high": simultaneous_high,
     }

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from transfer.cells import Cell, judge_rows, measure_cell, shown_metrics
+from transfer.cells import Cell, measure_cell, shown_metrics
 from transfer.image_noise import Noise
+from transfer.judging import judge_and_plan
 from transfer.result_file import METRICS, TUNED, Run
 
 Rows = Mapping[str, Sequence[Run]]  # by the name that the comparison shows
@@ -39,12 +40,17 @@ class TunedTask:
     rows: tuple[TunedRow, ...]
 
 
-def tuned_tasks(rows: Rows, baseline: str, root: Path, noise: Noise) -> tuple[TunedTask, ...]:
-    """The tuned arm of each task that has one; empty without tuned runs."""
-    return tuple(_task(task, rows, baseline, root, noise) for task in _tasks(rows))
+def tuned_tasks(
+    rows: Rows, baseline: str, root: Path, noise: Noise, directions: Mapping[str, int]
+) -> tuple[TunedTask, ...]:
+    """The tuned arm of each task that has one; empty without tuned runs.
+
+    ``directions`` are those of the rows' top-1, by name, which are the same in both arms.
+    """
+    return tuple(_task(task, rows, baseline, root, noise, directions) for task in _tasks(rows))
 
 
-def _task(task: str, rows: Rows, baseline: str, root: Path, noise: Noise) -> TunedTask:
+def _task(task: str, rows: Rows, baseline: str, root: Path, noise: Noise, directions: Mapping[str, int]) -> TunedTask:
     there = shown_metrics(run for row in rows.values() for run in row if run.tuned)
     metrics = [metric for metric in there if metric in METRICS[task]]
     found = []
@@ -52,7 +58,8 @@ def _task(task: str, rows: Rows, baseline: str, root: Path, noise: Noise) -> Tun
         reference = None if name == baseline else rows.get(baseline, [])
         cells = {metric: measure_cell(metric, runs, reference, noise, TUNED) for metric in metrics}
         found.append(_row(name, [run for run in runs if run.tuned and run.task == task], cells, root))
-    judged = judge_rows([row.cells for row in found])
+    known = {place: directions[row.name] for place, row in enumerate(found)}
+    judged = judge_and_plan([row.cells for row in found], known)
     return TunedTask(task, tuple(replace(row, cells=cells) for row, cells in zip(found, judged, strict=True)))
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from backbones.errors import UserError
 from transfer.cells import Cell
 from transfer.compare import Comparison, Row, compare_runs
-from transfer.statistics import student_interval, subtract
+from transfer.statistics import PAIRED, student_interval, subtract
 from transfer.tables import as_text
 
 # Two-sided 95 % points of Student's t by degrees of freedom, from a printed table.
@@ -54,18 +54,21 @@ def test_interval_moves_with_its_values(values: list[float], shift: float) -> No
     assert (moved_low, moved_high) == pytest.approx((low + shift, high + shift), abs=1e-6)
 
 
-@given(st.dictionaries(st.integers(0, 9), st.floats(0, 100), min_size=2), st.floats(-10, 10))
+@given(st.dictionaries(st.integers(0, 9), st.floats(0, 100), min_size=5), st.floats(-10, 10))
 def test_a_constant_gain_has_no_noise_when_paired(baseline: dict[int, float], gain: float) -> None:
     difference = subtract({seed: value + gain for seed, value in baseline.items()}, baseline)
-    assert difference.pairs == len(baseline)
+    assert (difference.pairs, difference.test) == (len(baseline), PAIRED)
     assert difference.interval == pytest.approx((gain, gain), abs=1e-6)
 
 
-def test_differences_are_antisymmetric_and_paired_by_seed() -> None:
+def test_differences_are_antisymmetric_and_paired_from_five_common_seeds_on() -> None:
     one, other = {0: 10.0, 1: 20.0, 5: 99.0}, {1: 12.0, 0: 11.0}
-    assert subtract(one, other).value == 3.5  # (10 - 11 + 20 - 12) / 2, and not the 43 - 11.5 of the means
-    assert subtract(other, one).value == -3.5
+    assert subtract(one, other).value == 31.5  # 43 - 11.5, the means
+    assert subtract(other, one).value == -31.5
     assert subtract(one, other).pairs == 2
+    one, other = one | {2: 4.0, 3: 5.0, 4: 6.0}, other | {2: 3.0, 3: 3.0, 4: 3.0}
+    assert subtract(one, other).value == pytest.approx(2.6)  # (-1 + 8 + 1 + 2 + 3) / 5: 99 has no partner
+    assert subtract(other, one).value == pytest.approx(-2.6)
 
 
 def test_difference_without_a_common_seed_is_that_of_the_means() -> None:
@@ -164,18 +167,19 @@ def test_several_seeds_by_hand(three_seeds: Path) -> None:
     assert base.interval == pytest.approx((32 - 6.573, 32 + 6.573), abs=2e-3)
     smooth = cell(comparison, "d-smooth", "voc07_map")
     assert (smooth.n, smooth.mean) == (4, 49.5)
-    # 3, 4, 5 at seeds 0, 1, 2: mean 4, s = 1, half width 4.303 / √3 = 2.484; seed 7 has no partner
-    assert (smooth.difference.value, smooth.difference.pairs) == (4.0, 3)
-    assert smooth.difference.interval == pytest.approx((4 - 2.484, 4 + 2.484), abs=2e-3)
+    # Welch: s² = 2213 / 3 over 33, 35, 40, 90, so the error is √(737.67 / 4 + 7 / 3) = 13.666, with
+    # 186.75² / (184.42² / 3 + 2.333² / 2) = 3.076 degrees of freedom and t = 3.138
+    assert (smooth.difference.value, smooth.difference.pairs, smooth.difference.n) == (17.5, 3, (4, 3))
+    assert smooth.difference.interval == pytest.approx((17.5 - 42.89, 17.5 + 42.89), abs=0.02)
 
 
 def test_table_shows_intervals_and_seeds(three_seeds: Path) -> None:
     lines = as_text(compare_runs(three_seeds)).splitlines()
     start = next(index for index, line in enumerate(lines) if line.startswith("d-smooth"))
-    assert lines[start].split() == ["d-smooth", "–", "–", "49.50", "+4.00", "49.50", "+4.00", *["–"] * 4]  # noqa: RUF001
+    assert lines[start].split() == ["d-smooth", "–", "–", "49.50", "+17.50", "49.50", "+17.50", *["–"] * 4]  # noqa: RUF001
     # s² = 2213 / 3 over 33, 35, 40, 90, so the half width is 3.1824 · √(737.67 / 4) = 43.22
-    assert lines[start + 1].split()[:6] == ["±", "seeds", "–", "–", "43.22", "2.48"]  # noqa: RUF001
-    assert lines[start + 2].split()[:5] == ["n", "–", "–", "4", "3"]  # noqa: RUF001
+    assert lines[start + 1].split()[:6] == ["±", "seeds", "–", "–", "43.22", "42.89"]  # noqa: RUF001
+    assert lines[start + 2].split()[:5] == ["n", "–", "–", "4", "4+3"]  # noqa: RUF001
     assert lines[start + 3].split()[:5] == ["paper", "78.34", "+2.20", "80.71", "+3.17"]
 
 

@@ -92,7 +92,7 @@ def test_one_seed_has_an_interval_over_images_and_none_over_seeds(tmp_path: Path
     assert found.image_interval == percentile_interval(mine.values)
     assert found.difference.image_interval == percentile_interval(mine.values - theirs.values)
     assert (found.interval, found.difference.interval, found.difference.p_value) == (None, None, None)
-    assert found.verdict.outcome == "undetermined at this n"  # images are no seeds
+    assert found.verdict.outcome == "undecided"  # images are no seeds
     assert cell(comparison, "b-standard", "miou").difference is None
     text = as_text(comparison)
     half = (found.image_interval[1] - found.image_interval[0]) / 2
@@ -101,7 +101,7 @@ def test_one_seed_has_an_interval_over_images_and_none_over_seeds(tmp_path: Path
     assert "± seeds" not in text
     assert "bootstrap interval over test images" in text
     assert "± images" in as_markdown(comparison)
-    assert len(text.splitlines()) < 25
+    assert len(text.splitlines()) < 30
 
 
 def test_several_seeds_have_both_and_they_are_told_apart(tmp_path: Path, add_evaluated: AddEvaluated) -> None:
@@ -116,7 +116,8 @@ def test_several_seeds_have_both_and_they_are_told_apart(tmp_path: Path, add_eva
     mine, theirs = ([resample(each)["miou"] for each in runs[recipe]] for recipe in ("d-mixup", "b-standard"))
     alone = resample(segmented(99))["miou"]
     assert found.image_interval == approx(image_interval([*mine, alone]))
-    assert found.difference.image_interval == approx(image_interval(mine, theirs))
+    # Below five seeds in common the difference is that of the means, so that is what the images are drawn for.
+    assert found.difference.image_interval == approx(image_interval([*mine, alone], theirs))
     assert found.interval is not None
     assert found.interval != found.image_interval
 

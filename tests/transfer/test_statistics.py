@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 
 import numpy as np
 from hypothesis import given
@@ -12,11 +11,10 @@ from pytest import approx, mark
 from scipy import stats
 
 from transfer.statistics import (
+    PAIRED,
+    WELCH,
     Difference,
-    half_width,
     holm,
-    paired_p_value,
-    seeds_needed,
     standard_deviation,
     student_interval,
     subtract,
@@ -35,76 +33,89 @@ def binomial_bounds(share: float, trials: int) -> tuple[float, float]:
 # --- one difference ---
 
 
-@given(SPREAD)
+def paired(values: list[float]) -> Difference:
+    """The difference whose values by seed are these, five or more."""
+    return subtract(dict(enumerate(values)), dict.fromkeys(range(len(values)), 0.0))
+
+
+@given(st.lists(st.integers(-1000, 1000), min_size=5, max_size=8).filter(lambda values: len(set(values)) > 1))
 def test_the_paired_test_is_scipys(values: list[int]) -> None:
     reference = stats.ttest_1samp(values, 0)
-    assert paired_p_value(values) == approx(reference.pvalue, abs=1e-9)
-    assert student_interval(values) == approx(tuple(reference.confidence_interval(0.95)), rel=1e-6, abs=1e-6)
+    found = paired(values)
+    assert found.test == PAIRED
+    assert found.p_value == approx(reference.pvalue, abs=1e-9)
+    assert found.interval == approx(tuple(reference.confidence_interval(0.95)), rel=1e-6, abs=1e-6)
+    assert (found.value, found.n, found.freedom) == (approx(np.mean(values)), (len(values),) * 2, len(values) - 1)
     assert standard_deviation(values) == approx(float(np.std(values, ddof=1)))
+
+
+@given(SPREAD, SPREAD)
+def test_the_independent_test_is_scipys(row: list[int], baseline: list[int]) -> None:
+    reference = stats.ttest_ind(row, baseline, equal_var=False)
+    found = subtract(dict(enumerate(row)), dict(enumerate(baseline, start=100)))  # no seed in common
+    assert (found.test, found.pairs, found.n) == (WELCH, 0, (len(row), len(baseline)))
+    assert found.p_value == approx(reference.pvalue, abs=1e-9)
+    assert found.interval == approx(tuple(reference.confidence_interval(0.95)), rel=1e-6, abs=1e-6)
+    assert found.freedom == approx(reference.df)
+    assert found.spread[2] == approx((np.var(row, ddof=1) + np.var(baseline, ddof=1)) ** 0.5)
+
+
+@given(st.integers(0, 8), st.integers(0, 3), st.integers(0, 3))
+def test_the_number_of_common_seeds_alone_chooses_the_test(common: int, mine: int, theirs: int) -> None:
+    generator = np.random.default_rng(common)
+    row = {seed: generator.normal() for seed in (*range(common), *range(10, 10 + mine))}
+    baseline = {seed: generator.normal() for seed in (*range(common), *range(20, 20 + theirs))}
+    found = subtract(row, baseline)
+    if not row or not baseline:
+        assert found is None
+        return
+    assert (found.pairs, found.test) == (common, PAIRED if common >= 5 else WELCH)
+    assert found.n == ((common, common) if common >= 5 else (len(row), len(baseline)))
+    assert (found.interval is None) == (min(found.n) < 2)
 
 
 @given(SPREAD)
 def test_p_is_below_five_percent_where_the_interval_leaves_out_zero(values: list[int]) -> None:
-    low, high = student_interval(values)
-    p_value = paired_p_value(values)
-    assert 0 <= p_value <= 1
-    if abs(p_value - 0.05) > 1e-9:
-        assert (p_value < 0.05) == (low > 0 or high < 0)
+    found = subtract(dict(enumerate(values)), {0: 0.0, 1: 1.0, 2: -1.0})
+    low, high = found.interval
+    assert 0 <= found.p_value <= 1
+    if abs(found.p_value - 0.05) > 1e-9:
+        assert (found.p_value < 0.05) == (low > 0 or high < 0)
 
 
-@given(SPREAD, st.permutations(range(8)))
-def test_sign_and_order_do_not_matter(values: list[int], order: list[int]) -> None:
-    turned = [-values[index] for index in order if index < len(values)]
-    assert paired_p_value(turned) == approx(paired_p_value(values), abs=1e-12)
-    low, high = student_interval(values)
-    assert student_interval(turned) == approx((-high, -low))
+@given(SPREAD, SPREAD)
+def test_sign_does_not_matter(row: list[int], baseline: list[int]) -> None:
+    one, other = dict(enumerate(row)), dict(enumerate(baseline))
+    found, turned = subtract(one, other), subtract(other, one)
+    assert turned.value == approx(-found.value)
+    assert turned.p_value == approx(found.p_value, abs=1e-12) or found.p_value is None
+    low, high = found.interval
+    assert turned.interval == approx((-high, -low), abs=1e-9)
 
 
-@mark.parametrize("values", [[], [3.0], [3.0, 3.0], [0.1 + 0.2, 0.3, 0.3]])
+@mark.parametrize("values", [[3.0] * 5, [0.1 + 0.2, 0.3, 0.3, 0.3, 0.3]])
 def test_no_spread_is_no_test(values: list[float]) -> None:
     """Seeds that all say the same sampled nothing, so the smallest of p values would be the largest of mistakes."""
-    assert paired_p_value(values) is None
-    assert seeds_needed(standard_deviation(values), 3.0) is None
+    found = paired(values)
+    assert (found.p_value, found.error) == (None, None)
+    found = subtract(dict(enumerate(values[:3])), {0: 1.0, 1: 1.0})
+    assert (found.p_value, found.error) == (None, None)
+    # At the floor of a measure one row may have no spread; the other's is enough.
+    assert subtract({0: 0.0, 1: 0.0}, {0: 5.0, 1: 6.0}).p_value is not None
 
 
-def test_a_difference_is_tested_over_the_shared_seeds_only() -> None:
+def test_one_seed_has_no_interval() -> None:
+    assert subtract({0: 1.0}, {1: 3.0}) == Difference(-2.0, 0, (1, 1), WELCH)
+    assert subtract({0: 1.0}, {0: 3.0}) == Difference(-2.0, 1, (1, 1), WELCH)
+    assert subtract({0: 1.0}, {0: 3.0, 1: 5.0}) == Difference(-3.0, 1, (1, 2), WELCH)
+
+
+def test_pairing_can_be_asked_for() -> None:
+    """The tables of an ablation, which have no verdicts, pair from the first seed on."""
     row, baseline = {0: 33.0, 1: 35.0, 2: 40.0, 7: 90.0}, {0: 30.0, 1: 31.0, 2: 35.0, 5: 1.0}
-    difference = subtract(row, baseline)
+    difference = subtract(row, baseline, least_pairs=1)
+    assert (difference.value, difference.pairs, difference.test) == (4.0, 3, PAIRED)
     assert difference.p_value == approx(stats.ttest_rel([33, 35, 40], [30, 31, 35]).pvalue)
-    assert (difference.sd, difference.pairs, difference.adjusted_p) == (approx(1.0), 3, None)
-    assert subtract({0: 1.0}, {1: 3.0}) == Difference(-2.0, 0, None)
-    assert subtract({0: 1.0}, {0: 3.0}) == Difference(-2.0, 1, None)
-
-
-# --- seeds needed ---
-
-
-@given(st.floats(0.01, 5), st.floats(0.05, 5))
-def test_seeds_needed_are_the_first_that_suffice(sd: float, target: float) -> None:
-    needed = seeds_needed(sd, target)
-    for n in range(2, min(needed, 40)):
-        assert stats.t.ppf(0.975, n - 1) * sd / math.sqrt(n) >= target
-    assert stats.t.ppf(0.975, needed - 1) * sd / math.sqrt(needed) < target * (1 + 1e-9)
-    if needed > 2:
-        assert half_width(needed - 1, sd) >= target
-
-
-def test_seeds_needed_by_hand() -> None:
-    # 4.303 · 1 / √3 = 2.48, 3.182 · 1 / √4 = 1.59, 2.776 · 1 / √5 = 1.24
-    assert [seeds_needed(1.0, target) for target in (2.5, -1.6, 1.25, 1.24)] == [3, 4, 5, 6]
-    assert seeds_needed(0.5, 0.76) == seeds_needed(0.5, -0.76) == 5
-    assert seeds_needed(1.0, 0.0) is None
-    assert seeds_needed(None, 1.0) is None
-    assert seeds_needed(1.0, 1e-4) == approx((1.96 * 1e4) ** 2, rel=1e-3)
-
-
-def test_at_the_seeds_needed_about_half_of_the_studies_succeed() -> None:
-    """As documented: the number is where the expected interval leaves out 0, and no promise."""
-    mean, sd, studies = 1.0, 1.0, 4000
-    n = seeds_needed(sd, mean)
-    draws = np.random.default_rng(0).normal(mean, sd, (studies, n))
-    won = np.mean(np.abs(draws.mean(1)) > stats.t.ppf(0.975, n - 1) * draws.std(1, ddof=1) / math.sqrt(n))
-    assert 0.4 < won < 0.65
 
 
 # --- Holm ---
@@ -155,9 +166,25 @@ def test_t_intervals_cover_the_truth_as_often_as_they_say(n: int) -> None:
     assert low <= covered <= high
 
 
+@mark.parametrize("n", [2, 3, 4])
+def test_independent_intervals_cover_the_truth(n: int) -> None:
+    """Welch's interval at unequal spreads: at two seeds it is wider than it need be, never too narrow."""
+    trials, gain = 2000, 1.0
+    generator = np.random.default_rng(n)
+    rows, baselines = generator.normal(gain, 0.3, (trials, n)), generator.normal(0, 0.6, (trials, n))
+    covered = np.mean(
+        [
+            low <= gain <= high
+            for row, base in zip(rows.tolist(), baselines.tolist(), strict=True)
+            for low, high in [subtract(dict(enumerate(row)), dict(enumerate(base))).interval]
+        ]
+    )
+    assert covered >= binomial_bounds(0.945, trials)[0]
+
+
 def test_pairing_takes_out_what_the_seeds_share() -> None:
     """With most of the noise shared by the rows of a seed, the paired interval is far narrower, and still covers."""
-    trials, n, gain = 1000, 4, 0.3
+    trials, n, gain = 1000, 5, 0.3
     generator = np.random.default_rng(1)
     shared = generator.normal(0, 1, (trials, n))
     one, other = (shared + generator.normal(0, 0.1, (trials, n)) for _ in range(2))

@@ -13,6 +13,7 @@ from pytest import approx, fixture
 from transfer.compare import compare_runs
 from transfer.statistics import holm
 from transfer.tables import as_csv, as_json, as_markdown, as_text
+from transfer.verdict import Verdict
 
 # Spreads of three seeds around a row's mean, so that differences have some too.
 SPREAD = {"b-standard": (0.0, 0.1, -0.1), "d-cosine": (0.1, 0.0, -0.1), "d-smooth": (0.0, -0.1, 0.1)}
@@ -38,17 +39,41 @@ def section(text: str, title: str) -> list[list[str]]:
 def test_verdicts_and_losses_are_shown(segmentation_study: Path) -> None:
     comparison = compare_runs(segmentation_study)
     text = as_text(comparison)
-    verdicts = section(text, "verdicts on the paper's differences from b-standard")
-    # Differences of d-cosine's mIoU: 3 + 2 · (0.1, -0.1, 0): sd 0.2, half width 4.303 · 0.2 / √3 = 0.50
-    assert verdicts[0][:4] == ["mIoU", "d-cosine", "+3.00", "0.50"]
-    assert verdicts[0][-3:] == ["+2.28", "3", "reproduced"]
-    losses = section(text, "verdicts on the paper's differences from d-cosine")
+    verdicts = section(text, "verdicts on the differences from b-standard")
+    # Both rows' mIoU has sd 0.2 over 3 seeds: error 0.2 · √(2 / 3) = 0.163 with 4 degrees of freedom, t = 2.776
+    assert verdicts[0][:4] == ["mIoU", "d-cosine", "+3.00", "0.45"]
+    # Nobody measured top-1. 3 ± 0.45 leaves out the paper's 2.28.
+    assert " ".join(verdicts[0][6:]) == "differs +2.28 same sign, larger"
+    losses = section(text, "verdicts on the differences from d-cosine")
     assert [line[:3] for line in losses] == [["mIoU", "d-smooth", "-1.50"], ["pixAcc", "d-smooth", "-1.50"]]
-    assert [line[-1] for line in losses] == ["reproduced", "reproduced"]
-    assert losses[0][-3] == "-0.58"
+    assert [" ".join(line[6:]) for line in losses] == [
+        "differs -0.58 same sign, larger",
+        "differs -0.61 same sign, larger",
+    ]
     assert max(map(len, text.splitlines())) <= 120
-    note = next(note for note in comparison.notes if note.startswith("verdict:"))
-    assert "on resnet18_d and these data, and nothing about ResNet-50, ImageNet" in note
+    assert any(note.startswith("verdict: Δ differs where p Holm is at most .05") for note in comparison.notes)
+    assert any("The runs of resnet18_d say nothing about ResNet-50, ImageNet" in note for note in comparison.notes)
+
+
+def test_verdicts_need_no_paper(tmp_path: Path, add_run: Callable[..., Path]) -> None:
+    """A user's own rows, against a row of theirs: one gains in both, one loses mAP, one is the same."""
+    rows = {"mine": (70, 40), "better": (73, 44), "odd": (73, 36), "same": (70, 40)}
+    for place, (recipe, (top1, mean_ap)) in enumerate(rows.items()):
+        for seed, noise in enumerate(((0.1, -0.1, 0.0), (0.0, 0.1, -0.1))[place % 2]):
+            add_run(tmp_path, "classification", recipe, (top1 + noise, 90), seed, network="resnet50_d")
+            add_run(tmp_path, "detection", recipe, (mean_ap + noise, 50 + noise), seed, network="resnet50_d")
+    comparison = compare_runs(tmp_path, "mine")
+    found = {row.name: row.cells["voc07_map"] for row in comparison.rows}
+    outcomes = {name: cell.verdict.outcome for name, cell in found.items() if cell.verdict}
+    assert outcomes == {"better": "carries over", "odd": "reverses", "same": "no difference"}
+    assert all(cell.paper_verdict is None for cell in found.values())
+    text = as_text(comparison)
+    assert text.startswith(
+        "Detection (mAP 07): Of the 3 rows compared with mine, 1 carries over, 1 reverses and 1 shows"
+    )
+    assert "no difference (±1)" in text
+    assert "beside the paper:" not in text
+    assert "say nothing about" not in text
 
 
 def test_p_values_are_adjusted_over_the_rows_of_one_metric(segmentation_study: Path) -> None:
@@ -82,10 +107,9 @@ def test_one_seed_stays_short(one_seed: Path) -> None:
     text = as_text(comparison)
     assert "verdict" not in text
     assert "correlation" not in text
-    verdict = comparison.rows[-1].cells["voc07_map"].verdict
-    assert (verdict.outcome, verdict.seeds_needed) == ("undetermined at this n", None)
-    assert verdict.margin == 1.0
-    assert comparison.rows[0].cells["voc07_map"].verdict is None  # random: the paper has no such row
+    cell = comparison.rows[-1].cells["voc07_map"]
+    assert cell.verdict == cell.paper_verdict == Verdict("undecided", 1.0)
+    assert comparison.rows[0].cells["voc07_map"].paper_verdict is None  # random: the paper has no such row
     assert comparison.rows[1].cells["voc07_map"].verdict is None  # the baseline
 
 
@@ -112,20 +136,22 @@ def test_csv_and_json_hold_all_of_it(segmentation_study: Path) -> None:
     found = {(record["row"], record["baseline"], record["metric"]): record for record in records}
     assert len(found) == len(records) == 3 * 5 + 2
     record = found["d-smooth", "d-cosine", "miou"]
-    assert (record["verdict"], record["paper_table"]) == ("reproduced", "9")
+    assert (record["verdict"], record["paper_table"]) == ("differs", "9")
+    assert (record["paper_verdict"], record["test"]) == ("same sign, larger", "Welch")
     assert float(record["paper_difference"]) == approx(-0.58)
-    assert float(record["margin"]) == approx(0.29)
+    assert (float(record["margin"]), float(record["paper_margin"])) == (1.0, approx(0.29))
     record, cell = found["d-cosine", "b-standard", "miou"], comparison.rows[1].cells["miou"]
     for key, value in (
         ("sd", cell.sd),
-        ("difference_sd", cell.difference.sd),
+        ("difference_sd", cell.difference.spread[2]),
         ("p_value", cell.difference.p_value),
         ("p_holm", cell.difference.adjusted_p),
-        ("seeds_needed", cell.difference.seeds_needed),
-        ("paper_seeds_needed", cell.verdict.seeds_needed),
+        ("simultaneous_low", cell.difference.simultaneous[0]),
+        ("simultaneous_high", cell.difference.simultaneous[1]),
     ):
         assert float(record[key]) == approx(value)
+    assert record["seeds_needed"] == record["paper_seeds_needed"] == ""  # they are decided
     document = json.loads(json.dumps(as_json(comparison), allow_nan=False))
-    assert document["losses"][0]["cells"]["miou"]["verdict"]["outcome"] == "reproduced"
+    assert document["losses"][0]["cells"]["miou"]["paper_verdict"]["outcome"] == "same sign, larger"
     assert document["rows"][1]["cells"]["miou"]["difference"]["adjusted_p"] == cell.difference.adjusted_p
     assert document["correlations"] == []

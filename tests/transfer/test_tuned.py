@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backbones.errors import UserError
-from transfer.cells import Cell, judge_rows, make_cell, values_by_seed
+from transfer.cells import Cell, make_cell, values_by_seed
 from transfer.compare import Comparison, compare_runs
+from transfer.judging import judge_and_plan
 from transfer.result_file import Run, Tuning
 from transfer.tables import ARM_FIELDS, CSV_FIELDS, as_csv, as_json, as_markdown, as_text
 from transfer.tuned import TunedRow, tuned_tasks
@@ -104,7 +105,8 @@ b-standard  61.50   base   30.00    base     31.00    base  42.50    base   70.0
 d-smooth    64.00  +2.50   33.50   +3.50     34.00   +3.00  41.00   -1.50   71.25   +1.25
   paper     78.34  +2.20   80.71   +3.17         –       –  38.75   +1.70   78.64   +0.56
 -----------------------------------------------------------------------------------------
-Δ: difference from the row "b-standard" in points, paired by seed.
+Δ: difference from the row "b-standard" in points: of the two means, and from 5 seeds in common on the mean over the
+  seeds of both.
 n=1, no interval: one seed per row does not tell a difference from noise.
 """  # noqa: RUF001
 
@@ -180,7 +182,7 @@ def test_json_has_every_choice(both_arms: Path) -> None:
 def test_without_tuned_runs_nothing_speaks_of_them(one_seed: Path) -> None:
     comparison = compare_runs(one_seed)
     assert comparison.tuned == ()
-    assert as_text(comparison).startswith(ONE_SEED)  # as it was before there was a tuned arm
+    assert f"\n{ONE_SEED}" in as_text(comparison)  # as it was before there was a tuned arm
     assert "tuned" not in as_text(comparison) + as_markdown(comparison) + json.dumps(as_json(comparison))
     assert as_csv(comparison).splitlines()[0] == ",".join(CSV_FIELDS)
     assert "## Notes" not in as_markdown(comparison)
@@ -222,9 +224,9 @@ def test_tuned_differences_are_those_of_the_same_runs_unmarked(values: dict[int,
         ]
 
     cell = make_cell(*(values_by_seed(runs(column, None), "voc07_map") for column in (1, 0)))
-    (unmarked,) = judge_rows([{"voc07_map": cell}])
+    (unmarked,) = judge_and_plan([{"voc07_map": cell}], {0: 1})
     marked = {name: runs(column, Tuning(3, {})) + runs(1 - column, None) for column, name in enumerate(("base", "row"))}
-    (section,) = tuned_tasks(marked, "base", Path("/r"), {})
+    (section,) = tuned_tasks(marked, "base", Path("/r"), {}, {"base": 0, "row": 1})
     assert section.rows[1].cells == {**section.rows[1].cells, **unmarked}
 
 

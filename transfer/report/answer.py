@@ -1,34 +1,66 @@
-"""The answer, in two sentences: what detection says, and what segmentation says."""
+"""The answer: of each transfer task, what became of the rows' gains, beside the baseline and beside the paper."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
 from transfer.cells import METRIC_NAMES, Cell
 from transfer.compare import Comparison
-from transfer.report.words import interval, joined, label, number, unbroken
-from transfer.statistics import Difference
-from transfer.verdict import NO_DIFFERENCE, OUTCOMES, UNDETERMINED
+from transfer.deciding import hours_needed
+from transfer.paper import RANDOM_RECIPE
+from transfer.power import POWER
+from transfer.report.words import joined, label, number, unbroken
+from transfer.statistics import CONFIDENCE, Difference
+from transfer.verdict import (
+    CARRIES_OVER,
+    DIFFERS,
+    MARGIN,
+    NO_DIFFERENCE,
+    OUTCOMES,
+    PAPER_OUTCOMES,
+    REVERSES,
+    UNDECIDED,
+    Verdict,
+)
 
 QUESTIONS = {"detection": "voc07_map", "segmentation": "miou"}
-PHRASES = {NO_DIFFERENCE: "no difference here", UNDETERMINED: "undetermined at this number of seeds"}
-_SEVERAL = 2
+# Of one row, and of several: "2 carry over".
+PLURALS = {
+    CARRIES_OVER: "carry over",
+    REVERSES: "reverse",
+    DIFFERS: "differ without a known direction of top-1",
+    NO_DIFFERENCE: "show no difference",
+    UNDECIDED: "are undecided",
+}
+SINGULARS = {
+    CARRIES_OVER: "carries over",
+    REVERSES: "reverses",
+    DIFFERS: "differs without a known direction of top-1",
+    NO_DIFFERENCE: "shows no difference",
+    UNDECIDED: "is undecided",
+}
+_PERCENT = f"{CONFIDENCE * 100:.0f} %"
 
 
 def answer(comparison: Comparison) -> list[Markup]:
-    """One sentence per task of the paper's Section 6."""
-    return [_sentence(comparison, task, metric) for task, metric in QUESTIONS.items()]
+    """A paragraph per transfer task."""
+    return [_paragraph(comparison, task, metric) for task, metric in QUESTIONS.items()]
 
 
-def best_place(comparison: Comparison, metric: str) -> int | None:
-    """The row with the largest difference from the baseline in a metric; None where nothing is compared."""
+def plain_answer(comparison: Comparison) -> list[str]:
+    """The same as plain text."""
+    return [paragraph.striptags() for paragraph in answer(comparison)]
+
+
+def best_place(comparison: Comparison, metric: str, places: Sequence[int] | None = None) -> int | None:
+    """The row, of those at these places or of all, with the largest difference from the baseline; None without any."""
     found = [
         (row.cells[metric].difference.value, -place)
         for place, row in enumerate(comparison.rows)
-        if row.cells[metric].difference is not None
+        if row.cells[metric].difference is not None and (places is None or place in places)
     ]
     return -max(found)[1] if found else None
 
@@ -47,79 +79,128 @@ def not_compared(comparison: Comparison, metric: str) -> str | None:
     return f"nothing is compared, because no row but the baseline, {_baseline(comparison)}, has a finished run"
 
 
-def _sentence(comparison: Comparison, task: str, metric: str) -> Markup:
-    start = Markup("On <strong>{}</strong> ({}), ").format(task, METRIC_NAMES[metric])
-    place = best_place(comparison, metric)
-    if place is None:
+def _paragraph(comparison: Comparison, task: str, metric: str) -> Markup:
+    start = Markup("<strong>{}</strong> ({}): ").format(task.capitalize(), METRIC_NAMES[metric])
+    compared = [place for place, row in enumerate(comparison.rows) if row.cells[metric].difference is not None]
+    if not compared:
         return start + Markup("{}.").format(not_compared(comparison, metric))
-    return start + Markup("{}; {}.").format(_verdicts(comparison, metric, task), _best(comparison, metric, place))
+    # A trunk that was never pretrained is a control; the question is about the others, where there are any.
+    asked = [place for place in compared if comparison.rows[place].recipe != RANDOM_RECIPE] or compared
+    sentences = [] if len(asked) == 1 else [_counted(comparison, metric, asked)]
+    sentences += [_row_sentence(comparison, metric, asked), _beside(comparison, metric, asked)]
+    sentences += [_losses(comparison) if task == "segmentation" else Markup("")]
+    return start + Markup(" ").join(sentence for sentence in sentences if sentence)
 
 
-def _best(comparison: Comparison, metric: str, place: int) -> Markup:
-    """Where the row with the largest difference stands, and that it is not above the baseline if it is not."""
-    best, source = comparison.rows[place], f"rows.{place}.cells.{metric}.difference"
-    difference = best.cells[metric].difference
-    name, baseline = (unbroken(label(row, comparison.rows)) for row in (best, comparison.baseline_row))
-    several = sum(row.cells[metric].difference is not None for row in comparison.rows) > 1
-    if not several:
-        who = Markup("<strong>{}</strong>").format(name)
-    elif difference.value > 0:
-        who = Markup("the best row, <strong>{}</strong>,").format(name)
+def _counted(comparison: Comparison, metric: str, places: Sequence[int]) -> Markup:
+    """ "Of the 6 rows compared with b-standard, 4 carry over and 2 are undecided." """
+    count = Counter(comparison.rows[place].cells[metric].verdict.outcome for place in places)
+    words = [f"{count[each]} {(SINGULARS if count[each] == 1 else PLURALS)[each]}" for each in OUTCOMES if count[each]]
+    return Markup("Of the {} rows compared with {}, {}.").format(
+        len(places), unbroken(_baseline(comparison)), joined(words)
+    )
+
+
+def _row_sentence(comparison: Comparison, metric: str, places: Sequence[int]) -> Markup:
+    """Of one row, or of the best of several: its differences in top-1 and here, with the interval, and the verdict."""
+    place = best_place(comparison, metric, places)
+    row, source = comparison.rows[place], f"rows.{place}.cells"
+    top1, difference = row.cells["top1"].difference, row.cells[metric].difference
+    name = Markup("<strong>{}</strong>").format(unbroken(label(row, comparison.rows)))
+    if len(places) > 1:
+        name = Markup("The best, {}:" if difference.value > 0 else "None is above it; the nearest, {}:").format(name)
     else:
-        who = Markup("no row is above {}, and the nearest, <strong>{}</strong>,").format(baseline, name)
-    points = number(difference.value, f"{source}.value", "signed")
-    return Markup("{} is {} points from {}{}").format(who, points, baseline, _interval(difference, source))
+        name = Markup("{} against {}:").format(name, unbroken(_baseline(comparison)))
+    gains = [
+        Markup("{} points of {}").format(
+            number(each.value, f"{source}.{key}.difference.value", "signed"), METRIC_NAMES[key]
+        )
+        for key, each in (("top1", top1), (metric, difference))
+        if each is not None
+    ]
+    joint = Markup(" and " if top1 is None or (top1.value > 0) == (difference.value > 0) else ", but ").join(gains)
+    within = _certainty(difference, f"{source}.{metric}.difference", chosen_from=len(places))
+    return Markup("{} {} ({}): {}.").format(name, joint, within, _outcome(comparison, place, metric))
 
 
-def _interval(difference: Difference, source: str) -> Markup:
-    ends = interval(difference.interval, f"{source}.interval", "signed")
-    return Markup(" {}").format(ends) if ends else Markup(", without an interval")
+def _certainty(difference: Difference, source: str, chosen_from: int) -> Markup:
+    """The interval, for the best of several one that allows for the choice, and the seeds."""
+    row, baseline = difference.n
+    seeds = "1 seed" if row == baseline == 1 else f"{row if row == baseline else f'{row} and {baseline}'} seeds"
+    key, ends = ("interval", difference.interval)
+    if chosen_from > 1 and difference.simultaneous:
+        key, ends = ("simultaneous", difference.simultaneous)
+    if ends is None:
+        return Markup("{}, without an interval").format(seeds)
+    low, high = (number(end, f"{source}.{key}.{place}", "signed") for place, end in enumerate(ends))
+    allowing = ", allowing for the choice of the best" if key == "simultaneous" else ""
+    return Markup("{}: {} to {}{}; {}").format(_PERCENT, low, high, allowing, seeds)
 
 
-def _verdicts(comparison: Comparison, metric: str, task: str) -> Markup:
-    rows = [row for row in comparison.rows if row.cells[metric].verdict]
-    judged = [row.cells[metric] for row in rows]
-    baseline = unbroken(_baseline(comparison))
+def _outcome(comparison: Comparison, place: int, metric: str) -> Markup:
+    cells = comparison.rows[place].cells
+    verdict, top1 = cells[metric].verdict, cells["top1"].difference
+    if verdict.outcome in (CARRIES_OVER, REVERSES):
+        subject = "it" if top1 is None else "the gain" if top1.value > 0 else "the loss"
+        return Markup("{} <strong>{}</strong>").format(subject, verdict.outcome)
+    if verdict.outcome == DIFFERS:
+        return Markup("it <strong>differs</strong>, and the direction of top-1 is not known")
+    if verdict.outcome == NO_DIFFERENCE:
+        return Markup("<strong>no difference</strong>, to within ±{} point").format(f"{MARGIN:g}")
+    return Markup("<strong>undecided</strong>{}").format(_needed(comparison, place, metric, verdict))
+
+
+def _needed(comparison: Comparison, place: int, metric: str, verdict: Verdict) -> Markup:
+    """What would decide it: seeds, and the hours of those that are not there yet."""
+    row = comparison.rows[place]
+    if row.cells[metric].difference.interval is None:
+        return Markup("; two seeds of each row are the least that tell a difference from noise")
+    if verdict.seeds_needed is None:
+        return Markup("")
+    runs = comparison.tree.rows()
+    baseline = comparison.baseline_row
+    hours = hours_needed(verdict, metric, runs[row.recipe, row.network], runs[baseline.recipe, baseline.network])
+    source = f"rows.{place}.cells.{metric}.verdict.seeds_needed"
+    cost = "" if hours is None else f", {hours:.2g} hours more"
+    return Markup("; about {} seeds of both would decide it in {} % of studies{}").format(
+        number(verdict.seeds_needed, source, digits=0), f"{POWER * 100:.0f}", cost
+    )
+
+
+def _beside(comparison: Comparison, metric: str, places: Sequence[int]) -> Markup:
+    """The paper's differences, where these rows have some."""
+    cells = [comparison.rows[place].cells[metric] for place in places]
+    judged = [cell for cell in cells if cell.paper_verdict]
     if not judged:
-        return Markup("the paper has no difference from {} that these rows could show").format(baseline)
-    if len(judged) > 1:
-        differences = Markup("the paper's {} differences from {}").format(len(judged), baseline)
-    else:
-        name = unbroken(label(rows[0], comparison.rows))
-        differences = Markup("the paper's difference between {} and {}").format(name, baseline)
-    if all(cell.difference.pairs < _SEVERAL for cell in judged):
-        seeds = "without two seeds in common" if any(cell.n >= _SEVERAL for cell in judged) else "with one seed per row"
-        return Markup("{} nothing can be said of {}").format(seeds, differences)
+        return Markup("")
     if len(judged) == 1:
-        return Markup("{} is {}{}").format(differences, _phrase(judged[0].verdict.outcome), _losses(comparison, task))
-    return Markup("of {}, {}{}").format(differences, _counted(judged), _losses(comparison, task))
+        place = next(place for place in places if comparison.rows[place].cells[metric].paper_verdict)
+        source = f"rows.{place}.cells.{metric}.paper.difference"
+        theirs = number(judged[0].paper.difference, source, "signed")
+        return Markup("Beside the paper's {}: {}.").format(theirs, judged[0].paper_verdict.outcome)
+    return Markup("Beside the paper's {} differences: {}.").format(len(judged), _listed(judged))
 
 
-def _phrase(outcome: str) -> str:
-    return PHRASES.get(outcome, outcome)
-
-
-def _counted(cells: Sequence[Cell]) -> str:
-    """Outcomes and how often: "2 are reproduced and 3 undetermined at this n"."""
-    count = Counter(cell.verdict.outcome for cell in cells)
-    found = [(count[outcome], _phrase(outcome)) for outcome in OUTCOMES if count[outcome]]
-    (number_of, words), *others = found
-    first = f"{number_of} {'is' if number_of == 1 else 'are'} {words}"
-    return joined([first, *(f"{each} {phrase}" for each, phrase in others)])
+def _listed(cells: Sequence[Cell]) -> str:
+    """Outcomes beside the paper, and how often each: "2 same sign, smaller; 1 undecided"."""
+    count: Mapping[str, int] = Counter(cell.paper_verdict.outcome for cell in cells)
+    return "; ".join(f"{count[each]} {each}" for each in PAPER_OUTCOMES if count[each])
 
 
 def _baseline(comparison: Comparison) -> str:
     return label(comparison.baseline_row, comparison.rows)
 
 
-def _losses(comparison: Comparison, task: str) -> Markup:
+def _losses(comparison: Comparison) -> Markup:
     """Section 6.2's losses, where they have been measured with more than one seed."""
-    cells = [row.cells["miou"] for row in comparison.losses] if task == "segmentation" else []
-    judged = [cell for cell in cells if cell.verdict and cell.difference.pairs >= _SEVERAL]
+    judged = [
+        row.cells["miou"]
+        for row in comparison.losses
+        if row.cells["miou"].paper_verdict and row.cells["miou"].difference.interval
+    ]
     if not judged:
         return Markup("")
     reference = comparison.losses[0].reference
     name = next(label(row, comparison.rows) for row in comparison.rows if row.name == reference)
-    if len(judged) == 1:
-        return Markup(", and its one loss against {} is {}").format(unbroken(name), _phrase(judged[0].verdict.outcome))
-    return Markup(", and of its {} losses against {}, {}").format(len(judged), unbroken(name), _counted(judged))
+    what = "loss" if len(judged) == 1 else f"{len(judged)} losses"
+    return Markup("Beside the paper's {} against {}: {}.").format(what, unbroken(name), _listed(judged))

@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from transfer.cells import METRIC_NAMES, Cell
 from transfer.compare import Comparison
 from transfer.paper import setting
+from transfer.power import POWER
 from transfer.report.rows import PageRow
 from transfer.report.tables import TABLES, PaperTable
-from transfer.statistics import CONFIDENCE, Interval
+from transfer.statistics import CONFIDENCE, LEAST_PAIRS, SIGNIFICANCE, Interval
+from transfer.statistics_tables import verdict_words
+from transfer.verdict import Verdict
 
 _ESCAPES = {
     "\\": r"\textbackslash{}",
@@ -33,6 +36,19 @@ def as_latex(comparison: Comparison, rows: Sequence[PageRow]) -> str:
     return "\n\n".join([head, *(_table(table, comparison, rows) for table in TABLES)]) + "\n"
 
 
+def _legend() -> str:
+    """What the words of the verdicts mean, for below the table."""
+    percent = f"{CONFIDENCE * 100:.0f}\\,\\%"
+    return (
+        f"$\\Delta$ differs: two-sided $p \\le {SIGNIFICANCE:g}$ over seeds (Welch's $t$ test, paired from "
+        f"{LEAST_PAIRS} seeds in common on), after Holm's correction over the rows. Carries over, reverses: it differs "
+        "in the direction of top-1, or in the other. Same sign, opposite: it differs in the direction of the paper's "
+        f"$\\Delta$, or in the other; its size is compatible where the {percent} interval holds the paper's. No "
+        f"difference: that interval lies within the margin in brackets. Undecided: none of these; seeds that would "
+        f"decide in {POWER * 100:.0f}\\,\\% of studies."
+    )
+
+
 def _table(table: PaperTable, comparison: Comparison, rows: Sequence[PageRow]) -> str:
     count = len(table.metrics)
     names = " & ".join(escape(METRIC_NAMES[metric]) for metric in table.metrics)
@@ -45,15 +61,16 @@ def _table(table: PaperTable, comparison: Comparison, rows: Sequence[PageRow]) -
             f"  \\caption{{Table {table.number} of arXiv:1812.01187, and these runs. $\\Delta$: difference in "
             f"{escape(METRIC_NAMES[table.metric])} from {escape(comparison.baseline)}{missing}, with the "
             f"{CONFIDENCE * 100:.0f}\\,\\% interval over seeds.}}",
-            f"  \\begin{{tabular}}{{l{'r' * (count + 1)}{'r' * (count + 3)}l}}",
+            f"  \\begin{{tabular}}{{l{'r' * (count + 1)}{'r' * (count + 3)}ll}}",
             r"    \toprule",
-            f"    & \\multicolumn{{{count + 1}}}{{c}}{{paper}} & \\multicolumn{{{count + 4}}}{{c}}{{these runs}} \\\\",
-            f"    \\cmidrule(lr){{2-{count + 2}}} \\cmidrule(lr){{{count + 3}-{2 * count + 6}}}",
-            f"    row & {names} & $\\Delta$ & {names} & $n$ & $\\Delta$ & interval & verdict \\\\",
+            f"    & \\multicolumn{{{count + 1}}}{{c}}{{paper}} & \\multicolumn{{{count + 5}}}{{c}}{{these runs}} \\\\",
+            f"    \\cmidrule(lr){{2-{count + 2}}} \\cmidrule(lr){{{count + 3}-{2 * count + 7}}}",
+            f"    row & {names} & $\\Delta$ & {names} & $n$ & $\\Delta$ & interval & verdict & beside the paper \\\\",
             r"    \midrule",
             *lines,
             r"    \bottomrule",
             r"  \end{tabular}",
+            f"  \\par\\smallskip{{\\footnotesize {_legend()}}}",
             r"\end{table}",
         ]
     )
@@ -65,17 +82,20 @@ def _line(table: PaperTable, row: PageRow) -> str:
     paper.append(_signed(row.gains.get(table.metric)))
     ours = [_number(row.row.cells[metric].mean if row.row else None) for metric in table.metrics]
     words = [escape(row.name), *paper, *ours, *_comparison(cell)]
-    words[-1] = (
-        words[-1] if words[-1] != _NONE else escape("; ".join(mark.text for mark in row.marks[table.task])) or _NONE
-    )
+    if words[-2] == _NONE:
+        words[-2] = escape("; ".join(mark.text for mark in row.marks[table.task])) or _NONE
     return f"    {' & '.join(words)} \\\\"
 
 
 def _comparison(cell: Cell | None) -> list[str]:
     if cell is None or cell.difference is None:
-        return [str(cell.n) if cell and cell.n else _NONE, _NONE, _NONE, _NONE]
-    verdict = escape(cell.verdict.outcome) if cell.verdict else _NONE
-    return [str(cell.n), _signed(cell.difference.value), _interval(cell.difference.interval), verdict]
+        return [str(cell.n) if cell and cell.n else _NONE, *[_NONE] * 4]
+    verdicts = [_verdict(cell.verdict), _verdict(cell.paper_verdict)]
+    return [str(cell.n), _signed(cell.difference.value), _interval(cell.difference.interval), *verdicts]
+
+
+def _verdict(verdict: Verdict | None) -> str:
+    return _NONE if verdict is None else escape(verdict_words(verdict)).replace("±", r"$\pm$")
 
 
 def _number(value: float | None) -> str:

@@ -53,11 +53,11 @@ def run_marks(records: Records, row: tuple[str, str], baseline: tuple[str, str] 
 
 
 def cell_marks(cell: Cell) -> list[Mark]:
-    """Of a number itself: a difference that is not paired, or over fewer seeds than the row has."""
+    """Of a number itself: a difference over fewer seeds than the row has."""
     difference = cell.difference
-    if difference is None or difference.pairs == cell.n:
+    if difference is None or difference.n[0] == cell.n:
         return []
-    return [Mark(UNLIKE, "no seed in common" if not difference.pairs else f"{difference.pairs} paired")]
+    return [Mark(UNLIKE, f"{difference.n[0]} paired")]
 
 
 def _unlike(mine: Sequence[Record], baseline: Sequence[Record]) -> list[Mark]:

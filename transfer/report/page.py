@@ -30,7 +30,7 @@ from transfer.report.samples import SHARES, samples
 from transfer.report.scatter import scatter
 from transfer.report.tables import TABLES
 from transfer.statistics import CONFIDENCE
-from transfer.verdict import OUTCOMES
+from transfer.verdict import OUTCOMES, PAPER_OUTCOMES
 
 TEMPLATES = Path(__file__).with_name("templates")
 PAGE, LATEX = "index.html", "tables.tex"
@@ -74,7 +74,7 @@ def render(
         plain=words.plain,
         include_raw=lambda name: Markup((TEMPLATES / name).read_text(encoding="utf-8")),
         cell_marks=cell_marks,
-        outcomes=OUTCOMES,
+        outcomes=(*OUTCOMES, *PAPER_OUTCOMES),
         task_of=task_of,
     )
     figures = {

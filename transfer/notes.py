@@ -10,6 +10,7 @@ from transfer.paper import find_row, setting
 from transfer.results import RunTree
 from transfer.statistics import CONFIDENCE, SIGNIFICANCE
 from transfer.tuned import TunedRow, TunedTask
+from transfer.units import single_backbone
 from transfer.verdict import LARGEST_MARGIN
 
 if TYPE_CHECKING:
@@ -102,8 +103,7 @@ def _backbone_note(tree: RunTree, rows: Sequence[Row], shown: Sequence[Row | Tun
     runs = tree.rows()
     for row in rows:
         mine = runs[row.recipe, row.network]
-        backbones = {run.backbone["sha256"] for run in mine if run.backbone.get("sha256")}
-        if len(backbones) == 1 and row.name in sampled:
+        if row.name in sampled and single_backbone(mine):
             single.append(row.name)
     if not single:
         return []

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
 from pytest import approx, fixture, raises
+from scipy import stats
 
 from backbones.errors import UserError
 from transfer.cells import Cell, values_by_seed
@@ -53,6 +55,34 @@ def test_transfers_of_a_training_are_one_value(tmp_path: Path, add_transfer: Add
     assert "random" not in note
     assert "n counts trainings" in " ".join(as_text(comparison).split())
     assert not any("One trained backbone each" in note for note in comparison.notes)
+
+
+def test_an_interval_over_trainings_covers_the_truth_and_one_over_transfers_does_not() -> None:
+    """Three transfers of each of three trainings (sd 0.3 and 0.2) are not nine observations."""
+    generator = np.random.default_rng(0)
+    trials, covered, pretended = 1000, 0, 0
+    for _ in range(trials):
+        trainings = 50 + generator.normal(0, 0.3, 3)
+        runs = [
+            Run(
+                Path(f"{training}/{number}"),
+                "detection",
+                "d-smooth",
+                "resnet18_d",
+                seed=training + 1000 * number,
+                metrics={"voc07_map": mean + generator.normal(0, 0.2)},
+                backbone={"sha256": str(training), "seed": training},
+            )
+            for training, mean in enumerate(trainings)
+            for number in range(3)
+        ]
+        low, high = student_interval(list(values_by_seed(runs, "voc07_map").values()))
+        covered += low <= 50 <= high
+        low, high = student_interval([run.metrics["voc07_map"] for run in runs])
+        pretended += low <= 50 <= high
+    least, most = stats.binom.interval(1 - 1e-6, trials, 0.95)
+    assert least <= covered <= most
+    assert pretended < 0.85 * trials
 
 
 def test_rows_are_paired_by_training(tmp_path: Path, add_transfer: AddTransfer) -> None:

@@ -64,14 +64,22 @@ def _how_to_see(one: Run, other: Run) -> str:
 
 
 def _check_no_duplicates(runs: Iterable[Run]) -> None:
-    seen: dict[Hashable, Run] = {}
+    """No two runs of a row, task, arm and seed, unless they are known to transfer different trainings."""
+    seen: dict[Hashable, list[Run]] = {}
     for run in runs:
-        first = seen.setdefault((run.task, run.row, run.seed, run.arm), run)
-        if first is not run:
+        earlier = seen.setdefault((run.task, run.row, run.seed, run.arm), [])
+        first = next((each for each in earlier if not _of_different_trainings(each, run)), None)
+        if first is not None:
             raise UserError(
                 f"{first.path} and {run.path} are both {'tuned ' if run.tuned else ''}{run.task} of {run.recipe} "
                 f"({run.network}) with seed {run.seed}; move one of them out of the tree"
             )
+        earlier.append(run)
+
+
+def _of_different_trainings(one: Run, other: Run) -> bool:
+    checksums = {run.backbone.get("sha256") for run in (one, other)}
+    return len(checksums) == 2 and None not in checksums
 
 
 def _check_backbones(runs: Sequence[Run]) -> None:

@@ -11,6 +11,7 @@ from transfer.image_noise import Noise, replicates_by_seed
 from transfer.paper import PaperNumber
 from transfer.result_file import FIXED, Run
 from transfer.statistics import PAIRED, Difference, Interval, Seeds, standard_deviation, student_interval, subtract
+from transfer.units import group_by_unit
 from transfer.verdict import Verdict
 
 METRIC_NAMES = {
@@ -112,13 +113,15 @@ def shown_metrics(runs: Iterable[Run]) -> list[str]:
 
 
 def values_by_seed(runs: Sequence[Run], metric: str, arm: str = FIXED) -> dict[int | None, float]:
-    """A row's values of one metric in one arm.
+    """A row's values of one metric in one arm, by the unit that ``transfer.units`` counts, mostly a training's seed.
 
-    Top-1 comes from classification runs. Without any it is what the transferred bundles say, once per backbone: three
-    transfers of one backbone are still one measurement of its accuracy.
+    Several transfers of a training are one value, their mean. Top-1 comes from classification runs. Without any it is
+    what the transferred bundles say, once per backbone: three transfers of one backbone are still one measurement of
+    its accuracy.
     """
-    values: dict[int | None, float] = {
-        run.seed: run.metrics[metric] for run in runs if run.arm == arm and metric in run.metrics
+    measured = [run for run in runs if run.arm == arm and metric in run.metrics]
+    values = {
+        unit: fmean(run.metrics[metric] for run in group) for unit, group in group_by_unit(runs, measured).items()
     }
     if metric == "top1" and not values:
         known = (run.backbone for run in runs if run.backbone.get("top1") is not None)

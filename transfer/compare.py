@@ -20,7 +20,10 @@ from transfer.paper import RANDOM_RECIPE, PaperRow, find_row, paper_number, reci
 from transfer.rank_correlation import Correlation, correlations
 from transfer.result_file import Run
 from transfer.results import RunTree, read_tree
+from transfer.seed_correlation import SeedCorrelation, seed_correlations
 from transfer.tuned import TunedTask, tuned_tasks, tuning_notes
+from transfer.units import unit_notes
+from transfer.variance import Components, noise_components
 from transfer.verdict import direction_of
 
 
@@ -62,7 +65,8 @@ class Comparison:
 
     The cells of ``rows`` are the fixed arm's, and top-1, which is the same in both arms; ``tuned`` has the tasks that
     have tuned runs. ``correlations`` are of the fixed arm, over its rows. ``losses`` are differences from the row with
-    cosine decay, which the paper has below it. ``tree`` has the runs that all this was made of.
+    cosine decay, which the paper has below it. ``components`` and ``seed_correlations`` say where the fixed arm's noise
+    comes from. ``tree`` has the runs that all this was made of.
     """
 
     root: Path
@@ -76,6 +80,8 @@ class Comparison:
     correlations: tuple[Correlation, ...] = ()
     losses: tuple[LossRow, ...] = ()
     remarks: tuple[str, ...] = ()
+    components: tuple[Components, ...] = ()
+    seed_correlations: tuple[SeedCorrelation, ...] = ()
 
     @property
     def baseline_row(self) -> Row | None:
@@ -125,19 +131,21 @@ def compare_runs(
     tuned = tuned_tasks(named, chosen_name, tree.root, noise, {row.name: _direction(row, chosen[0]) for row in rows})
     missing = [] if reference else [missing_note(chosen_name)]
     imported = counterpart_notes([recipe for recipe, _ in names], counterparts)
-    warnings = (*remarks, *missing, *fairness_notes(named), *tuning_notes(named, chosen_name))
+    told = (*remarks, *missing, *fairness_notes(named), *tuning_notes(named, chosen_name), *imported)
     return Comparison(
         root=tree.root,
         baseline=chosen_name,
         baseline_recipe=baseline_recipe,
         rows=rows,
         unfinished=tuple(_unfinished(run, tree.root) for run in tree.unfinished),
-        notes=(*warnings, *imported, *reading_notes(tree, rows, tuned, chosen_name, baseline_recipe)),
+        notes=(*told, *reading_notes(tree, rows, tuned, chosen_name, baseline_recipe), *unit_notes(named)),
         remarks=tuple(remarks),
         tree=tree,
         tuned=tuned,
         correlations=correlations({row.name: (row.paper_recipe, row.cells) for row in rows}),
         losses=loss_rows(named, chosen_name, noise),
+        components=noise_components(grouped.values(), metrics),
+        seed_correlations=seed_correlations(chosen_name, {row.name: row.cells for row in rows}),
     )
 
 

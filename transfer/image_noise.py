@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from backbones.files import WriteError, atomic_path, cache_dir, sha256_file
 from transfer.bootstrap import RESAMPLES, SEED, Replicates, resample
 from transfer.evaluation_files import MULTI_SCALE, SINGLE_SCALE, read_detections, read_segmentations
 from transfer.result_file import FIXED, Run
+from transfer.units import Unit, group_by_unit
 
 # To be raised whenever the same file would give other numbers than before.
 FORMAT = 1
@@ -51,9 +52,24 @@ def read_noise(runs: Sequence[Run]) -> Noise:
     return noise
 
 
-def replicates_by_seed(noise: Noise, runs: Iterable[Run], metric: str, arm: str = FIXED) -> dict[int, Replicates]:
-    """Those of a row's runs in one arm, as ``transfer.cells.values_by_seed`` has the values."""
-    return {run.seed: noise[run.path][metric] for run in runs if run.arm == arm and metric in noise.get(run.path, {})}
+def replicates_by_seed(noise: Noise, runs: Sequence[Run], metric: str, arm: str = FIXED) -> dict[Unit, Replicates]:
+    """Those of a row's runs in one arm, as ``transfer.cells.values_by_seed`` has the values.
+
+    Several transfers of a training have their mean, resample by resample. A training is left out when one of them has
+    no replicates, or when they were tested on different images: an interval would be that of another mean.
+    """
+    measured = [run for run in runs if run.arm == arm and metric in run.metrics]
+    found = {}
+    for unit, group in group_by_unit(runs, measured).items():
+        known = [noise[run.path][metric] for run in group if metric in noise.get(run.path, {})]
+        if len(known) == len(group) and len({each.images for each in known}) == 1:
+            found[unit] = _mean(known)
+    return found
+
+
+def _mean(replicates: Sequence[Replicates]) -> Replicates:
+    own, values = (np.mean([getattr(each, name) for each in replicates], axis=0) for name in ("own", "values"))
+    return replicates[0]._replace(own=float(own), values=values)
 
 
 def _check_same(run: Run, metric: str, path: Path, own: float) -> None:

@@ -11,6 +11,7 @@ from transfer.power import POWER
 from transfer.results import RunTree
 from transfer.statistics import CONFIDENCE, LEAST_PAIRS, SIGNIFICANCE
 from transfer.tuned import TunedRow, TunedTask
+from transfer.units import single_backbone
 from transfer.verdict import MARGIN
 
 if TYPE_CHECKING:
@@ -65,9 +66,9 @@ def _verdict_notes(rows: Sequence[Row]) -> list[str]:
         f"verdict: Δ differs where p Holm is at most {decided} (Welch's t test, paired from {LEAST_PAIRS} seeds in "
         "common on; Holm's correction over the rows of a metric). carries over: it differs in the direction of top-1; "
         "reverses: in the other; differs: it does, and the direction of top-1 is not known, or it is top-1 itself; "
-        f"no difference: the {_PERCENT} interval lies within the margin in brackets; undecided: none of these, and behind the margin the "
-        f"seeds of both rows at which the same rules would decide in {POWER * 100:.0f} % of studies, if Δ and its "
-        "spread are as seen here."
+        f"no difference: the {_PERCENT} interval lies within the margin in brackets; undecided: none of these, and "
+        "behind the margin the seeds of both rows at which the same rules would decide in "
+        f"{POWER * 100:.0f} % of studies, if Δ and its spread are as seen here."
     ]
     if any(cell.paper_verdict for cell in cells):
         notes.append(
@@ -115,8 +116,7 @@ def _backbone_note(tree: RunTree, rows: Sequence[Row], shown: Sequence[Row | Tun
     runs = tree.rows()
     for row in rows:
         mine = runs[row.recipe, row.network]
-        backbones = {run.backbone["sha256"] for run in mine if run.backbone.get("sha256")}
-        if len(backbones) == 1 and row.name in sampled:
+        if row.name in sampled and single_backbone(mine):
             single.append(row.name)
     if not single:
         return []

@@ -15,6 +15,7 @@ from backbones.files import write_bytes, write_json
 from backbones.markdown import MISSING, markdown_table
 from transfer.cells import FURTHER_NAMES, METRIC_NAMES, Cell
 from transfer.compare import Comparison, Row
+from transfer.noise_tables import noise_sections
 from transfer.paper import SOURCES, setting
 from transfer.report.answer import plain_answer
 from transfer.result_file import FIXED, TUNED
@@ -51,6 +52,7 @@ def _sections(comparison: Comparison) -> Iterator[tuple[str, Grid]]:
     if further := _further(comparison):
         yield FURTHER_TITLE, _grid(comparison, further)
     yield from statistics_sections(comparison)
+    yield from noise_sections(comparison)
     for task in comparison.tuned:
         yield _tuned_title(task), _tuned_grid(task, comparison.baseline)
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from pytest import CaptureFixture, MonkeyPatch, fixture, mark, raises
+from pytest import CaptureFixture, MonkeyPatch, approx, fixture, mark, raises
 
 from backbones.errors import UserError
 from tools.run_suite import main
@@ -172,17 +172,60 @@ def test_without_submitit_there_is_the_command_that_installs_it(
         main([str(suite()), "--out", str(tmp_path / "out"), "--slurm", "partition=x"])
 
 
+def test_a_plan_shows_further_transfers_of_a_training(
+    suite: Callable[..., Path], tmp_path: Path, capsys: CaptureFixture[str]
+) -> None:
+    path = suite("seeds: [0]", "seeds: [0, 1]\ntransfers-per-training: 2")
+    lines = printed_plan(capsys, str(path), "--out", str(tmp_path / "out")).splitlines()
+    place = next(number for number, line in enumerate(lines) if line.startswith("b-standard seed 1 segmentation 2 "))
+    assert lines[place + 1] == "    after b-standard seed 1 classification"
+    assert " --seed 1001 " in lines[place + 2]
+    assert "10 runs: 0 done, 10 to do" in lines
+
+
+def run_it(path: Path, out: Path) -> subprocess.CompletedProcess[str]:
+    """The command, as a user gives it."""
+    return subprocess.run(
+        [sys.executable, ROOT / "tools" / "run_suite.py", path, "--out", out],
+        capture_output=True,
+        encoding="utf-8",
+        env={**os.environ, "PYTHONIOENCODING": "utf-8", "CUDA_VISIBLE_DEVICES": ""},
+        timeout=900,
+        check=False,
+    )
+
+
+@mark.slow
+def test_a_suite_whose_trainings_get_a_second_transfer(suite: Callable[..., Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    once = run_it(suite("seeds: [0]", "seeds: [0, 1]"), out)
+    assert once.returncode == 0, once.stdout + once.stderr
+    first = {path: path.stat().st_mtime_ns for path in out.glob("runs/*/*/result.json")}
+    assert len(first) == 6
+
+    twice = run_it(suite("seeds: [0]", "seeds: [0, 1]\ntransfers-per-training: 2"), out)
+    assert twice.returncode == 0, twice.stdout + twice.stderr
+    assert "10 runs in " in twice.stdout
+    assert "6 of them done" in twice.stdout
+    assert {path: path.stat().st_mtime_ns for path in first} == first
+    comparison = json.loads((out / "report" / "comparison.json").read_text())
+    cells = {row["name"]: row["cells"]["miou"] for row in comparison["rows"]}
+    assert cells["b-standard"]["seeds"] == [0, 1]
+    assert cells["random"]["seeds"] == [0, 1, 1000, 1001]
+    for seed, value in zip((0, 1), cells["b-standard"]["values"], strict=True):
+        results = [json.loads(path.read_text()) for path in out.glob(f"runs/b-standard-seed{seed}/seg*/result.json")]
+        assert sorted(result["seed"] for result in results) == [seed, seed + 1000]
+        assert {result["backbone"]["seed"] for result in results} == {seed}
+        assert value == approx(sum(result["metrics"]["miou"] for result in results) / 2)
+    (components,) = [each for each in comparison["components"] if each["metric"] == "miou"]
+    assert (components["training_degrees"], components["transfer_degrees"]) == (1, 2)
+    assert "Several transfers of each training: b-standard." in " ".join(twice.stdout.split())
+
+
 @mark.slow
 def test_a_whole_suite_and_again(suite: Callable[..., Path], tmp_path: Path) -> None:
     def run(path: Path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, ROOT / "tools" / "run_suite.py", path, "--out", tmp_path / "out"],
-            capture_output=True,
-            encoding="utf-8",
-            env={**os.environ, "PYTHONIOENCODING": "utf-8", "CUDA_VISIBLE_DEVICES": ""},
-            timeout=900,
-            check=False,
-        )
+        return run_it(path, tmp_path / "out")
 
     done = run(suite())
     assert done.returncode == 0, done.stdout + done.stderr

@@ -58,9 +58,16 @@ def detected(seed: int) -> DetectionEvaluation:
 def add_evaluated(add_run: Callable[..., Path]) -> AddEvaluated:
     """Writes a run folder with its per-image results, its metrics being what they say."""
 
-    def add(root: Path, recipe: str, evaluation: object, seed: int = 0, multi_scale: object = None) -> Path:
+    def add(
+        root: Path,
+        recipe: str,
+        evaluation: object,
+        seed: int = 0,
+        multi_scale: object = None,
+        **extra: object,
+    ) -> Path:
         task = "detection" if isinstance(evaluation, DetectionEvaluation) else "segmentation"
-        folder = add_run(root, task, recipe, (0, 0), seed)
+        folder = add_run(root, task, recipe, (0, 0), seed, **extra)
         metrics = {}
         for name, each, ending in ((SINGLE_SCALE, evaluation, ""), (MULTI_SCALE, multi_scale, "_multiscale")):
             if each is not None:
@@ -120,6 +127,60 @@ def test_several_seeds_have_both_and_they_are_told_apart(tmp_path: Path, add_eva
     assert found.difference.image_interval == approx(image_interval([*mine, alone], theirs))
     assert found.interval is not None
     assert found.interval != found.image_interval
+
+
+def several_transfers(root: Path, add_evaluated: AddEvaluated) -> dict[str, list[list[SegmentationEvaluation]]]:
+    """Two rows of two trainings, of which the first has three transfers and the second one; evaluations by training."""
+    evaluations = {
+        recipe: [
+            [segmented(start + number) for number in range(count)] for start, count in ((place, 3), (place + 5, 1))
+        ]
+        for place, recipe in ((0, "b-standard"), (50, "d-smooth"))
+    }
+    for recipe, trainings in evaluations.items():
+        for training, transfers in enumerate(trainings):
+            for number, evaluation in enumerate(transfers):
+                backbone = {"sha256": f"{recipe}{training}", "seed": training}
+                add_evaluated(root, recipe, evaluation, training + 1000 * number, backbone=backbone)
+    return evaluations
+
+
+def test_transfers_of_a_training_are_one_value_on_every_resample(tmp_path: Path, add_evaluated: AddEvaluated) -> None:
+    """The weights of the runs in the interval are those that they have in the mean: a third each, against one."""
+    evaluations = several_transfers(tmp_path, add_evaluated)
+    found = cell(compare_runs(tmp_path), "d-smooth", "miou")
+    values = {
+        recipe: np.mean(
+            [np.mean([resample(each)["miou"].values for each in transfers], axis=0) for transfers in trainings], axis=0
+        )
+        for recipe, trainings in evaluations.items()
+    }
+    assert found.n == 2
+    assert found.image_interval == approx(percentile_interval(values["d-smooth"]))
+    difference = values["d-smooth"] - values["b-standard"]
+    assert found.difference.image_interval == approx(percentile_interval(difference))
+    alike = image_interval([resample(each)["miou"] for transfers in evaluations["d-smooth"] for each in transfers])
+    assert found.image_interval != approx(alike)
+
+
+def test_a_training_of_which_a_transfer_has_no_images_takes_the_interval(
+    tmp_path: Path, add_evaluated: AddEvaluated
+) -> None:
+    several_transfers(tmp_path, add_evaluated)
+    (tmp_path / "d-smooth-resnet18_d-segmentation-1000" / SINGLE_SCALE).unlink()
+    comparison = compare_runs(tmp_path)
+    assert cell(comparison, "d-smooth", "miou").image_interval is None
+    assert cell(comparison, "b-standard", "miou").image_interval is not None
+
+
+def test_transfers_on_other_images_have_no_interval_together(tmp_path: Path, add_evaluated: AddEvaluated) -> None:
+    for training, count in ((0, 25), (1, 30)):
+        for number, images in enumerate((count, 30)):
+            backbone = {"sha256": f"{training}", "seed": training}
+            evaluation = segmented(number, images)
+            add_evaluated(tmp_path, "b-standard", evaluation, training + 1000 * number, backbone=backbone)
+    found = cell(compare_runs(tmp_path), "b-standard", "miou")
+    assert (found.n, found.image_interval) == (2, None)
 
 
 def test_detection_and_multi_scale(tmp_path: Path, add_evaluated: AddEvaluated) -> None:

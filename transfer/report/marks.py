@@ -46,9 +46,9 @@ def run_marks(records: Records, row: tuple[str, str], baseline: tuple[str, str] 
         marks.append(Mark(PARTIAL, f"unfinished: seed {seeds}"))
     elif not mine:
         marks.append(Mark(MISSING, "not run"))
-    most = records.most_seeds(task)
+    most = records.most_runs(task)
     if 0 < len(mine) < most:
-        marks.append(Mark(PARTIAL, f"{len(mine)} of {most} seeds"))
+        marks.append(Mark(PARTIAL, f"{len(mine)} of {most} runs"))
     return marks + _unlike(mine, records.of(baseline, task) if baseline else [])
 
 

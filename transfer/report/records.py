@@ -59,7 +59,7 @@ class Records:
         """Finished runs of a row on one task, in the order of their seeds."""
         return self._places.get((row, task, tuned), [])
 
-    def most_seeds(self, task: str) -> int:
+    def most_runs(self, task: str) -> int:
         """Runs of the row that has the most on a task, tuned ones aside."""
         return max(
             (len(found) for (_, of, tuned), found in self._places.items() if of == task and not tuned), default=0

@@ -35,11 +35,12 @@ class Data:
 
 @dataclass(frozen=True)
 class Task:
-    """What all rows share in one task; ``protocol`` of a transfer alone."""
+    """What all rows share in one task; ``protocol`` and ``transfers_per_training`` of a transfer alone."""
 
     data: Data | None
     options: Options
     protocol: str | None = None
+    transfers_per_training: int = 1
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class Row:
         options: Of the training, beyond those of all rows, or in place of them.
         seeds: None: the suite's.
         tasks: Transfers that the row takes part in.
+        transfers_per_training: None: the task's.
     """
 
     name: str
@@ -75,11 +77,12 @@ class Row:
     options: Options = field(default_factory=dict)
     seeds: tuple[int, ...] | None = None
     tasks: tuple[str, ...] = TRANSFERS
+    transfers_per_training: int | None = None
 
 
 @dataclass(frozen=True)
 class Expectation:
-    """What the mean of a metric over the seeds of a row must be, in percent."""
+    """What the mean of a metric over the runs of a row must be, in percent."""
 
     row: str
     metric: str

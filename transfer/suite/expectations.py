@@ -63,7 +63,7 @@ def missed(expected: Iterable[Expectation], values: dict[tuple[str, str], Sequen
 
     Args:
         expected: What is asked for.
-        values: Row and metric to the values of its finished runs, one per seed.
+        values: Row and metric to the values of its finished runs.
     """
     lines = []
     for each in expected:
@@ -73,6 +73,6 @@ def missed(expected: Iterable[Expectation], values: dict[tuple[str, str], Sequen
             continue
         mean = fmean(found)
         if (each.least is not None and mean < each.least) or (each.most is not None and mean > each.most):
-            seeds = f" (mean of {len(found)} seeds)" if len(found) > 1 else ""
-            lines.append(f"{each.row}: {each.metric} is {mean:.2f}{seeds}, and should be {each.said}")
+            runs = f" (mean of {len(found)} runs)" if len(found) > 1 else ""
+            lines.append(f"{each.row}: {each.metric} is {mean:.2f}{runs}, and should be {each.said}")
     return lines

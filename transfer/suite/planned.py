@@ -18,10 +18,10 @@ class PlannedRun:
     """One command of a suite.
 
     Attributes:
-        name: What people see: row, seed and task.
+        name: What people see: row, seed of the training, task, and of its further transfers the number.
         row: Name of the row or teacher.
         kind: "classification", "detection", "segmentation" or "import".
-        seed: Of the run; an import has none.
+        seed: Of the run itself; an import has none.
         command: The words after ``python``, from the project's folder.
         folder: Where it writes.
         product: The file whose presence means that it is done.

@@ -15,6 +15,7 @@ from transfer.suite.commands import TOOLS, Parsers
 from transfer.suite.data import data_fingerprint, data_folder, train_images
 from transfer.suite.definition import CLASSIFICATION, DETECTION, SEGMENTATION, Row, Suite
 from transfer.suite.planned import ID_DIGITS, PlannedRun, digest_of
+from transfer.suite.seeds import check_transfer_seeds, transfer_seed
 
 SHORT = {CLASSIFICATION: "cls", DETECTION: "det", SEGMENTATION: "seg"}
 BUNDLE = "backbone.safetensors"
@@ -30,8 +31,11 @@ def plan_runs(suite: Suite, out: Path, parsers: Parsers, processes: int = 1) -> 
         processes: Of each run (``torchrun``).
 
     Raises:
-        UserError: Options, protocols or weights that a run would refuse.
+        UserError: Options, protocols or weights that a run would refuse, or seeds of transfers that would be the same.
     """
+    for row in suite.rows:
+        for task in row.tasks:
+            check_transfer_seeds(suite.path, row.name, row.seeds or suite.seeds, _transfers(suite, row, task))
     planner = _Planner(suite, out, parsers, processes)
     for row in suite.teachers:
         planner.backbone(row, (row.seeds or (0,))[0])
@@ -42,8 +46,13 @@ def plan_runs(suite: Suite, out: Path, parsers: Parsers, processes: int = 1) -> 
             planner.backbone(row, seed)
         for row in rows:
             for task in row.tasks:
-                planner.transfer(row, seed, task)
+                for number in range(1, _transfers(suite, row, task) + 1):
+                    planner.transfer(row, seed, task, number)
     return list(planner.runs.values())
+
+
+def _transfers(suite: Suite, row: Row, task: str) -> int:
+    return row.transfers_per_training or suite.tasks[task].transfers_per_training
 
 
 @dataclass
@@ -74,21 +83,22 @@ class _Planner:
             self.backbones[key] = self._import(row) if row.source else self._training(row, seed)
         return self.backbones[key]
 
-    def transfer(self, row: Row, seed: int, task: str) -> None:
-        """One transfer of a row."""
+    def transfer(self, row: Row, seed: int, task: str, number: int) -> None:
+        """One transfer of a row's training with a seed; ``number`` from 1."""
         settings, place = self.suite.tasks[task], f"{self.suite.path}: {task}.options"
         word, protocol = commands.find_protocol(settings.protocol or "", f"{self.suite.path}: {task}.protocol")
         backbone = self.backbone(row, seed)
         data = data_folder(settings.data, task) if settings.data else None
         options = commands.option_words(settings.options, place)
-        words = [*commands.transfer_words(word, backbone.path, data, options), "--seed", str(seed)]
+        words = commands.transfer_words(word, backbone.path, data, options)
+        words += ["--seed", str(transfer_seed(seed, number))]
         identity = {
             "data": data_fingerprint(settings.data, task) if settings.data else "the protocol's",
             "code": code_fingerprint(TOOLS[task], protocol, ROOT),
             "backbone": backbone.digest,
         }
         facts = {"protocol": Path(word).stem, "network": row.network}
-        self._add(row, seed, task, words, place, identity, backbone.needs, facts)
+        self._add(row, seed, task, words, place, identity, backbone.needs, facts, number)
 
     def _training(self, row: Row, seed: int) -> _Backbone:
         settings = self.suite.tasks[CLASSIFICATION]
@@ -157,18 +167,20 @@ class _Planner:
         identity: dict[str, Any],
         needs: tuple[str, ...],
         facts: dict[str, Any],
+        number: int = 1,
     ) -> PlannedRun:
         # A folder is named only once the options are known to be good; --out itself is no part of the identity.
         asked = commands.resolved(self.parsers[task], [*words, "--out", "."], place, task)
         digest = digest_of({"tool": TOOLS[task], "asked": asked, "processes": self.processes, **identity})
         taught = row in self.suite.teachers
-        group, step = f"{row.name}-seed{seed}", f"{SHORT[task]}-{digest[:ID_DIGITS]}"
+        further = "" if number == 1 else str(number)
+        group, step = f"{row.name}-seed{seed}", f"{SHORT[task]}{further}-{digest[:ID_DIGITS]}"
         folder = self.out / ("teachers" if taught else "runs") / group / step
         run = PlannedRun(
-            name=f"{row.name} seed {seed} {task}",
+            name=f"{row.name} seed {seed} {task} {further}".rstrip(),
             row=row.name,
             kind=task,
-            seed=seed,
+            seed=transfer_seed(seed, number),
             command=commands.launched(TOOLS[task], [*words, "--resume", "--out", str(folder)], self.processes),
             folder=folder,
             product=folder / "result.json",

@@ -27,10 +27,10 @@ from transfer.suite.section import Section, read_yaml
 
 SHAPES_PREFIX = "shapes:"
 SUITE_KEYS = (
-    *("title", "note", "seeds", "baseline", "jobs", "shapes", "classification", "detection", "segmentation"),
-    *("rows", "teachers", "expected"),
+    *("title", "note", "seeds", "transfers-per-training", "baseline", "jobs", "shapes"),
+    *("classification", "detection", "segmentation", "rows", "teachers", "expected"),
 )
-ROW_KEYS = ("name", "recipe", "network", "from", "teacher", "options", "seeds", "tasks")
+ROW_KEYS = ("name", "recipe", "network", "from", "teacher", "options", "seeds", "tasks", "transfers-per-training")
 TEACHER_KEYS = ("name", "recipe", "network", "from", "teacher", "options", "seed")
 
 
@@ -43,6 +43,7 @@ def read_suite(path: Path) -> Suite:
     document = Section(path, "", read_yaml(path), SUITE_KEYS)
     shapes = _read_shapes(document)
     tasks = {name: _read_task(document, name, shapes) for name in TASKS if name in document}
+    _transfers_per_training(document, [name for name in tasks if name in TRANSFERS])
     teachers = tuple(
         row for section in document.sections("teachers", TEACHER_KEYS) for row in _read_rows(section, (), (0,))
     )
@@ -86,12 +87,23 @@ def _read_shapes(document: Section) -> dict[str, Shapes]:
 
 
 def _read_task(document: Section, name: str, shapes: dict[str, Shapes]) -> Task:
-    known = ("data", "train-images", "options") if name == CLASSIFICATION else ("data", "protocol", "options")
-    section = document.section(name, known)
-    protocol = section.text("protocol") if name != CLASSIFICATION else None
-    if name != CLASSIFICATION and protocol is None:
+    if name == CLASSIFICATION:
+        section = document.section(name, ("data", "train-images", "options"))
+        return Task(_read_data(section, name, shapes), dict(section.section("options")))
+    section = document.section(name, ("data", "protocol", "options", "transfers-per-training"))
+    protocol = section.text("protocol")
+    if protocol is None:
         section.error("protocol", "is missing; give a file of det_configs/ or seg_configs/")
-    return Task(_read_data(section, name, shapes), dict(section.section("options")), protocol)
+    several = next((count for each in (section, document) if (count := _transfers_per_training(each, [name]))), 1)
+    return Task(_read_data(section, name, shapes), dict(section.section("options")), protocol, several)
+
+
+def _transfers_per_training(section: Section, transfers: Sequence[str]) -> int | None:
+    """What a document, a task or a row says of them; ``transfers`` are those that it is for."""
+    count = section.whole("transfers-per-training", least=1)
+    if count is not None and not transfers:
+        section.error("transfers-per-training", "there is no transfer here; add detection or segmentation")
+    return count
 
 
 def _read_data(section: Section, task: str, shapes: dict[str, Shapes]) -> Data | None:
@@ -120,6 +132,7 @@ def _read_rows(section: Section, transfers: Sequence[str], seeds: tuple[int, ...
         "options": dict(section.section("options")),
         "seeds": own or seeds,
         "tasks": _tasks(section, transfers),
+        "transfers_per_training": _transfers_per_training(section, transfers),
     }
     name = section.text("name")
     if "from" in section:

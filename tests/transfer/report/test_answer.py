@@ -79,7 +79,7 @@ def test_one_difference_is_not_counted(tmp_path: Path, add_run: Callable[..., Pa
     page, _, _ = make(tmp_path)
     words = " ".join(page.text.split())
     assert (
-        "Detection (mAP 07): d-smooth against b-standard: +3.00 points of mAP 07 (95 %: +2.60 to +3.40; 3 seeds): it "
+        "Detection (mAP 07): d-smooth against b-standard: +3.00 points of mAP 07 (95 %: +2.75 to +3.25; 3 seeds): it "
         "differs, and the direction of top-1 is not known. Beside the paper's +3.17: same sign, size compatible."
         in words
     )

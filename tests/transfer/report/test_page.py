@@ -75,8 +75,8 @@ def test_it_is_one_file_that_loads_nothing(study: Path, make: Callable[..., Any]
 
 def test_what_is_missing_partial_or_unlike_stands_in_its_row(study: Path, make: Callable[..., Any]) -> None:
     page, _, _ = make(study)
-    assert "2 of 3 seeds" in page.row("table-8", "d-smooth")
-    assert "2 of 3 seeds" not in page.row("table-8", "d-cosine")
+    assert "2 of 3 runs" in page.row("table-8", "d-smooth")
+    assert "2 of 3 runs" not in page.row("table-8", "d-cosine")
     assert "other versions: torch 2.10.0" in page.row("table-8", "d-efficient")
     assert "other versions" not in page.row("table-8", "d-cosine")
     assert "unfinished: seed 1" in page.row("table-8", "d-mixup")

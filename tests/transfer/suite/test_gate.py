@@ -32,11 +32,11 @@ WITHIN = Expectation("d-smooth", "top1", 45.0, 55.0, "50 ± 5")
         ([55.0], None),
         ([40.0, 60.0], None),  # their mean is 50
         ([44.9], "d-smooth: top1 is 44.90, and should be 50 ± 5"),
-        ([60.0, 60.0], "d-smooth: top1 is 60.00 (mean of 2 seeds), and should be 50 ± 5"),
+        ([60.0, 60.0], "d-smooth: top1 is 60.00 (mean of 2 runs), and should be 50 ± 5"),
         ([], "d-smooth: top1 should be 50 ± 5, and no run of it is finished"),
     ],
 )
-def test_the_mean_over_seeds_must_be_within_the_limits(values: list[float], line: str | None) -> None:
+def test_the_mean_over_runs_must_be_within_the_limits(values: list[float], line: str | None) -> None:
     assert missed([WITHIN], {("d-smooth", "top1"): values, ("other", "top1"): [50.0]}) == ([line] if line else [])
 
 

@@ -116,6 +116,62 @@ def test_a_setting_changes_the_runs_it_is_for_and_those_built_on_them(
     assert changed(plan(), plan()) == set()
 
 
+SEVERAL = ("seeds: [0]", "seeds: [0, 2]\ntransfers-per-training: 3")
+
+
+def test_further_transfers_start_from_the_same_backbone_with_seeds_of_their_own(plan: Plan) -> None:
+    runs = plan(SEVERAL)
+    first, *others = (runs[f"d-smooth seed 2 segmentation{number}"] for number in ("", " 2", " 3"))
+    assert [run.seed for run in (first, *others)] == [2, 1002, 2002]
+    assert len(runs) == 1 + 2 * (2 + 3 * 3)
+    for number, run in enumerate(others, 2):
+        assert run.needs == first.needs == ("d-smooth seed 2 classification",)
+        assert run.compared
+        assert run.folder.parent == first.folder.parent
+        assert run.folder.name == f"seg{number}-{run.digest[:8]}"
+        assert run.command[run.command.index("--seed") + 1] == str(run.seed)
+        assert run.command[run.command.index("--backbone") + 1] == first.command[first.command.index("--backbone") + 1]
+    assert len({run.digest for run in runs.values()}) == len({run.folder for run in runs.values()}) == len(runs)
+    assert [runs[f"random seed 2 segmentation{number}"].seed for number in ("", " 2", " 3")] == [2, 1002, 2002]
+
+
+def test_more_transfers_leave_the_runs_that_are_there(plan: Plan) -> None:
+    once, thrice = plan(("seeds: [0]", "seeds: [0, 2]")), plan(SEVERAL)
+    assert all(thrice[name] == run for name, run in once.items())
+    names = list(thrice)
+    assert {name for name in names if name not in once} == {
+        f"{row} seed {seed} segmentation {number}"
+        for row in ("d-smooth", "d-distill", "random")
+        for seed in (0, 2)
+        for number in (2, 3)
+    }
+    assert names.index("random seed 0 segmentation 3") < names.index("d-smooth seed 2 classification")
+
+
+def test_a_row_may_have_fewer_transfers_than_the_others(plan: Plan) -> None:
+    runs = plan(SEVERAL, ("{recipe: random,", "{recipe: random, transfers-per-training: 1,"))
+    assert [name for name in runs if name.startswith("random")] == [
+        f"random seed {seed} segmentation" for seed in (0, 2)
+    ]
+
+
+def test_weights_from_outside_are_transferred_as_often_as_a_row_that_is_trained(plan: Plan) -> None:
+    runs = plan(SEVERAL, ("{recipe: random, network: resnet18_d}", "{name: theirs, from: timm:resnet18d.ra2_in1k}"))
+    theirs = {name: run for name, run in runs.items() if run.row == "theirs"}
+    seeds = sorted(run.seed for run in theirs.values() if run.kind == "segmentation")
+    assert seeds == [0, 2, 1000, 1002, 2000, 2002]
+    assert len(theirs) == 7  # and one import
+
+
+def test_transfers_that_would_have_the_same_seed_are_refused(plan: Plan) -> None:
+    with raises(
+        UserError, match=r"mine\.yaml: d-smooth has the seeds 0 and 2000 .* transfer 3 of the one and"
+    ) as caught:
+        plan(("seeds: [0]", "seeds: [0, 2000]\ntransfers-per-training: 3"))
+    assert "would both have the seed 2000" in str(caught.value)
+    assert plan(("seeds: [0]", "seeds: [0, 2000]\ntransfers-per-training: 2"))
+
+
 def test_other_data_are_other_runs_and_another_folder_for_results_is_not(plan: Plan, tmp_path: Path) -> None:
     before = plan()
     assert changed(before, plan(out="elsewhere")) == set()

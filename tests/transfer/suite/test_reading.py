@@ -51,6 +51,17 @@ def test_a_row_entry_makes_a_row_for_each_recipe_on_each_network(tmp_path: Path)
     ("said", "instead", "message"),
     [
         ("seeds:", "seed:", "unknown key seed; did you mean seeds? known here are title, note, seeds"),
+        (
+            "seeds:",
+            "transfers-per-training: 0\nseeds:",
+            "transfers-per-training is 0 where a whole number from 1 should",
+        ),
+        (
+            "  data: elsewhere",
+            "  data: elsewhere\n  transfers-per-training: many",
+            "detection.transfers-per-training is",
+        ),
+        ("epochs: 2}", "epochs: 2}\n  transfers-per-training: 2", "unknown key classification.transfers-per-training"),
         ("epochs: 2}", "epochs: 2}\n  protocol: x", "unknown key classification.protocol"),
         ("[0, 1]", "[0, 0]", r"seeds is [0, 0] where a list of different whole numbers from 0 should be"),
         ("[0, 1]", "3", "seeds is 3 where a list of whole numbers should be"),
@@ -110,6 +121,37 @@ def test_a_mistake_is_one_message_that_names_file_and_key(
         read_suite(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@mark.parametrize(
+    ("document", "task", "row", "expected"),
+    [("", "", "", (1, None)), ("3", "", "", (3, None)), ("3", "2", "", (2, None)), ("3", "2", "1", (2, 1))],
+)
+def test_transfers_per_training_are_said_for_all_tasks_for_one_or_for_a_row(
+    document: str, task: str, row: str, expected: tuple[int, int | None], tmp_path: Path
+) -> None:
+    key = "transfers-per-training: "
+    text = GOOD.replace("seeds:", f"{key}{document}\nseeds:") if document else GOOD
+    text = text.replace("  data: elsewhere", f"  data: elsewhere\n  {key}{task}") if task else text
+    text = text.replace("{recipe: random,", f"{{recipe: random, {key}{row},") if row else text
+    (tmp_path / "mine.yaml").write_text(text)
+    suite = read_suite(tmp_path / "mine.yaml")
+    assert (suite.tasks["detection"].transfers_per_training, suite.rows[-1].transfers_per_training) == expected
+    assert suite.rows[0].transfers_per_training is None
+
+
+@mark.parametrize(
+    ("text", "key"),
+    [
+        ("transfers-per-training: 2\n{}rows: [{{recipe: d-smooth, network: resnet18_d}}]", "transfers-per-training"),
+        ("{}rows: [{{recipe: d-smooth, network: resnet18_d, transfers-per-training: 2}}]", "rows[0].transfers-per"),
+    ],
+)
+def test_transfers_per_training_without_a_transfer_are_a_mistake(text: str, key: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(text.format("classification: {data: somewhere}\n"))
+    with raises(UserError, match=re.escape(f"mine.yaml: {key}")) as caught:
+        read_suite(tmp_path / "mine.yaml")
+    assert "there is no transfer here; add detection or segmentation" in str(caught.value)
 
 
 def test_teachers_are_in_no_comparison_so_they_may_be_like_a_row_and_like_each_other(tmp_path: Path) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import fmean
 
 from transfer.result_file import METRICS, Run
+from transfer.units import group_by_unit
 from transfer.verdict import Verdict
 
 CLASSIFICATION = "classification"
@@ -13,6 +13,8 @@ CLASSIFICATION = "classification"
 
 def hours_needed(verdict: Verdict, metric: str, row: Sequence[Run], baseline: Sequence[Run]) -> float | None:
     """Hours of the further seeds, those of the baseline too, each trained and transferred as long as these took.
+
+    A seed with several transfers is given as many again.
 
     Args:
         verdict: With the seeds that it needs.
@@ -37,5 +39,6 @@ def _hours_of(seeds: int, task: str, runs: Sequence[Run]) -> float | None:
         if any(run.seconds is None for run in mine):
             return None
         if mine:  # a trunk that was not trained here took no time
-            total += max(0, seeds - len({run.seed for run in mine})) * fmean(run.seconds for run in mine) / 3600
+            units = len(group_by_unit(runs, mine))
+            total += max(0, seeds - units) * sum(run.seconds for run in mine) / units / 3600
     return total

@@ -31,6 +31,15 @@ def test_training_and_transfer_of_every_further_seed_of_both() -> None:
     assert hours_needed(needing(3), "miou", row, []) == approx(11 + 2 * 5)  # its training's third, two transfers
 
 
+def test_a_training_with_several_transfers_is_given_as_many_again() -> None:
+    row = runs("classification", [10.0, 10.0])
+    for transfer in range(6):
+        facts = {"seed": transfer % 2, "sha256": f"b{transfer % 2}"}
+        seed = transfer % 2 + 1000 * (transfer // 2)
+        row.append(Run(Path("/r"), "detection", "x", "n", seed, seconds=3600.0, backbone=facts))
+    assert hours_needed(needing(4), "voc07_map", row, []) == approx(2 * 10 + 2 * 3 * 1)
+
+
 def test_what_nobody_knows() -> None:
     known = runs("detection", [1.0])
     assert hours_needed(needing(None), "voc07_map", known, known) is None

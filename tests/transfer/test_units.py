@@ -93,7 +93,7 @@ def test_rows_are_paired_by_training(tmp_path: Path, add_transfer: AddTransfer) 
         add_transfer("d-smooth", training, 9 - training, MEANS[training] + 2)
     comparison = compare_runs(tmp_path)
     difference = cell(comparison, "d-smooth").difference
-    assert (difference.pairs, difference.value, difference.sd) == (3, approx(2.0), approx(0.0, abs=1e-9))
+    assert (difference.pairs, difference.value, difference.spread[2]) == (3, approx(2.0), approx(0.0, abs=1e-9))
     assert cell(comparison, "d-smooth").seeds == (0, 1, 2)
 
 

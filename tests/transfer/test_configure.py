@@ -22,6 +22,7 @@ from transfer.configure import (
     scale_learning_rate,
     set_input_contract,
 )
+from transfer.suite.stated_speeds import TRANSFER_SPEEDS
 from transfer.task import innermost_datasets, set_data_root
 from transfer.trunk import open_bundle
 
@@ -309,6 +310,18 @@ def test_the_voc_protocol_trains_on_small_objects_too() -> None:
         assert other.pop("backend_args") is None
         assert mine.to_dict() == {**other.to_dict(), "pipeline": mine.pipeline}
         assert [step.type for step in mine.pipeline] == [step.type for step in other.pipeline]
+
+
+def test_the_lengths_that_a_plan_reckons_with_are_the_protocols() -> None:
+    for name, speed in TRANSFER_SPEEDS.items():
+        folder = "seg_configs" if name.startswith("fcn") else "det_configs"
+        key, length = speed.length
+        config = load_config(str(ROOT / folder / f"{name}.py"), ())
+        assert config.train_cfg[key.removeprefix("train_cfg.")] == length
+        if "epochs" in key:
+            assert speed.epochs == length * config.train_dataloader.dataset.get("times", 1)
+        else:
+            assert speed.epochs == round(length * config.base_batch_size / speed.images)
 
 
 def test_every_dataset_of_a_joined_protocol_is_pointed_at_the_data(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from backbones.options import natural_int, positive_float, positive_int
 
 EXAMPLE = """examples:
   python tools/run_suite.py suites/demo.yaml
-  python tools/run_suite.py suites/section6.yaml --data classification=IMAGENET --plan --price-per-hour 2.5
+  python tools/run_suite.py suites/section6.yaml --plan --price-per-hour 2.5 --currency EUR
   python tools/run_suite.py suites/section6.yaml --out runs/section6 --gpus-per-run 8 \\
       --slurm partition=gpu time=48:00:00 gres=gpu:8 cpus-per-task=64
 
@@ -33,8 +33,10 @@ def build_parser() -> CommandParser:
     parser.add_argument(
         "--data", nargs="+", action="extend", default=[], metavar="TASK=DIR", help="folders in place of the suite's"
     )
-    parser.add_argument("--plan", action="store_true", help="print runs, states, commands and cost; run nothing")
-    parser.add_argument("--price-per-hour", type=positive_float, metavar="PRICE", help="of one device, for --plan")
+    parser.add_argument("--plan", action="store_true", help="print runs, states and cost; run nothing")
+    parser.add_argument("--commands", action="store_true", help="with --plan: each run by itself, with its command")
+    parser.add_argument("--price-per-hour", type=positive_float, metavar="PRICE", help="with --plan: of one device")
+    parser.add_argument("--currency", metavar="WORD", help="of that price, as it is to be printed (EUR, $)")
     where = parser.add_argument_group("where")
     where.add_argument("--jobs", type=positive_int, help="runs at a time (one per GPU; without GPU as the suite says)")
     where.add_argument("--gpus-per-run", type=positive_int, metavar="G", help="start each run by torchrun on G GPUs")
@@ -70,6 +72,7 @@ def run(options: argparse.Namespace) -> int:
     from transfer.suite.conduct import Conduct, print_plan, run_suite
     from transfer.suite.display import shown
     from transfer.suite.local import run_here
+    from transfer.suite.plan_table import Price
     from transfer.suite.reading import read_suite
     from transfer.suite.slots import find_slots, visible_gpus
     from transfer.suite.slurm import parse_slurm_options, run_on_slurm
@@ -81,7 +84,8 @@ def run(options: argparse.Namespace) -> int:
     conduct = Conduct(out, tool_parsers(), options.gpus_per_run or 1, seeds, rows, parse_data(options.data))
     if options.plan:
         on_gpus = options.slurm is not None or options.gpus_per_run is not None or bool(visible_gpus())
-        print_plan(suite, conduct, on_gpus, options.price_per_hour)
+        price = Price(options.price_per_hour, options.currency or "") if options.price_per_hour else None
+        print_plan(suite, conduct, on_gpus, price, options.commands)
         return 0
     if options.slurm is not None:
         settings = parse_slurm_options(options.slurm)
@@ -93,8 +97,11 @@ def run(options: argparse.Namespace) -> int:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a suite."""
     options = build_parser().parse_args(arguments)
-    if options.price_per_hour is not None and not options.plan:
-        raise UserError("--price-per-hour goes with --plan")
+    for given, name in ((options.price_per_hour, "--price-per-hour"), (options.commands, "--commands")):
+        if given and not options.plan:
+            raise UserError(f"{name} goes with --plan")
+    if options.currency is not None and options.price_per_hour is None:
+        raise UserError("--currency goes with --price-per-hour")
     if options.slurm is not None and options.jobs is not None:
         raise UserError("--jobs is for this machine; Slurm decides itself how many jobs run")
     sys.exit(run(options))

@@ -63,7 +63,7 @@ def test_a_plan_shows_commands_and_states_and_makes_nothing(
     suite: Callable[..., Path], tmp_path: Path, capsys: CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    text = printed_plan(capsys, str(suite()), "--out", str(out), "--seeds", "0", "3", "3")
+    text = printed_plan(capsys, str(suite()), "--out", str(out), "--seeds", "0", "3", "3", "--commands")
     commands = [shlex.split(line)[1:] for line in text.splitlines() if line.startswith("    python ")]
     assert len(commands) == 6  # a seed given twice is one seed
     assert {command[0] for command in commands} == {"tools/train_cls.py", "tools/transfer_seg.py"}
@@ -76,8 +76,8 @@ def test_a_plan_shows_commands_and_states_and_makes_nothing(
 def test_some_rows_alone_come_with_the_teachers_they_need(tmp_path: Path, capsys: CaptureFixture[str]) -> None:
     words = (str(ROOT / "suites" / "section6.yaml"), "--out", str(tmp_path / "out"), "--seeds", "0")
     lines = printed_plan(capsys, *words, "--rows", "b-standard", "d-distill").splitlines()
-    names = [line.split(" seed")[0] for line in lines if " seed 0 " in line and not line.startswith(" ")]
-    assert names == ["teacher", *["b-standard", "d-distill"], *["b-standard"] * 2, *["d-distill"] * 2]
+    names = [line.split()[0] for line in lines if line.endswith("]") and " to do " in line]
+    assert names == ["teacher", *["b-standard"] * 3, *["d-distill"] * 3]
 
 
 @mark.parametrize("name", [path.stem for path in sorted((ROOT / "suites").glob("*.yaml"))])
@@ -98,7 +98,7 @@ def test_the_teachers_of_teachers_come_too(tmp_path: Path, capsys: CaptureFixtur
     assert said in text
     instead = "{name: teacher, recipe: d-distill, network: resnet152_d, seed: 0, teacher: teacher-mixup}"
     (tmp_path / "mine.yaml").write_text(text.replace(said, instead))
-    text = printed_plan(capsys, str(tmp_path / "mine.yaml"), "--seeds", "0", "--rows", "b-standard", "d-distill")
+    text = printed_plan(capsys, str(tmp_path / "mine.yaml"), "--seeds", "0", "--rows", "d-distill", "--commands")
     assert "teacher-mixup seed 0 classification" in text
 
 
@@ -125,20 +125,27 @@ def test_a_plan_reckons_with_what_was_measured_and_with_the_price(
     (folder / "result.json").write_text(json.dumps(result))
     words = (str(suite()), "--out", str(tmp_path / "out"), "--price-per-hour", "3")
     text = printed_plan(capsys, *words)
-    assert text.count("1.00 CPU-hours (measured)") == 2
-    assert "2.00 CPU-hours, 6.00 at 3 an hour" in text
+    assert text.count("1.0       1.0  CPU-hours [1]") == 2
+    assert "[1] finished runs like it in the suite's folder" in text
+    assert "at least 2.0 CPU-hours, 6.0\nat 3 an hour of one device" in text  # 1.0 to do each, times 3
     assert "unknown for 1 runs" in text
+    priced = printed_plan(capsys, *words, "--currency", "EUR")
+    assert "at least 2.0 CPU-hours, 6.0 EUR\nat 3 EUR an hour of one device" in priced
     (folder / "result.json").write_text(json.dumps(result | {"network": "resnet18_d"}))
-    assert "CPU-hours" not in printed_plan(capsys, *words)
+    unknown = printed_plan(capsys, *words)
+    assert "CPU-hours" not in unknown
+    assert "No price: unknown for 3 runs" in unknown
 
 
 def test_the_papers_speed_stands_in_where_nothing_was_measured(capsys: CaptureFixture[str], tmp_path: Path) -> None:
     words = (str(ROOT / "suites" / "section6.yaml"), "--slurm", "--out", str(tmp_path / "out"))
     lines = printed_plan(capsys, *words).splitlines()
-    (line,) = [line for line in lines if line.startswith("b-standard seed 0 classification")]
+    (line,) = [line for line in lines if line.startswith("b-standard") and "classification" in line]
     # Table 3: 120 epochs of 4.4 minutes on 8 GPUs for ResNet-50; ResNet-50-B has 4.1 GFLOPs for its 3.8 (Table 5).
-    assert 120 * 4.4 * 8 / 60 < float(line.split()[-5]) < 120 * 4.4 * 8 / 60 * 1.1
+    each = float(line.partition("3 to do")[2].split()[0])
+    assert 120 * 4.4 * 8 / 60 < each < 120 * 4.4 * 8 / 60 * 1.1
     assert any("missing: " in line for line in lines)
+    assert max(map(len, lines[: lines.index("65 runs: 0 done, 65 to do")])) <= 100
 
 
 @mark.parametrize(
@@ -152,6 +159,8 @@ def test_the_papers_speed_stands_in_where_nothing_was_measured(capsys: CaptureFi
         (["--data", "detection=x"], r"--data detection=.*x: .*mine\.yaml has no detection"),
         (["--data", "classification=/no/where"], r"mine\.yaml: /no/where: no such folder; give yours with --data"),
         (["--price-per-hour", "2"], "--price-per-hour goes with --plan"),
+        (["--commands"], "--commands goes with --plan"),
+        (["--plan", "--currency", "EUR"], "--currency goes with --price-per-hour"),
         (["--slurm", "--jobs", "2"], "--jobs is for this machine"),
         (["--slurm", "partition"], "--slurm partition: write KEY=VALUE"),
     ],

@@ -17,7 +17,7 @@ from transfer.suite.definition import TASKS, Data, Suite
 from transfer.suite.estimate import Estimator
 from transfer.suite.expectations import missed
 from transfer.suite.local import Reporter
-from transfer.suite.plan_table import plan_lines
+from transfer.suite.plan_table import Price, plan_lines
 from transfer.suite.planned import PlannedRun
 from transfer.suite.planning import plan_runs
 from transfer.suite.progress import metrics_of
@@ -82,10 +82,10 @@ def _wanted(suite: Suite, names: Sequence[str]) -> set[str]:
     return found
 
 
-def print_plan(suite: Suite, conduct: Conduct, gpu: bool, price: float | None) -> None:
-    """Print what would be done; nothing is run, and nothing is made."""
+def print_plan(suite: Suite, conduct: Conduct, gpu: bool, price: Price | None, commands: bool) -> None:
+    """Print what would be done, with the ``commands`` or in short; nothing is run, and nothing is made."""
     suite, runs, _ = settle_suite(suite, conduct)
-    print("\n".join(plan_lines(runs, Estimator(conduct.out, gpu), price)))
+    print("\n".join(plan_lines(runs, Estimator(conduct.out, gpu), price, commands)))
     for folder in _missing(suite):
         print(f"missing: {folder}; the ids of runs that need it will change when it is there")
 

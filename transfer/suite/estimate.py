@@ -1,4 +1,4 @@
-"""How long the runs of a suite will take: as similar ones took, or as the paper's did, or nobody knows."""
+"""How long the runs of a suite will take: as similar ones took, or as others say that theirs did, or nobody knows."""
 
 from __future__ import annotations
 
@@ -15,20 +15,22 @@ from backbones.errors import UserError
 from backbones.files import read_json
 from backbones.models import create_backbone, default_image_size
 from backbones.recipes import find_recipe
+from transfer.suite import stated_speeds
 from transfer.suite.definition import CLASSIFICATION
 from transfer.suite.planned import PlannedRun
+from transfer.suite.stated_speeds import PAPER_GPUS, PAPER_IMAGES
 
-# Table 3: minutes per epoch of ResNet-50 on ImageNet's 1,281,167 training images with 8 V100, in 16 bits and in 32.
-PAPER_IMAGES, PAPER_GPUS, PAPER_MINUTES, PAPER_MINUTES_FP32 = 1_281_167, 8, 4.4, 13.3
-PAPER_NETWORK = "resnet50_a"
 TRAINING_PASSES = 3  # forward, and backward at twice its cost; a teacher only goes forward
-MEASURED, PAPER, UNKNOWN = "measured", "Table 3", "unknown"
+# Up to this ratio of image sides, time goes with multiply-adds; far smaller images leave a GPU waiting for the rest.
+SIMILAR_SIDES = 2
+MEASURED, UNKNOWN = "finished runs like it in the suite's folder", "unknown"
+OTHERS = "other networks of its family by multiply-adds"
 GPU, CPU = "GPU", "CPU"
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """``hours`` of one device of its kind, times the devices; ``basis`` of the number."""
+    """``hours`` of one ``device``, times the devices, None where nobody knows; ``basis``: whose figures those are."""
 
     hours: float | None = None
     device: str = ""
@@ -48,14 +50,12 @@ class Estimator:
         self._finished = [result for result in _results(out) if _on_gpu(result) == gpu]
 
     def of(self, run: PlannedRun) -> Estimate:
-        """For a run from its beginning."""
+        """For a run from its beginning; with what others state, whatever this machine is, where nothing is measured."""
         facts = run.facts or {}
         hours = [found for result in self._finished if (found := self._scaled(run, facts, result)) is not None]
         if hours:
             return Estimate(sum(hours) / len(hours), GPU if self._gpu else CPU, MEASURED)
-        if run.kind == CLASSIFICATION and self._gpu:
-            return self._as_in_the_paper(facts)
-        return Estimate()
+        return _as_in_the_paper(facts) if run.kind == CLASSIFICATION else _as_stated(facts)
 
     def _scaled(self, run: PlannedRun, facts: Mapping[str, Any], result: Mapping[str, Any]) -> float | None:
         """Device-hours of a finished run of the same kind, for the images of this one."""
@@ -71,20 +71,52 @@ class Estimator:
             return None
         return hours * epochs * images / (settings["epochs"] * result["data"]["train_images"])
 
-    def _as_in_the_paper(self, facts: Mapping[str, Any]) -> Estimate:
-        """By multiply-adds, from the paper's own speed."""
-        images, recipe = facts.get("images"), find_recipe(facts["recipe"])
-        if not images:
+
+def _as_in_the_paper(facts: Mapping[str, Any]) -> Estimate:
+    """Table 3's time of the nearest network, by epochs, images and multiply-adds; a teacher's by those of its own."""
+    asked, images, recipe = facts.get("asked") or {}, facts.get("images"), find_recipe(facts["recipe"])
+    network, teacher = facts["network"], facts.get("teacher")
+    side, usual = asked.get("image_size"), default_image_size(network)
+    if not images or (side and not usual / SIMILAR_SIDES <= side <= usual * SIMILAR_SIDES):
+        return Estimate()
+    if recipe.distillation and not teacher:  # a bundle's, whose network is not known yet
+        return Estimate()
+    full = recipe.low_precision is False or asked.get("precision") == "fp32"
+    minutes, row = _epoch_minutes(network, side, full), stated_speeds.nearest(network)
+    stated = (
+        f"{row.baseline:g} minutes (32 bits, batch 256)" if full else f"{row.efficient:g} minutes (16 bits, batch 1024)"
+    )
+    basis = (
+        f"Table 3 of the paper, {PAPER_GPUS} V100: {stated} per epoch of ImageNet for {row.label}; {OTHERS}, and a "
+        "teacher's forward passes from its own family's"
+    )
+    if teacher:
+        minutes += _epoch_minutes(teacher, side or usual, full) / TRAINING_PASSES
+    hours = _epochs(facts) * minutes * images / PAPER_IMAGES * PAPER_GPUS / 60
+    return Estimate(hours, stated_speeds.GPU, basis)
+
+
+def _epoch_minutes(network: str, side: int | None, full_precision: bool) -> float:
+    """For ImageNet, with the paper's GPUs."""
+    row = stated_speeds.nearest(network)
+    minutes = row.baseline if full_precision else row.efficient
+    return minutes * multiply_adds(network, side) / multiply_adds(row.network, None)
+
+
+def _as_stated(facts: Mapping[str, Any]) -> Estimate:
+    """As others say of the same detector or segmentor, by images seen and multiply-adds of the trunk."""
+    speed, network = stated_speeds.TRANSFER_SPEEDS.get(facts.get("protocol", "")), facts.get("network")
+    if speed is None or network is None:
+        return Estimate()
+    length = 1.0
+    for setting in (facts.get("asked") or {}).get("cfg_options") or ():
+        key, _, value = setting.partition("=")
+        if key == speed.length[0] and value.isdecimal():
+            length = int(value) / speed.length[1]
+        elif not key.startswith(stated_speeds.TIMELESS_SETTINGS):
             return Estimate()
-        side = (facts.get("asked") or {}).get("image_size")
-        cost = TRAINING_PASSES * multiply_adds(facts["network"], side)
-        if facts.get("teacher"):
-            cost += multiply_adds(facts["teacher"], side or default_image_size(facts["network"]))
-        elif recipe.distillation:  # by a bundle, whose network is not known yet
-            return Estimate()
-        minutes = PAPER_MINUTES_FP32 if recipe.low_precision is False else PAPER_MINUTES
-        relative = cost / (TRAINING_PASSES * multiply_adds(PAPER_NETWORK, None)) * images / PAPER_IMAGES
-        return Estimate(_epochs(facts) * relative * PAPER_GPUS * minutes / 60, f"V100 {GPU}", PAPER)
+    hours = speed.hours * length * multiply_adds(network, None) / multiply_adds(speed.network, None)
+    return Estimate(hours, stated_speeds.GPU, f"{speed.source}; other trunks by multiply-adds")
 
 
 @cache

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from backbones.code import ROOT, code_fingerprint
+from backbones.external.families import parse_source
 from backbones.files import sha256_file
 from backbones.trained import find_bundle
 from transfer.paper import RANDOM_RECIPE
@@ -97,7 +98,8 @@ class _Planner:
             "code": code_fingerprint(TOOLS[task], protocol, ROOT),
             "backbone": backbone.digest,
         }
-        facts = {"protocol": Path(word).stem, "network": row.network}
+        network = parse_source(row.source.source).architecture if row.source else row.network
+        facts = {"protocol": Path(word).stem, "network": network}
         self._add(row, seed, task, words, place, identity, backbone.needs, facts, number)
 
     def _training(self, row: Row, seed: int) -> _Backbone:

@@ -18,7 +18,7 @@ from backbones.errors import UserError
 from backbones.files import read_json, sha256_file
 from backbones.plan import settle_machine, settle_training
 from backbones.request import ClassificationRequest
-from backbones.run_folder import flatten
+from backbones.run_folder import flatten, with_former_settings
 from backbones.trained import find_bundle
 
 ReadRequest = Callable[[Sequence[str]], ClassificationRequest]
@@ -68,7 +68,7 @@ def _read(path: Path) -> dict[str, Any]:
     record = read_json(path)
     if not isinstance(record, Mapping):
         raise UserError(f"{path} is damaged: it holds no record of a run; move the folder away")
-    return flatten(record)
+    return flatten(with_former_settings(record))
 
 
 def _asked(

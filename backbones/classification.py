@@ -24,6 +24,7 @@ from backbones.objective import Objective
 from backbones.optimizer import create_optimizer
 from backbones.plan import Plan, asked, settle
 from backbones.precision import tuned_convolutions
+from backbones.recipes import COLORS
 from backbones.request import ClassificationRequest
 from backbones.run_folder import RunFolder
 from backbones.teacher import Teacher, load_teacher
@@ -157,6 +158,7 @@ def _job(
         clip=request.clip,
         steps_per_epoch=plan.steps_per_epoch,
         seed=request.seed,
+        color=plan.color,
         device=plan.device,
         precision=plan.precision,
         workers=request.workers,
@@ -195,6 +197,7 @@ def _describe(plan: Plan, model: Classifier, origin: str, teacher: Teacher | Non
         f"recipe    {plan.recipe.name}: {plan.recipe.summary}",
         f"run       {plan.epochs} epochs of {plan.steps_per_epoch} batches of {plan.batch_size} images{cut} at "
         f"{plan.image_size} px, seed {plan.request.seed}",
+        f"color     {plan.color}: {COLORS[plan.color]}",
         f"lr        {plan.learning_rate_rule}",
         f"schedule  {plan.schedule.describe()}",
         f"machine   {plan.world.size} x {plan.device}, {plan.precision}, {torch.get_num_threads()} threads, "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from backbones.bundle import InputContract
-from backbones.data.color import ColorChange, apply_color, color_map
+from backbones.data.color import ColorChange, apply_color, change_contrast, color_map
 
 
 def network_input(images: Tensor, change: ColorChange, contract: InputContract) -> Tensor:
@@ -17,4 +17,7 @@ def network_input(images: Tensor, change: ColorChange, contract: InputContract) 
         maps = color_map(change, contract.mean, contract.std)
     else:
         maps = color_map(change, contract.mean[::-1], contract.std[::-1]).flip(1)
-    return apply_color(images, maps.to(images.device, non_blocking=True))
+    maps = maps.to(images.device, non_blocking=True)
+    if change.contrast is not None:
+        maps = change_contrast(maps, change.contrast, images)
+    return apply_color(images, maps)

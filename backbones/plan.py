@@ -23,7 +23,8 @@ from backbones.switches import switch
 from backbones.trackers import check_trackers
 from backbones.versions import hardware, package_versions
 
-DESCRIPTIVE = ("name", "summary", "low_precision")  # of a recipe; a better wording does not make another run
+DESCRIPTIVE = ("name", "summary")  # of a recipe; a better wording does not make another run
+SETTLED = ("low_precision", "color")  # of a recipe; recorded as what they came to: "precision" and "color"
 VERSIONED = ("torch", "torchvision", "numpy", "pillow", "safetensors")
 
 
@@ -37,6 +38,7 @@ class Training:
     epochs: int
     batch_size: int
     image_size: int
+    color: str
     steps_per_epoch: int
     schedule: Schedule
     learning_rate_rule: str
@@ -48,13 +50,14 @@ class Training:
             "epochs": self.epochs,
             "batch_size": self.batch_size,
             "image_size": self.image_size,
+            "color": self.color,
             "learning_rate": self.learning_rate_rule,
             "auxiliary": request.auxiliary,
             "ema": request.ema,
             "clip": request.clip,
             "sync_bn": request.sync_bn,
             "schedule": asdict(self.schedule),
-            "recipe": {key: value for key, value in asdict(self.recipe).items() if key not in DESCRIPTIVE},
+            "recipe": {key: value for key, value in asdict(self.recipe).items() if key not in DESCRIPTIVE + SETTLED},
         }
 
 
@@ -120,6 +123,7 @@ def settle_training(request: ClassificationRequest, recipe: Recipe, data: ImageF
         epochs=epochs,
         batch_size=batch_size,
         image_size=default_image_size(request.network) if request.image_size is None else request.image_size,
+        color=recipe.color if request.color is None else request.color,
         steps_per_epoch=steps_per_epoch,
         schedule=resolve_schedule(recipe, epochs, steps_per_epoch, peak),
         learning_rate_rule=rule,

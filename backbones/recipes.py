@@ -13,6 +13,9 @@ from itertools import groupby
 from backbones.errors import UserError, did_you_mean
 from backbones.paper import paper_results, table_rows
 
+# Coefficients that change the colours of a training image, in the words of Section 2.1 or of GluonCV's training script.
+COLORS = {"paper": "brightness, saturation and hue", "gluoncv": "brightness, saturation and contrast"}
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -22,6 +25,7 @@ class Recipe:
     them. ``base_learning_rate`` is for a batch of 256; ``linear_scaling`` adapts it to other batches. ``low_precision``
     None leaves the precision to the machine, the same for all rows; True insists on 16 bits, False on float32.
     ``distillation`` is its temperature, ``mixup`` its alpha, ``label_smoothing`` its epsilon; 0 is off.
+    ``color`` is one of ``COLORS``; all recipes take the paper's words (docs/architecture.md weighs the sources).
     Momentum and weight decay are not in the paper; the values are those of its authors' GluonCV scripts.
     """
 
@@ -42,6 +46,7 @@ class Recipe:
     label_smoothing: float = 0.0
     distillation: float = 0.0
     mixup: float = 0.0
+    color: str = "paper"
 
 
 def _table4(batch_size: int) -> Iterator[Recipe]:
@@ -149,7 +154,8 @@ def _describe(recipe: Recipe) -> Iterator[str]:
     if recipe.linear_scaling:
         rate += f" / 256 * {recipe.batch_size} = {recipe.base_learning_rate / 256 * recipe.batch_size:g}"
     yield f"{recipe.name:<24} {recipe.summary}"
-    yield f"{'':<24} {recipe.epochs} epochs, batch {recipe.batch_size}, learning rate {rate}, {recipe.schedule} decay"
+    settings = f"{recipe.epochs} epochs, batch {recipe.batch_size}, learning rate {rate}, {recipe.schedule} decay"
+    yield f"{'':<24} {settings}, color {recipe.color}"
     for table, results in groupby(paper_results(recipe.name), lambda result: result.table):
         numbers = ", ".join(f"{result.network} {result.top1:.2f}" for result in results)
         yield f"{'':<24} top-1 in the paper's Table {table}: {numbers}"

@@ -10,9 +10,10 @@ from pathlib import Path
 class ClassificationRequest:
     """The options of ``tools/train_cls.py``. None means: as the recipe, the network or the machine has it.
 
-    ``switched_on`` and ``switched_off`` are tricks by name, as ``backbones.switches`` reads them. ``ema`` is the decay
-    of the average of the weights, ``clip`` the largest norm of the gradient, ``accumulate`` the parts that a batch is
-    cut into, in each process. Sizes are in images and pixels. A dry run needs no ``out``.
+    ``switched_on`` and ``switched_off`` are tricks by name, as ``backbones.switches`` reads them. ``color`` is one of
+    ``backbones.recipes.COLORS``. ``ema`` is the decay of the average of the weights, ``clip`` the largest norm of the
+    gradient, ``accumulate`` the parts that a batch is cut into, in each process. Sizes are in images and pixels. A dry
+    run needs no ``out``.
     """
 
     data: Path
@@ -25,6 +26,7 @@ class ClassificationRequest:
     batch_size: int | None = None
     learning_rate: float | None = None
     image_size: int | None = None
+    color: str | None = None
     teacher: Path | None = None
     init_from: Path | None = None
     auxiliary: bool = False

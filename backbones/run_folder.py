@@ -45,6 +45,9 @@ CONTEXT_KEYS = (
     "fixed_hash",  # a part of what config_hash covers
 )
 
+# Settings of a training that old records do not have: what they were before there was a choice.
+FORMER_SETTINGS = {"color": "paper"}
+
 
 class RunFolder:
     """The files of a run. Make one with ``RunFolder.open``, or with ``check``, ``locked`` and ``begin``.
@@ -214,10 +217,18 @@ def flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def with_former_settings(run: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The record of a run; of a classification run that is older than some setting, with what that then was."""
+    settings = run.get("settings")
+    if run.get("task") != "classification" or not isinstance(settings, Mapping) or not settings:
+        return run
+    return {**run, "settings": {**FORMER_SETTINGS, **settings}}
+
+
 def _check_same_run(record: Path, there: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
     if not isinstance(there, Mapping):
         raise UserError(f"{record} is damaged: it holds no record of a run; delete the folder or choose another --out")
-    old, new = flatten(there), flatten(asked)
+    old, new = flatten(with_former_settings(there)), flatten(with_former_settings(asked))
     context = {key for key in old.keys() | new.keys() if key in CONTEXT_KEYS or key.split(".")[0] in CONTEXT_KEYS}
     different = sorted(key for key in (old.keys() | new.keys()) - context if old.get(key) != new.get(key))
     if different:

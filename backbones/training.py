@@ -40,7 +40,8 @@ SAVE_SECONDS = 600.0  # between checkpoints within an epoch; an epoch of ImageNe
 class TrainingJob:
     """What is trained on what. ``steps_per_epoch`` counts whole batches; sizes are in pixels and images.
 
-    ``facts`` is what a bundle tells about its training besides how far it went.
+    ``facts`` is what a bundle tells about its training besides how far it went. ``color`` is one of
+    ``backbones.recipes.COLORS``.
     ``batch_size`` is that of one update, over all processes and all ``accumulate`` parts. ``replica`` computes what
     ``model`` does, and averages gradients over the processes if there are several. ``clip`` bounds the gradient's norm.
     """
@@ -58,6 +59,7 @@ class TrainingJob:
     clip: float | None
     steps_per_epoch: int
     seed: int
+    color: str
     device: torch.device
     precision: str
     workers: int
@@ -141,7 +143,7 @@ def training_step(job: TrainingJob, batch: Batch, step: int) -> Tensor:
     run that cuts the batch into the same parts in another number of processes.
     """
     epoch, number = divmod(step, job.steps_per_epoch)
-    change = random_color(job.batch_size, keyed_generator(Purpose.COLOR, job.seed, epoch, number))
+    change = random_color(job.batch_size, keyed_generator(Purpose.COLOR, job.seed, epoch, number), job.color)
     mixup = job.objective.mixup
     mix_weight = draw_mix(mixup, keyed_generator(Purpose.MIXUP, job.seed, step)) if mixup else 1.0
     set_learning_rate(job.optimizer, job.schedule.learning_rate(step))

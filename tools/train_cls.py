@@ -15,7 +15,7 @@ from backbones.command import CommandParser, run_command
 from backbones.errors import UserError
 from backbones.options import fraction, natural_int, positive_float, positive_int
 from backbones.processes import loader_workers
-from backbones.recipes import recipe_list
+from backbones.recipes import COLORS, recipe_list
 from backbones.request import ClassificationRequest
 
 EXAMPLE = """examples:
@@ -53,6 +53,8 @@ def _add_recipe_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--batch-size", type=positive_int, help="images per update (default: the recipe's)")
     group.add_argument("--lr", type=positive_float, help="learning rate after warmup (default: the recipe's rule)")
     group.add_argument("--image-size", type=positive_int, help="side of the crop in pixels (224; Inception-V3 299)")
+    colors = "; ".join(f"{name}: {coefficients}" for name, coefficients in COLORS.items())
+    group.add_argument("--color", choices=tuple(COLORS), help=f"{colors}, at random (default: the recipe's, paper)")
     group.add_argument("--teacher", type=pathlib.Path, metavar="RUN_OR_BUNDLE", help="teacher of a distillation")
 
 

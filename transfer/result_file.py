@@ -8,6 +8,7 @@ from typing import Any
 
 from backbones.errors import UserError
 from backbones.files import read_json
+from backbones.run_folder import with_former_settings
 from transfer.tuning import LEAST_SEARCH
 
 METRICS = {
@@ -178,7 +179,7 @@ def _tuning(path: Path, tuned: Any) -> Tuning | None:
 
 def _settings(path: Path, content: dict[str, Any]) -> dict[str, Any]:
     """The settings of a classification run, with the content of the weights that it started from."""
-    settings = dict(_section(path, content, "settings"))
+    settings = dict(_section(path, with_former_settings(content), "settings"))
     if "epochs" in settings:
         settings["epochs"] = _whole(path, "settings.epochs", settings["epochs"])
     _section(path, settings, "recipe")

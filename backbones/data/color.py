@@ -1,18 +1,35 @@
 """Colour of training images and normalisation (Section 2.1, steps 4 to 6) as one affine map per image.
 
-Brightness, saturation, hue, PCA noise and normalisation are all linear in (R, G, B, 1). Composed once per image they
-are a 3x4 matrix, and a whole batch is one batched matrix product on the device:
+All steps are affine in (R, G, B). Composed once per image they are a 3x4 matrix, and a whole batch is one batched
+matrix product on the device:
 
     brightness b   x -> b x
     saturation s   luma + s (x - luma)          scales the I and Q of YIQ
-    hue h          I and Q turned by (h - 1) pi; MXNet's ``HueJitterAug`` has the same angle, torchvision and MXNet's
-                   ``random_hue`` operator work in HSV or HLS instead
+    hue h          I and Q turned by (h - 1) pi, so by up to 72 degrees either way; MXNet's ``HueJitterAug`` has the
+                   same angle, torchvision and MXNet's ``random_hue`` operator work in HSV or HLS instead
+    contrast c     m + c (x - m)                m: the mean luma of the image
     PCA noise      x + V (eigenvalues * alpha)  alpha ~ N(0, 0.1), AlexNet's three components of ImageNet
     normalisation  (x - mean) / std
 
-b, s and h are uniform in [0.6, 1.4]. The first three commute, so their order is no choice. Nothing is clamped or
-rounded in between: the paper works in float32 throughout (GluonCV's loader works on 8-bit pixels, and has contrast in
-place of hue). Where the paper is silent, values are GluonCV's: 0.1 is a standard deviation, eigenvalues and
+Coefficients are uniform in [0.6, 1.4]. Which there are is a choice:
+
+    paper     b, s, h   "hue, saturation and brightness" in Section 2.1; which angle a coefficient of hue means, it does
+                        not say: 72 degrees are a strong change, and our reading
+    gluoncv   b, s, c   the authors' ``train_imagenet.py``, from v0.3.0 (October 2018, the last before the paper) on:
+                        0.4 of brightness, contrast and saturation, no hue
+
+Recipes take ``paper``; "Hue or contrast" in docs/architecture.md weighs the sources. b, s and the noise of an image are
+the same in both.
+
+MXNet puts b, s and c into a random order. Here the order of all four is no choice: each of b, s and h is a linear map L
+that keeps gray gray, L 1 = g 1, and scales luma by the same g, so m as well: g = b for brightness, 1 for the others.
+Contrast first, L (c x + (1 - c) m 1) = c L x + (1 - c) g m 1, is then contrast last. b, s and h commute among
+themselves: b scales everything, s and h scale and turn the plane of I and Q.
+
+Nothing is clamped or rounded in between: the paper works in float32 throughout. GluonCV's loaders clamp and round to 8
+bits after each step, so that there the order does matter; and the one for record files, which its published commands
+use, takes luma of pixels in the order BGR, so with the weights of red and blue exchanged; the one for image files does
+not, and neither do we. Where the paper is silent, values are GluonCV's: 0.1 is a standard deviation, eigenvalues and
 eigenvectors are on the 0-255 scale.
 
 Validation uses the same map with identity colour.
@@ -38,23 +55,29 @@ YIQ_TO_RGB = np.linalg.inv(RGB_TO_YIQ)
 
 @dataclass(frozen=True)
 class ColorChange:
-    """Coefficients of n images: ``brightness``, ``saturation`` and ``hue`` (n,), and ``pca`` noise alphas (n, 3)."""
+    """Coefficients of n images: ``brightness``, ``saturation``, ``hue`` (n,), and ``pca`` noise alphas (n, 3).
+
+    ``contrast`` (n,) is None where it stays as it is, which spares the mean of each image.
+    """
 
     brightness: np.ndarray
     saturation: np.ndarray
     hue: np.ndarray
     pca: np.ndarray
+    contrast: np.ndarray | None = None
 
     def part(self, first: int, end: int) -> ColorChange:
         """The coefficients of images ``first`` to ``end``, excluded."""
         here = slice(first, end)
-        return ColorChange(self.brightness[here], self.saturation[here], self.hue[here], self.pca[here])
+        contrast = None if self.contrast is None else self.contrast[here]
+        return ColorChange(self.brightness[here], self.saturation[here], self.hue[here], self.pca[here], contrast)
 
 
-def random_color(count: int, random: np.random.Generator) -> ColorChange:
-    """Draw the training-time change of ``count`` images."""
-    brightness, saturation, hue = random.uniform(*JITTER, size=(3, count))
-    return ColorChange(brightness, saturation, hue, random.normal(0.0, PCA_STD, size=(count, 3)))
+def random_color(count: int, random: np.random.Generator, choice: str = "paper") -> ColorChange:
+    """Draw the training-time change of ``count`` images; ``choice`` is one of ``backbones.recipes.COLORS``."""
+    brightness, saturation, third = random.uniform(*JITTER, size=(3, count))
+    hue, contrast = {"paper": (third, None), "gluoncv": (np.ones(count), third)}[choice]
+    return ColorChange(brightness, saturation, hue, random.normal(0.0, PCA_STD, size=(count, 3)), contrast)
 
 
 def identity_color(count: int) -> ColorChange:
@@ -64,7 +87,10 @@ def identity_color(count: int) -> ColorChange:
 
 
 def color_map(change: ColorChange, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
-    """Affine maps (n, 3, 4), float32: from 0-255 RGB to normalised RGB; ``mean`` and ``std`` are on the 0-255 scale."""
+    """Affine maps (n, 3, 4), float32: from 0-255 RGB to normalised RGB; ``mean`` and ``std`` are on the 0-255 scale.
+
+    Without contrast, which depends on the image: ``change_contrast`` adds it.
+    """
     angle = (change.hue - 1.0) * np.pi
     chroma = np.zeros((len(angle), 3, 3))
     chroma[:, 0, 0] = 1.0
@@ -75,6 +101,28 @@ def color_map(change: ColorChange, mean: tuple[float, ...], std: tuple[float, ..
     shift = (change.pca * PCA_EIGENVALUES) @ PCA_EIGENVECTORS.T
     affine = np.concatenate([linear, (shift - np.asarray(mean))[:, :, None]], axis=2)
     return torch.from_numpy((affine / np.asarray(std)[:, None]).astype(np.float32))
+
+
+def change_contrast(maps: Tensor, contrast: np.ndarray, images: Tensor) -> Tensor:
+    """The maps (n, 3, 4) with a change of contrast before them, by coefficients (n,), on the device of the images.
+
+    The images are those that are to be mapped, 8-bit RGB (n, H, W, 3).
+    """
+    scale = torch.from_numpy(contrast.astype(np.float32)).to(images.device, non_blocking=True)[:, None, None]
+    linear, shift = maps[..., :3], maps[..., 3:]
+    gray = (1.0 - scale) * mean_luma(images)[:, None, None]  # the same in R, G and B
+    return torch.cat([scale * linear, shift + gray * linear.sum(2, keepdim=True)], dim=2)
+
+
+def mean_luma(images: Tensor) -> Tensor:
+    """Mean luma (n,), float32, of 8-bit RGB images (n, H, W, 3): 0.299 R + 0.587 G + 0.114 B."""
+    count, height, width, _ = images.shape
+    # Whole numbers add up to the same in any order, so neither the batch nor the number of threads shows. 32 bits hold
+    # a column of 8 million pixels; whole rows at a time are twice as quick as pixels.
+    columns = images.flatten(2).sum(1, dtype=torch.int32)
+    red, green, blue = columns.view(count, width, 3).sum(1).unbind(1)
+    weights = RGB_TO_YIQ[0].tolist()
+    return (weights[0] * red + weights[1] * green + weights[2] * blue) / (height * width)
 
 
 def apply_color(images: Tensor, maps: Tensor) -> Tensor:

@@ -85,11 +85,19 @@ def test_values_that_are_the_recipes_need_not_be_given(study: Ablation) -> None:
     check(replace(study, options=(*BATCH, "--epochs", "120")))
 
 
+def test_runs_from_before_there_were_colours_had_the_papers(study: Ablation) -> None:
+    folder = pretend(study, change=lambda record: record["settings"].pop("color"))
+    check(study)
+    with raises(UserError, match=f"{folder} was run with settings.color 'paper', and is asked for with 'gluoncv'"):
+        check(replace(study, options=(*study.options, "--color", "gluoncv")))
+
+
 @mark.parametrize(
     ("options", "message"),
     [
         (("--epochs", "6"), "settings.epochs 5, and is asked for with 6"),
         (("--epochs", "5", "--ema", "0.9"), "settings.ema None, and is asked for with 0.9"),
+        (("--epochs", "5", "--color", "gluoncv"), "settings.color 'paper', and is asked for with 'gluoncv'"),
         (("--epochs", "5", "--lr", "0.5"), "settings.schedule.peak 0.1, and is asked for with 0.5"),
         (("--epochs", "5", "--accumulate", "3"), "accumulate 1, and is asked for with 3"),
         (("--epochs", "5", "--precision", "bf16"), "settings.precision 'fp32', and is asked for with 'bf16'"),

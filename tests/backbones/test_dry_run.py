@@ -71,10 +71,10 @@ def test_it_says_what_the_run_would_say(request_run: ClassificationRequest, caps
     planned = shown(short, capsys)
     run_classification(short)
     started = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in planned[:7]] == [
-        "network", "data", "recipe", "run", "lr", "schedule", "machine",
+    assert [line.split()[0] for line in planned[:8]] == [
+        "network", "data", "recipe", "run", "color", "lr", "schedule", "machine",
     ]  # fmt: skip
-    assert planned[:7] == started[:7]
+    assert planned[:8] == started[:8]
 
 
 def rates(lines: list[str]) -> list[tuple[int, float, float]]:

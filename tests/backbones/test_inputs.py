@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pytest import approx, mark
+from pytest import MonkeyPatch, approx, mark
 from torch import Tensor
 
 from backbones.bundle import imagenet_contract
 from backbones.data.color import identity_color, random_color
 from backbones.inputs import network_input
+from backbones.recipes import COLORS
 
 MEAN, STD = (10.0, 20.0, 40.0), (2.0, 4.0, 8.0)
 
@@ -40,20 +41,29 @@ def test_normalisation_is_in_the_order_of_the_channels(order: str) -> None:
                     assert result[image, place, y, x].item() == approx(expected, abs=1e-4)
 
 
-@given(st.integers(0, 10_000))
+@given(st.integers(0, 10_000), st.sampled_from(sorted(COLORS)))
 @settings(max_examples=20, deadline=None)
-def test_colours_change_before_the_channels_are_turned_around(seed: int) -> None:
-    change = random_color(2, np.random.default_rng(seed))
+def test_colours_change_before_the_channels_are_turned_around(seed: int, choice: str) -> None:
+    change = random_color(2, np.random.default_rng(seed), choice)
     forward = replace(imagenet_contract(32), mean=MEAN, std=STD)
     backward = replace(forward, mean=MEAN[::-1], std=STD[::-1], channel_order="BGR")
     assert torch.equal(network_input(images(), change, backward).flip(1), network_input(images(), change, forward))
 
 
-def test_the_colour_of_each_image_is_its_own() -> None:
-    change = random_color(2, np.random.default_rng(0))
+@mark.parametrize("choice", COLORS)
+def test_the_colour_of_each_image_is_its_own(choice: str) -> None:
+    change = random_color(2, np.random.default_rng(0), choice)
     both = network_input(images(), change, imagenet_contract(32))
     for number in range(2):
         one = network_input(images()[number : number + 1], change.part(number, number + 1), imagenet_contract(32))
         torch.testing.assert_close(one[0], both[number])
     swapped = network_input(images()[:1], change.part(1, 2), imagenet_contract(32))
     assert not torch.allclose(swapped[0], both[0])
+
+
+@mark.parametrize(("choice", "means"), [("paper", 0), ("gluoncv", 1)])
+def test_only_contrast_takes_the_mean_of_the_images(monkeypatch: MonkeyPatch, choice: str, means: int) -> None:
+    taken: list[Tensor] = []
+    monkeypatch.setattr("backbones.data.color.mean_luma", lambda images: taken.append(images) or torch.ones(2))
+    network_input(images(), random_color(2, np.random.default_rng(0), choice), imagenet_contract(32))
+    assert len(taken) == means

@@ -15,6 +15,7 @@ from backbones.code import code_fingerprint
 from backbones.distributed import ALONE, World
 from backbones.errors import UserError
 from backbones.plan import asked, settle
+from backbones.recipes import find_recipe
 from backbones.request import ClassificationRequest
 
 PAIR = World(rank=1, size=2, local_rank=1)
@@ -69,6 +70,14 @@ def test_switches_change_recipe_and_schedule(request_run: ClassificationRequest)
     assert (plan.schedule.shape, plan.schedule.warmup_steps) == ("step", 0)
     assert plan.schedule.milestones == (60, 120, 180)
     assert plan.epochs == 120  # mixup switched on leaves the recipe's epochs
+
+
+def test_colours_are_the_recipes_unless_given(request_run: ClassificationRequest) -> None:
+    assert settle(request_run, ALONE).color == find_recipe("d-smooth").color == "paper"
+    plan = settle(replace(request_run, color="gluoncv"), ALONE)
+    assert plan.color == plan.settings()["color"] == "gluoncv"
+    assert plan.recipe.name == "d-smooth"
+    assert "color" not in plan.settings()["recipe"]  # so that older runs have the same record of their recipe
 
 
 def test_accumulate_and_processes_cut_the_batch(request_run: ClassificationRequest) -> None:
@@ -142,6 +151,7 @@ def test_what_is_asked_is_plain_data(request_run: ClassificationRequest) -> None
         {"batch_size": 6},
         {"learning_rate": 0.5},
         {"image_size": 32},
+        {"color": "gluoncv"},
         {"switched_on": ("mixup",)},
         {"switched_on": ("label-smoothing=0.2",)},
         {"switched_off": ("zero-gamma",)},
@@ -159,7 +169,13 @@ def test_whatever_changes_the_outcome_makes_another_run(
 
 @mark.parametrize(
     "change",
-    [{"out": Path("elsewhere")}, {"resume": True}, {"dry_run": True}, {"switched_off": ("mixup",)}],
+    [
+        {"out": Path("elsewhere")},
+        {"resume": True},
+        {"dry_run": True},
+        {"switched_off": ("mixup",)},
+        {"color": "paper"},
+    ],
 )
 def test_whatever_does_not_makes_the_same_run(request_run: ClassificationRequest, change: dict[str, Any]) -> None:
     assert asked(settle(replace(request_run, **change), ALONE)) == asked(settle(request_run, ALONE))

@@ -152,7 +152,8 @@ def test_list_names_every_recipe_with_its_settings() -> None:
     for name, (epochs, batch_size, learning_rate, tricks) in EXPECTED.items():
         rate = f"0.1 / 256 * {batch_size} = {learning_rate}" if "linear-scaling" in tricks else "0.1"
         decay = "cosine" if "cosine" in tricks else "step"
-        assert blocks[name][1] == f"{epochs} epochs, batch {batch_size}, learning rate {rate}, {decay} decay"
+        settings = f"{epochs} epochs, batch {batch_size}, learning rate {rate}, {decay} decay, color paper"
+        assert blocks[name][1] == settings
 
 
 TOP1 = {

@@ -16,7 +16,7 @@ from typing import IO
 from pytest import MonkeyPatch, fail, mark, raises
 
 from backbones.errors import UserError
-from backbones.run_folder import RunFolder
+from backbones.run_folder import RunFolder, with_former_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 ASKED = {"task": "classification", "seed": 0, "data": {"root": "/here", "fingerprint": "f"}, "versions": {"torch": "1"}}
@@ -56,6 +56,32 @@ def test_another_run_is_refused_and_left_alone(tmp_path: Path, change: dict, nam
     with raises(UserError, match=named):
         RunFolder.open(tmp_path, {**ASKED, **change}, resume=True)
     assert (tmp_path / "run.json").read_bytes() == before
+
+
+TRAINING = {**ASKED, "settings": {"epochs": 5, "color": "paper"}}
+
+
+def test_a_training_from_before_there_were_colours_had_the_papers(tmp_path: Path) -> None:
+    older = {**TRAINING, "settings": {"epochs": 5}}
+    RunFolder.open(tmp_path, older, resume=False)
+    with raises(UserError, match=r"another run \(settings.color: 'paper' there, 'gluoncv' asked\)"):
+        RunFolder.open(tmp_path, {**TRAINING, "settings": {"epochs": 5, "color": "gluoncv"}}, resume=True)
+    folder = RunFolder.open(tmp_path, TRAINING, resume=True)
+    assert len(json.loads((folder.path / "run.json").read_text())["sittings"]) == 2
+
+
+@mark.parametrize(
+    "run",
+    [
+        {"task": "detection", "settings": {"epochs": 5}},
+        {"task": "classification"},
+        {"task": "classification", "settings": {}},
+        {"task": "classification", "settings": "damaged"},
+        {"task": "classification", "settings": {"epochs": 5, "color": "gluoncv"}},
+    ],
+)
+def test_no_other_record_is_given_a_colour(run: dict) -> None:
+    assert with_former_settings(run) == run
 
 
 def test_the_same_run_again_needs_resume(tmp_path: Path) -> None:

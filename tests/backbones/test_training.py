@@ -166,9 +166,9 @@ def test_a_crash_before_the_first_checkpoint_starts_over(
 
 @fixture
 def refined(light: ClassificationRequest, make_bundle_file: BundleMaker) -> ClassificationRequest:
-    """Everything at once: mixup, distillation, averaged weights, bounded gradients, batches in parts."""
+    """Everything at once: contrast, mixup, distillation, averaged weights, bounded gradients, batches in parts."""
     teacher, _ = make_bundle_file(classes=("class2", "class0", "class1"), mean=(127.5,) * 3, channel_order="BGR")
-    return replace(light, recipe="distill-mixup", teacher=teacher, ema=0.9, clip=5.0, accumulate=3)
+    return replace(light, recipe="distill-mixup", color="gluoncv", teacher=teacher, ema=0.9, clip=5.0, accumulate=3)
 
 
 @mark.parametrize(("function", "call"), [("training_step", 3), ("training_step", 6), ("evaluate", 1)])
@@ -188,6 +188,7 @@ def test_a_resumed_run_with_every_refinement_ends_with_the_same_bits(
 @mark.parametrize(
     "change",
     [
+        {"color": None},
         {"ema": None},
         {"clip": None},
         {"accumulate": 1},

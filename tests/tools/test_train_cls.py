@@ -144,13 +144,29 @@ def test_tricks_named_in_several_options_all_count(data: Path, tmp_path: Path) -
     assert not (tmp_path / "run").exists()
 
 
+@mark.parametrize(
+    ("options", "line"),
+    [
+        ([], "color     paper: brightness, saturation and hue"),
+        (["--color", "gluoncv"], "color     gluoncv: brightness, saturation and contrast"),
+    ],
+)
+def test_the_colours_of_a_run(data: Path, tmp_path: Path, options: list[str], line: str) -> None:
+    light = {"network": "mobilenet_v1_025", "recipe": "smooth", "epochs": "1"}
+    process = run([*arguments(data, tmp_path / "run", **light), *options])
+    assert process.returncode == 0, process.stderr
+    assert line in process.stdout.splitlines()
+    chosen = options[-1] if options else "paper"
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["settings"]["color"] == chosen
+
+
 def test_every_option_reaches_the_request(monkeypatch: MonkeyPatch, tmp_path: Path) -> None:
     asked: list[ClassificationRequest] = []
     monkeypatch.setattr("backbones.classification.run_classification", lambda request: asked.append(request) or {})
     words = """--data D --network resnet50_d --recipe d-distill --with mixup warmup=3 --without cosine
-        --with low-precision --epochs 3 --batch-size 64 --lr 0.5 --image-size 96 --teacher T --init-from I --auxiliary
-        --ema 0.99 --clip 2.5 --accumulate 4 --sync-bn --seed 9 --workers 3 --device cuda --precision bf16
-        --tensorboard --wandb P --resume --dry-run"""
+        --with low-precision --epochs 3 --batch-size 64 --lr 0.5 --image-size 96 --color gluoncv --teacher T
+        --init-from I --auxiliary --ema 0.99 --clip 2.5 --accumulate 4 --sync-bn --seed 9 --workers 3 --device cuda
+        --precision bf16 --tensorboard --wandb P --resume --dry-run"""
     train_cls.main([*words.split(), "--out", str(tmp_path)])
     assert asked == [
         ClassificationRequest(
@@ -164,6 +180,7 @@ def test_every_option_reaches_the_request(monkeypatch: MonkeyPatch, tmp_path: Pa
             batch_size=64,
             learning_rate=0.5,
             image_size=96,
+            color="gluoncv",
             teacher=Path("T"),
             init_from=Path("I"),
             auxiliary=True,
@@ -231,6 +248,7 @@ def test_bad_requests_exit_with_2_and_one_line(
         (["--lr", "-1"], "argument --lr"),
         (["--seed", "1.5"], "'1.5' is not a whole number"),
         (["--precision", "int8"], "invalid choice: 'int8'"),
+        (["--color", "hue"], "argument --color: invalid choice: 'hue' (choose from 'paper', 'gluoncv')"),
         (["--epoch", "3"], "unrecognized arguments: --epoch"),
         (["--ema", "1"], "argument --ema: '1' is not a number between 0 and 1"),
         (["--clip", "0"], "argument --clip: '0' is not a number above 0"),

@@ -47,6 +47,7 @@ def warnings(root: Path) -> list[str]:
         ({"image_size": 96}, "image_size 64 (b-standard), 96 (d-smooth)"),
         ({"precision": "fp32"}, "precision bf16 (b-standard), fp32 (d-smooth)"),
         ({"ema": 0.999}, "ema off (b-standard), 0.999 (d-smooth)"),
+        ({"color": "gluoncv"}, "color paper (b-standard), gluoncv (d-smooth)"),  # the first from before the choice
     ],
 )
 def test_unlike_settings_come_first(two_rows: Callable[..., Path], changes: dict[str, Any], said: str) -> None:
@@ -68,6 +69,7 @@ def test_unlike_settings_come_first(two_rows: Callable[..., Path], changes: dict
         ("d-smooth", {}),
         ("d-smooth", {"batch_size": 1024, "learning_rate": "0.4", "schedule": {"total_steps": 9}, "parts": 2}),
         ("d-smooth", {"ema": None, "auxiliary": False}),  # named by a newer version, and off
+        ("d-smooth", {"color": "paper"}),  # named by a newer version, and what it was before
         ("d-mixup", {"epochs": 20, "recipe": {"epochs": 200}}),  # each row a tenth of its recipe
         ("batch256-warmup", {"precision": "fp32"}),  # a row of Table 4, which insists on float32
     ],

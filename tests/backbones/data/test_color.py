@@ -1,18 +1,30 @@
-"""The one affine map per image, against the paper's steps carried out one after the other, pixel by pixel."""
+"""The one affine map per image, against the steps of paper and GluonCV carried out one after the other, by pixel."""
 
 from __future__ import annotations
 
 import colorsys
 import math
+from collections.abc import Sequence
+from itertools import permutations
 
 import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pytest import approx, mark
+from numpy.typing import NDArray
+from pytest import approx, mark, raises
 
 from backbones.bundle import IMAGENET_MEAN, IMAGENET_STD
-from backbones.data.color import ColorChange, apply_color, color_map, identity_color, random_color
+from backbones.data.color import (
+    ColorChange,
+    apply_color,
+    change_contrast,
+    color_map,
+    identity_color,
+    mean_luma,
+    random_color,
+)
+from backbones.recipes import COLORS
 
 EIGENVALUES = (55.46, 4.794, 1.148)
 EIGENVECTORS = ((-0.5675, 0.7192, 0.4009), (-0.5808, -0.0045, -0.8140), (-0.5836, -0.6948, 0.4203))
@@ -43,7 +55,31 @@ def reference_pixel(
 
 def mapped(images: np.ndarray, change: ColorChange) -> np.ndarray:
     maps = color_map(change, IMAGENET_MEAN, IMAGENET_STD)
+    if change.contrast is not None:
+        maps = change_contrast(maps, change.contrast, torch.from_numpy(images))
     return apply_color(torch.from_numpy(images), maps).permute(0, 2, 3, 1).numpy()
+
+
+def luma(rgb: Sequence[float]) -> float:
+    return 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2]
+
+
+def reference_image(
+    image: NDArray, steps: dict[str, float], order: Sequence[str], bits: bool = False
+) -> NDArray[np.float64]:
+    """GluonCV's steps on one image (H, W, 3) in double precision, one after the other in some order; 0-255 scale.
+
+    The mean luma is that of the image when contrast's turn comes. ``bits``: clamp and round after each step, as MXNet.
+    """
+    pixels = [[float(value) for value in rgb] for rgb in image.reshape(-1, 3)]
+    for step in order:
+        mean = sum(luma(rgb) for rgb in pixels) / len(pixels)
+        for rgb in pixels:
+            middle = {"brightness": 0.0, "contrast": mean, "saturation": luma(rgb)}[step]
+            rgb[:] = [middle + steps[step] * (value - middle) for value in rgb]
+            if bits:
+                rgb[:] = [float(min(255, max(0, round(value)))) for value in rgb]
+    return np.array(pixels).reshape(image.shape)
 
 
 @mark.parametrize("seed", range(3))
@@ -133,3 +169,92 @@ def test_images_do_not_depend_on_those_beside_them() -> None:
     for number in range(3):
         assert torch.equal(whole[number], apply_color(images[number : number + 1], maps[number : number + 1])[0])
     assert not torch.equal(whole[2], apply_color(images[2:], maps[1:2])[0])
+
+
+def random_images(seed: int, count: int = 2) -> NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(0, 256, (count, 3, 5, 3), dtype=np.uint8)
+
+
+ORDERS = tuple(permutations(("brightness", "contrast", "saturation")))
+
+
+@given(st.integers(0, 10_000), st.sampled_from(ORDERS), COEFFICIENT, COEFFICIENT, COEFFICIENT)
+@settings(deadline=None)
+def test_equals_gluoncvs_steps_in_any_order(seed: int, order: tuple[str, ...], b: float, s: float, c: float) -> None:
+    images, noise = random_images(seed, 1), np.random.default_rng(seed).normal(0, 0.1, (1, 3))
+    change = ColorChange(np.array([b]), np.array([s]), np.ones(1), noise, np.array([c]))
+    expected = reference_image(images[0], {"brightness": b, "saturation": s, "contrast": c}, order)
+    for channel in range(3):
+        for component in range(3):
+            expected[..., channel] += EIGENVECTORS[channel][component] * EIGENVALUES[component] * noise[0, component]
+    expected = (expected - np.array((123.68, 116.779, 103.939))) / np.array((58.393, 57.12, 57.375))
+    np.testing.assert_allclose(mapped(images, change)[0], expected, atol=1e-4)
+
+
+def test_in_8_bits_the_order_matters() -> None:
+    """Negative control of the test above: its reference tells orders apart where MXNet's pixels do."""
+    steps = {"brightness": 1.4, "contrast": 0.6, "saturation": 1.4}
+    image = random_images(0)[0]
+    results = {reference_image(image, steps, order, bits=True).tobytes() for order in ORDERS}
+    assert len(results) > 1
+    smooth = [reference_image(image, steps, order) for order in ORDERS]
+    assert max(abs(smooth[0] - other).max() for other in smooth) < 1e-9
+
+
+@given(st.integers(0, 10_000), COEFFICIENT, COEFFICIENT, COEFFICIENT, COEFFICIENT)
+@settings(deadline=None)
+def test_hue_too_commutes_with_contrast(seed: int, b: float, s: float, h: float, c: float) -> None:
+    """No choice has both; that the docstring calls the order of all four immaterial is to be true all the same."""
+    images = random_images(seed, 1)
+    both = ColorChange(np.array([b]), np.array([s]), np.array([h]), np.zeros((1, 3)), np.array([c]))
+    colored = mapped(images, ColorChange(both.brightness, both.saturation, both.hue, both.pca)) * IMAGENET_STD
+    colored += IMAGENET_MEAN
+    mean = np.mean([luma(rgb) for rgb in colored.reshape(-1, 3)])
+    expected = (mean + c * (colored[0] - mean) - IMAGENET_MEAN) / np.array(IMAGENET_STD)
+    np.testing.assert_allclose(mapped(images, both)[0], expected, atol=1e-4)
+
+
+def test_contrast_is_about_the_mean_of_its_own_image() -> None:
+    images = random_images(0)
+    images[1] //= 4
+    change = random_color(2, np.random.default_rng(0), "gluoncv")
+    both = mapped(images, change)
+    for number in range(2):
+        alone = mapped(images[number : number + 1], change.part(number, number + 1))
+        np.testing.assert_array_equal(both[number], alone[0])
+    other = mapped(images[::-1].copy(), change)  # the control: coefficients of the one, mean of the other
+    assert abs(other[1] - both[0]).max() > 0.1
+
+
+@mark.parametrize("shape", [(1, 1), (7, 3), (224, 224)])
+def test_mean_luma(shape: tuple[int, int]) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (3, *shape, 3), dtype=np.uint8)
+    expected = [np.mean([luma(rgb) for rgb in image.reshape(-1, 3).tolist()]) for image in images]
+    assert mean_luma(torch.from_numpy(images)).tolist() == approx(expected, rel=1e-6)
+
+
+def test_the_mean_of_a_large_white_image_is_white() -> None:
+    """255 times its pixels is more than 32 bits hold."""
+    white = torch.full((1, 3000, 3000, 3), 255, dtype=torch.uint8)
+    assert mean_luma(white).item() == approx(255, rel=1e-6)
+
+
+def test_both_choices_draw_the_same_but_for_the_third_coefficient() -> None:
+    paper = random_color(20000, np.random.default_rng(0))
+    gluoncv = random_color(20000, np.random.default_rng(0), "gluoncv")
+    for name in ("brightness", "saturation", "pca"):
+        np.testing.assert_array_equal(getattr(paper, name), getattr(gluoncv, name))
+    assert paper.contrast is None
+    assert set(gluoncv.hue) == {1.0}
+    assert 0.6 <= gluoncv.contrast.min() < 0.602
+    assert 1.398 < gluoncv.contrast.max() <= 1.4
+    assert gluoncv.contrast.mean() == approx(1.0, abs=0.01)
+    assert abs(np.corrcoef(gluoncv.brightness, gluoncv.contrast)[0, 1]) < 0.03
+
+
+def test_every_choice_of_the_recipes_can_be_drawn_and_no_other() -> None:
+    assert list(COLORS) == ["paper", "gluoncv"]
+    changes = [random_color(2, np.random.default_rng(0), choice) for choice in COLORS]
+    assert not np.allclose(*(mapped(random_images(0), change) for change in changes), atol=0.01)
+    with raises(KeyError):
+        random_color(2, np.random.default_rng(0), "none")

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-from backbones.code import recorded_code
 from backbones.data.image_folder import ImageFolder, open_image_folder
 from backbones.data.requests import check_shares, count_steps
 from backbones.distributed import World
@@ -18,6 +17,7 @@ from backbones.models import default_image_size
 from backbones.precision import precision_for, resolve_device
 from backbones.recipes import Recipe, find_recipe
 from backbones.request import ClassificationRequest
+from backbones.runs.fingerprint import recorded_code
 from backbones.schedule import Schedule, peak_learning_rate, resolve_schedule
 from backbones.switches import switch
 from backbones.trackers import check_trackers

@@ -12,11 +12,11 @@ import torch
 from mmengine.config import Config
 
 from backbones.bundle import Bundle
-from backbones.code import recorded_code
 from backbones.distributed import World
 from backbones.errors import UserError
 from backbones.files import sha256_file
 from backbones.precision import resolve_device, resolve_precision
+from backbones.runs.fingerprint import recorded_code
 from backbones.trackers import check_trackers
 from backbones.versions import hardware, package_versions
 from transfer.configure import (

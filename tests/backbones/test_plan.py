@@ -11,12 +11,12 @@ from typing import Any
 
 from pytest import MonkeyPatch, approx, fixture, mark, raises
 
-from backbones.code import code_fingerprint
 from backbones.distributed import ALONE, World
 from backbones.errors import UserError
 from backbones.plan import asked, settle
 from backbones.recipes import find_recipe
 from backbones.request import ClassificationRequest
+from backbones.runs.fingerprint import code_fingerprint
 
 PAIR = World(rank=1, size=2, local_rank=1)
 

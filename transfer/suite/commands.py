@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from backbones.code import ROOT
 from backbones.command import CommandParser
 from backbones.errors import UserError
 from backbones.files import sha256_file
+from backbones.runs.fingerprint import ROOT
 from backbones.trained import find_bundle
 from transfer.suite.definition import CLASSIFICATION, DETECTION, SEGMENTATION, Import
 

@@ -14,8 +14,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from backbones.code import ROOT
 from backbones.files import read_json
+from backbones.runs.fingerprint import ROOT
 from transfer.paper import recipe_order
 from transfer.suite.definition import Suite
 from transfer.suite.planned import PlannedRun

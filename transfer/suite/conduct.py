@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from backbones.code import ROOT
 from backbones.errors import UserError, did_you_mean
 from backbones.files import write_error, write_json
+from backbones.runs.fingerprint import ROOT
 from transfer.suite.commands import Parsers
 from transfer.suite.comparison import compare
 from transfer.suite.data import data_folder, make_images

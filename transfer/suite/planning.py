@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from backbones.code import ROOT, code_fingerprint
 from backbones.external.families import parse_source
 from backbones.files import sha256_file
+from backbones.runs.fingerprint import ROOT, code_fingerprint
 from backbones.trained import find_bundle
 from transfer.paper import RANDOM_RECIPE
 from transfer.suite import commands

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
-from backbones.code import ROOT
 from backbones.files import write_error
 from backbones.locks import Owner, sign, try_lock
+from backbones.runs.fingerprint import ROOT
 from transfer.suite.planned import PlannedRun
 
 ATTEMPTS = 2  # what has failed once is tried once more

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from backbones.code import ROOT
 from backbones.errors import UserError
 from backbones.files import read_json, write_json
 from backbones.locks import Owner, try_lock
+from backbones.runs.fingerprint import ROOT
 from transfer.suite.local import Reporter
 from transfer.suite.planned import PlannedRun
 from transfer.suite.process import last_words

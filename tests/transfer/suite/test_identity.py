@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pytest import MonkeyPatch, fixture, mark, raises
 
-from backbones.code import ROOT, code_fingerprint, recorded_code
 from backbones.errors import UserError
+from backbones.runs.fingerprint import ROOT
 from tools.run_suite import parse_data, tool_parsers
 from transfer.suite.planned import PlannedRun
 from transfer.suite.planning import plan_runs
@@ -244,69 +244,6 @@ def test_the_plan_reckons_with_the_images_that_are_there(plan: Plan, tmp_path: P
     assert plan(said)[f"{SMOOTH} classification"].facts["images"] == 2
     elsewhere = (f"data: {tmp_path / 'images'}", f"data: {tmp_path / 'gone'}\n  train-images: 1000")
     assert plan(elsewhere)[f"{SMOOTH} classification"].facts["images"] == 1000
-
-
-@fixture
-def project(tmp_path: Path) -> Path:
-    files = {
-        "tools/run.py": "from backbones.used import thing\n\ndef main():\n    import backbones.late\n",
-        "backbones/__init__.py": "",
-        "backbones/used.py": '"""What it does."""\nthing = 1  # one\n',
-        "backbones/late.py": "x = 1\n",
-        "backbones/unused.py": "x = 1\n",
-        "backbones/drawing.py": "x = 1\n",
-        "transfer/__init__.py": "",
-        "transfer/metric.py": "x = 1\n",
-        "configs/base.py": "custom_imports = dict(imports=['transfer.metric'])\n",
-        "configs/mine.py": "_base_ = ['./base.py', 'mmdet::x.py']\nx = 1\n",
-        "docs/page.md": "words",
-    }
-    for name, text in files.items():
-        path = tmp_path / "project" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return tmp_path / "project"
-
-
-@mark.parametrize(
-    ("name", "text", "matters"),
-    [
-        ("backbones/used.py", "thing = 2\n", True),
-        ("backbones/used.py", '"""Says more."""\n\nthing = 1\n', False),
-        ("backbones/late.py", "x = 2\n", True),
-        ("backbones/unused.py", "x = 2\n", False),
-        ("backbones/drawing.py", "x = 2\n", False),
-        ("transfer/metric.py", "x = 2\n", True),
-        ("configs/base.py", "custom_imports = dict(imports=['transfer.metric'])\nx = 1\n", True),
-        ("configs/mine.py", "_base_ = ['./base.py', 'mmdet::x.py']\nx = 1  # one\n", False),
-        ("docs/page.md", "other words", False),
-    ],
-)
-def test_code_counts_where_the_tool_imports_it(project: Path, name: str, text: str, matters: bool) -> None:
-    def fingerprint() -> str:
-        code_fingerprint.cache_clear()
-        return code_fingerprint("tools/run.py", project / "configs" / "mine.py", project)
-
-    before = fingerprint()
-    (project / name).write_text(text)
-    assert (fingerprint() != before) == matters
-    code_fingerprint.cache_clear()
-
-
-@mark.parametrize(
-    ("text", "message"),
-    [
-        ("x = (\n", r"mine\.py is not a readable configuration: "),
-        ("_base_ = ['./gone.py']\n", r"gone\.py is not a readable configuration: "),
-        ("name = 'base'\n_base_ = [f'./{name}.py']\n", r"mine\.py: _base_ is computed; write the names"),
-    ],
-)
-def test_a_protocol_that_cannot_be_read_is_one_message(project: Path, text: str, message: str) -> None:
-    protocol = project / "configs" / "mine.py"
-    protocol.write_text(text)
-    with raises(UserError, match=message):
-        code_fingerprint("tools/run.py", protocol, project)
-    assert recorded_code("tools/transfer_det.py", protocol) is None
 
 
 def test_commands_do_not_say_where_the_project_lies(plan: Plan, tmp_path: Path) -> None:

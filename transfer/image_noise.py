@@ -102,7 +102,4 @@ def _remembered(task: str, path: Path) -> dict[str, Replicates]:
 def _compute(task: str, path: Path) -> dict[str, Replicates]:
     if task == "segmentation":
         return resample(read_segmentations(path))
-    from transfer import ops_bridge  # it loads torch
-
-    ops_bridge.install()
     return resample(read_detections(path))

@@ -14,11 +14,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from mmdet.evaluation.functional import bbox_overlaps
 from numpy.typing import NDArray
 
 from transfer.evaluated import DetectionEvaluation, EvaluatedImage
-from transfer.voc_ap import IOU_THRESHOLD
+from transfer.voc_overlap import IOU_THRESHOLD, overlaps
 
 LOWEST_SCORE = 0.05  # what is less sure is never shown; with a hundred boxes per image it would also take long
 NOTHING, NOT_COUNTED = -1, -2
@@ -49,11 +48,11 @@ def match(image: EvaluatedImage, threshold: float = LOWEST_SCORE) -> Matches:
     shown = order[image.scores[order] >= threshold]
     free = np.ones(len(image.boxes), bool)
     taken = np.full(len(shown), NOTHING)
-    if free.size and shown.size:  # widths as in VOC's evaluation
-        overlaps = bbox_overlaps(image.found_boxes[shown], image.boxes, use_legacy_coordinate=True)
-        for place in np.flatnonzero(overlaps.max(axis=1) >= IOU_THRESHOLD):
-            candidate = int(np.argmax(np.where(free, overlaps[place], -1.0)))
-            if free[candidate] and overlaps[place, candidate] >= IOU_THRESHOLD:
+    if free.size and shown.size:
+        shared = overlaps(image.found_boxes[shown], image.boxes)
+        for place in np.flatnonzero(shared.max(axis=1) >= IOU_THRESHOLD):
+            candidate = int(np.argmax(np.where(free, shared[place], -1.0)))
+            if free[candidate] and shared[place, candidate] >= IOU_THRESHOLD:
                 taken[place] = NOT_COUNTED if image.difficult[candidate] else candidate
                 free[candidate] = image.difficult[candidate]
     return Matches(shown, taken, np.flatnonzero(free & ~image.difficult))

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from mmengine.evaluator import BaseMetric
 from mmseg.registry import METRICS
-from numpy.typing import NDArray
 from torch import Tensor
 
 from transfer.evaluated import SegmentationEvaluation, SegmentedImage
+from transfer.evaluation.segmentation import measure_segmentation
 
 
 @METRICS.register_module()
@@ -52,24 +51,3 @@ def count_pixels(label: Tensor, prediction: Tensor, classes: int) -> SegmentedIm
     counts = torch.bincount(cells.flatten(), minlength=classes**2)[: classes**2]
     pairs = counts.nonzero().flatten()
     return SegmentedImage(pairs.cpu().numpy(), counts[pairs].cpu().numpy())
-
-
-def measure_segmentation(evaluation: SegmentationEvaluation) -> dict[str, float]:
-    """The measures of ``SegmentationMetric``."""
-    confusion = evaluation.confusion()
-    iou, accuracy = class_shares(confusion)
-    by_class = {
-        f"{kind}/{name}": float(share)
-        for kind, shares in (("iou", iou), ("accuracy", accuracy))
-        for name, share in zip(evaluation.classes, shares, strict=True)
-        if not np.isnan(share)
-    }
-    right = float(np.trace(confusion)) / float(confusion.sum())
-    return {"pixel_accuracy": right, "miou": float(np.nanmean(iou)), **by_class}
-
-
-def class_shares(confusion: NDArray) -> tuple[NDArray, NDArray]:
-    """Intersection over union and accuracy (classes,) from pixels (label, prediction); nan where nothing divides."""
-    right, labelled, predicted = np.diagonal(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
-    with np.errstate(invalid="ignore"):
-        return right / (labelled + predicted - right), right / labelled

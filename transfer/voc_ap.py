@@ -12,13 +12,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from mmdet.evaluation.functional.mean_ap import tpfp_default
 from numpy.typing import NDArray
 
 from transfer.evaluated import EvaluatedImage
+from transfer.voc_overlap import IOU_THRESHOLD, overlaps
 
-IOU_THRESHOLD = 0.5
-RECALL_STEPS = 10
+RECALLS = np.arange(0.0, 1.1, 0.1)
 
 
 class VocPrecision(NamedTuple):
@@ -87,10 +86,13 @@ def voc_curve(images: Sequence[EvaluatedImage], label: int) -> VocCurve | None:
 
 
 def eleven_points(curve: VocCurve) -> float:
-    """Mean over the recalls 0, 0.1, …, 1 of the highest precision at that recall or a greater one."""
-    # In whole numbers: 3 of 10 objects are a recall of 0.3, which as a sum of rounded tenths they would miss.
-    recalls = [curve.found * RECALL_STEPS >= step * curve.objects for step in range(RECALL_STEPS + 1)]
-    return float(np.mean([curve.precision[reached].max(initial=0) for reached in recalls]))
+    """Mean over the recalls 0, 0.1, …, 1 of the highest precision at that recall or a greater one.
+
+    The recalls are those of ``numpy.arange(0, 1.1, 0.1)``, as in every published evaluation since Fast R-CNN's, and so
+    some are not tenths: 3 of 10 objects do not reach 0.30000000000000004, and the average is lower than it should be
+    where the number of objects is a multiple of 10. Numbers that are to stand beside published ones must share that.
+    """
+    return float(np.mean([curve.precision[curve.recall >= recall].max(initial=0) for recall in RECALLS]))
 
 
 def area(curve: VocCurve) -> float:
@@ -99,19 +101,45 @@ def area(curve: VocCurve) -> float:
 
 
 def judge(images: Sequence[EvaluatedImage], label: int) -> Judged:
-    """All detections of a class from the highest score down; of equal scores the earlier image's comes first."""
+    """All detections of a class from the highest score down; of equal scores the earlier one comes first."""
     places, scores, right, wrong = [np.zeros(0, int)], [np.zeros(0)], [np.zeros(0, int)], [np.zeros(0, int)]
     for place, image in enumerate(images):
         mine = image.found_labels == label
         if not mine.any():
             continue
         there = image.labels == label
-        detections = np.hstack([image.found_boxes[mine], image.scores[mine, None]])
-        objects, difficult = image.boxes[there & ~image.difficult], image.boxes[there & image.difficult]
-        hits, misses = tpfp_default(detections, objects, difficult, IOU_THRESHOLD, use_legacy_coordinate=True)
-        places.append(np.full(len(detections), place))
+        hits, misses = judge_image(
+            image.found_boxes[mine], image.scores[mine], image.boxes[there], image.difficult[there]
+        )
+        places.append(np.full(len(hits), place))
         scores.append(image.scores[mine])
-        right.append(hits[0].astype(int))
-        wrong.append(misses[0].astype(int))
+        right.append(hits.astype(int))
+        wrong.append(misses.astype(int))
     order = np.argsort(-np.concatenate(scores), kind="stable")
     return Judged(*(np.concatenate(column)[order] for column in (places, right, wrong)))
+
+
+def judge_image(boxes: NDArray, scores: NDArray, objects: NDArray, difficult: NDArray) -> tuple[NDArray, NDArray]:
+    """Which detections of a class are right, and which are wrong, in one image, in the order given.
+
+    Args:
+        boxes: (n, 4) of the detections, in pixels.
+        scores: (n,) theirs; of equal ones the earlier detection chooses first.
+        objects: (m, 4) of the class.
+        difficult: (m,) whether each is.
+    """
+    right, wrong = np.zeros(len(boxes), bool), np.zeros(len(boxes), bool)
+    if not len(objects):
+        return right, ~wrong
+    order = np.argsort(difficult, kind="stable")  # of two objects that it overlaps alike it takes the one that counts
+    objects, difficult = objects[order], difficult[order]
+    shared = overlaps(boxes, objects)
+    nearest, free = shared.argmax(axis=1), np.ones(len(objects), bool)
+    for place in np.argsort(-scores, kind="stable"):
+        chosen = nearest[place]
+        if shared[place, chosen] < IOU_THRESHOLD:
+            wrong[place] = True
+        elif not difficult[chosen]:
+            right[place], wrong[place] = free[chosen], not free[chosen]
+            free[chosen] = False
+    return right, wrong

@@ -88,7 +88,7 @@ def slow_detection(evaluation: DetectionEvaluation, times: np.ndarray) -> dict[s
 
 
 def slow_segmentation(evaluation: SegmentationEvaluation, times: np.ndarray) -> dict[str, float]:
-    from transfer.segmentation_metric import measure_segmentation
+    from transfer.evaluation.segmentation import measure_segmentation
 
     images = really_drawn(evaluation, times)
     if not sum(image.pixels.sum() for image in images):
@@ -125,8 +125,8 @@ def test_segmentation_is_that_of_the_resampled_list(seed: int, count: int, drawn
 
 @mark.parametrize("levels", [0, 4])
 def test_every_image_once_is_the_runs_own_metric(levels: int) -> None:
-    from transfer.detection_metric import measure_detection, voc_curves
-    from transfer.segmentation_metric import measure_segmentation
+    from transfer.evaluation.detection import measure_detection, voc_curves
+    from transfer.evaluation.segmentation import measure_segmentation
 
     detected, segmented = detections(3, 40, levels), segmentations(3, 40)
     own = {**measure_detection(detected, voc_curves(detected)), **measure_segmentation(segmented)}

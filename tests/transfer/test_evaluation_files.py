@@ -78,7 +78,7 @@ def test_names_are_seen_from_the_data() -> None:
 
 
 def test_detections_are_measured_again_to_the_bit(tmp_path: Path) -> None:
-    from transfer.detection_metric import measure_detection, voc_curves
+    from transfer.evaluation.detection import measure_detection, voc_curves
 
     draw = np.random.default_rng(3)
     images = [

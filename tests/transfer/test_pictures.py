@@ -71,7 +71,7 @@ def test_the_drawn_curve_has_the_averages_beside_it(hits: list[bool], missed: in
     assert (steps >= 0).all()
     average = curve.average_precision()
     assert float((steps * precision[:-1]).sum()) == approx(average.area)
-    reached = [precision[recall >= k / 10 - 1e-9].max(initial=0) for k in range(11)]
+    reached = [precision[recall >= level].max(initial=0) for level in np.arange(0.0, 1.1, 0.1)]
     assert float(np.mean(reached)) == approx(average.eleven_points)
 
 
@@ -129,7 +129,7 @@ def one_image(label: int, found_label: int, difficult: bool = False) -> Evaluate
 
 
 def draw_all_detections(root: Path, images: list[EvaluatedImage], classes: tuple[str, ...] = ("cat", ODD)) -> Path:
-    from transfer.detection_metric import voc_curves
+    from transfer.evaluation.detection import voc_curves
     from transfer.pictures.detection import detection_pictures
     from transfer.pictures.jobs import draw_all
 

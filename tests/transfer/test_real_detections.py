@@ -143,7 +143,7 @@ def voc(measured: Evaluation, label: int) -> tuple[float, float] | None:
         else:
             hits.append(False)
     recall, precision = curve(hits, total)
-    eleven = fmean(max(precision[recall >= k / 10 - 1e-9], default=0.0) for k in range(11))
+    eleven = fmean(max(precision[recall >= level], default=0.0) for level in np.arange(0.0, 1.1, 0.1))
     # Each right detection moves recall on by 1 / total, and counts with the best precision from there on.
     area = sum(precision[k:].max() for k, hit in enumerate(hits) if hit) / total
     return eleven, float(area)

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from backbones.drawing import Bar, Confusion, draw_confusion_matrix, picture, pixel_axes, short
 from transfer.evaluated import SegmentationEvaluation
+from transfer.evaluation.segmentation import class_shares
 from transfer.pictures.bars import draw_all_bars
 from transfer.pictures.examples import choose, fade, fit, read_pixels
 from transfer.pictures.jobs import Job, Maps
 from transfer.pictures.palette import COLORS, OTHER, WRONG, assign_colors, colorize, to_rgb
 from transfer.pictures.predictions import FILE, write_predictions
-from transfer.segmentation_metric import class_shares
 
 WIDTH, HEIGHT, GAP, LEGEND = 280, 210, 14, 230
 ROW = HEIGHT + 55

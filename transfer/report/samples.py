@@ -134,9 +134,6 @@ def _draw(
         lacking = f"The data folder {root} cannot be reached from here, so its images cannot be shown."
         if kind != MAPS:
             return (), lacking
-    from transfer import ops_bridge  # it loads torch, and OpenMMLab needs it
-
-    ops_bridge.install()
     from transfer.report.detections import draw_detections
     from transfer.report.predicted_maps import draw_predictions
     from transfer.report.segmentations import draw_segmentations

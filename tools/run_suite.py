@@ -58,10 +58,11 @@ def parse_data(words: Sequence[str]) -> dict[str, pathlib.Path]:
 def tool_parsers() -> Mapping[str, CommandParser]:
     """The parsers of the tools that a suite runs, by task."""
     from tools.train_cls import build_parser as classification_parser
+    from transfer.catalogue import CLASSIFICATION, transfers
     from transfer.options import add_transfer_options
 
-    parsers = {"classification": classification_parser()}
-    for task in ("detection", "segmentation"):
+    parsers = {CLASSIFICATION: classification_parser()}
+    for task in transfers():
         parsers[task] = CommandParser()
         add_transfer_options(parsers[task])
     return parsers

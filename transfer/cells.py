@@ -7,29 +7,13 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from transfer.bootstrap import image_interval
+from transfer.catalogue import further_names, metric_names
 from transfer.image_noise import Noise, replicates_by_seed
 from transfer.paper import PaperNumber
 from transfer.result_file import FIXED, Run
 from transfer.statistics import PAIRED, Difference, Interval, Seeds, standard_deviation, student_interval, subtract
 from transfer.units import group_by_unit
 from transfer.verdict import Verdict
-
-METRIC_NAMES = {
-    "top1": "top-1",
-    "voc07_map": "mAP 07",
-    "voc_map": "mAP area",
-    "miou": "mIoU",
-    "pixel_accuracy": "pixAcc",
-}
-
-# Shown where a run has them.
-FURTHER_NAMES = {
-    "coco_ap": "AP",
-    "coco_ap50": "AP50",
-    "coco_ap75": "AP75",
-    "miou_multiscale": "mIoU multi",
-    "pixel_accuracy_multiscale": "pixAcc multi",
-}
 
 
 @dataclass(frozen=True)
@@ -109,7 +93,7 @@ def measure_cell(
 def shown_metrics(runs: Iterable[Run]) -> list[str]:
     """The metrics of a comparison: the usual ones, and those of the further ones that some run has."""
     measured = {metric for run in runs for metric in run.metrics}
-    return [*METRIC_NAMES, *(metric for metric in FURTHER_NAMES if metric in measured)]
+    return [*metric_names(), *(metric for metric in further_names() if metric in measured)]
 
 
 def values_by_seed(runs: Sequence[Run], metric: str, arm: str = FIXED) -> dict[int | None, float]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from transfer.result_file import METRICS, Run
+from transfer.catalogue import CLASSIFICATION, task_of
+from transfer.result_file import Run
 from transfer.units import group_by_unit
 from transfer.verdict import Verdict
-
-CLASSIFICATION = "classification"
 
 
 def hours_needed(verdict: Verdict, metric: str, row: Sequence[Run], baseline: Sequence[Run]) -> float | None:
@@ -27,7 +26,7 @@ def hours_needed(verdict: Verdict, metric: str, row: Sequence[Run], baseline: Se
     """
     if verdict.seeds_needed is None:
         return None
-    task = next(task for task, metrics in METRICS.items() if metric in metrics)
+    task = task_of(metric)
     hours = [_hours_of(verdict.seeds_needed, task, runs) for runs in (row, baseline)]
     return None if None in hours else sum(hours)
 

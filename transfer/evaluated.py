@@ -6,10 +6,12 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from transfer.catalogue import DETECTION, SEGMENTATION
 
 
 class EvaluatedImage(NamedTuple):
@@ -48,6 +50,7 @@ class SegmentedImage(NamedTuple):
 class DetectionEvaluation:
     """A detector's test: names of classes, files of images, and what each image holds, in the order of the files."""
 
+    task: ClassVar[str] = DETECTION
     classes: tuple[str, ...]
     names: tuple[str, ...]
     images: Sequence[EvaluatedImage]
@@ -57,6 +60,7 @@ class DetectionEvaluation:
 class SegmentationEvaluation:
     """A segmentor's test: names of classes, files of images, and the pixels of each, in the order of the files."""
 
+    task: ClassVar[str] = SEGMENTATION
     classes: tuple[str, ...]
     names: tuple[str, ...]
     images: Sequence[SegmentedImage]

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from backbones.errors import UserError
 from backbones.files import atomic_path
+from transfer.catalogue import DETECTION, SEGMENTATION
 from transfer.evaluated import DetectionEvaluation, EvaluatedImage, SegmentationEvaluation, SegmentedImage
 
 FORMAT = 1
-SINGLE_SCALE, MULTI_SCALE = "evaluation.npz", "evaluation_multi_scale.npz"
 
 
 class _Layout(NamedTuple):
@@ -35,14 +35,14 @@ class _Layout(NamedTuple):
 
 
 _DETECTION = _Layout(
-    "detection",
+    DETECTION,
     (("ends", ("boxes", "labels", "difficult")), ("found_ends", ("found_boxes", "found_labels", "scores"))),
     {"labels": np.int32, "difficult": np.bool_, "found_labels": np.int32},
     DetectionEvaluation,
     EvaluatedImage,
 )
 _SEGMENTATION = _Layout(
-    "segmentation",
+    SEGMENTATION,
     (("ends", ("pairs", "pixels")),),
     {"pairs": np.int32, "pixels": np.int64},
     SegmentationEvaluation,
@@ -50,9 +50,12 @@ _SEGMENTATION = _Layout(
 )
 
 
+_LAYOUTS = {layout.task: layout for layout in (_DETECTION, _SEGMENTATION)}
+
+
 def write_evaluation(path: Path, evaluation: DetectionEvaluation | SegmentationEvaluation) -> None:
     """Write the file atomically; what was measured in floating point keeps its type, and so every bit."""
-    layout = _DETECTION if isinstance(evaluation, DetectionEvaluation) else _SEGMENTATION
+    layout = _LAYOUTS[evaluation.task]
     arrays = {
         "format": np.array(FORMAT),
         "task": np.array(layout.task),

@@ -14,16 +14,12 @@ from tqdm import tqdm
 from backbones.errors import UserError
 from backbones.files import WriteError, atomic_path, cache_dir, sha256_file
 from transfer.bootstrap import RESAMPLES, SEED, Replicates, resample
-from transfer.evaluation_files import MULTI_SCALE, SINGLE_SCALE, read_detections, read_segmentations
+from transfer.catalogue import TASKS, load
 from transfer.result_file import FIXED, Run
 from transfer.units import Unit, group_by_unit
 
 # To be raised whenever the same file would give other numbers than before.
 FORMAT = 1
-FILES = {
-    "detection": {SINGLE_SCALE: ""},
-    "segmentation": {SINGLE_SCALE: "", MULTI_SCALE: "_multiscale"},  # what the metrics' names end in
-}
 _ROUNDING = 0.005  # points; results are not rounded, but other machines add in another order
 _UNREADABLE = (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error)
 
@@ -39,7 +35,7 @@ def read_noise(runs: Sequence[Run]) -> Noise:
     wanted = [
         (run, run.path.with_name(name), ending)
         for run in runs
-        for name, ending in FILES.get(run.task, {}).items()
+        for name, ending in TASKS[run.task].evaluations.items()
         if run.path.with_name(name).is_file()
     ]
     noise: dict[Path, dict[str, Replicates]] = {}
@@ -100,6 +96,4 @@ def _remembered(task: str, path: Path) -> dict[str, Replicates]:
 
 
 def _compute(task: str, path: Path) -> dict[str, Replicates]:
-    if task == "segmentation":
-        return resample(read_segmentations(path))
-    return resample(read_detections(path))
+    return resample(load(TASKS[task].reader)(path))

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from backbones.markdown import MISSING
-from transfer.cells import FURTHER_NAMES, METRIC_NAMES
+from transfer.catalogue import further_names, metric_names
 from transfer.compare import Comparison
 from transfer.statistics_tables import Grid, signed
 
 COMPONENTS_HEADER = ["metric", "sd of trainings", "df", "sd of transfers", "df"]
 SEEDS_HEADER = ["metric", "rows", "seeds", "correlation"]
-_NAMES = METRIC_NAMES | FURTHER_NAMES
 
 
 def noise_sections(comparison: Comparison) -> Iterator[tuple[str, Grid]]:
@@ -29,7 +28,7 @@ def _seeds_grid(comparison: Comparison) -> Grid:
     grid = [SEEDS_HEADER]
     for each in comparison.seed_correlations:
         value = MISSING if each.value is None else signed(each.value)
-        grid.append([_NAMES[each.metric], str(len(each.rows)), str(each.seeds), value])
+        grid.append([(metric_names() | further_names())[each.metric], str(len(each.rows)), str(each.seeds), value])
     return grid
 
 
@@ -38,5 +37,13 @@ def _components_grid(comparison: Comparison) -> Grid:
     for each in comparison.components:
         training = MISSING if each.training_sd is None else f"{each.training_sd:.2f}"
         degrees = each.training_degrees, each.transfer_degrees
-        grid.append([_NAMES[each.metric], training, str(degrees[0]), f"{each.transfer_sd:.2f}", str(degrees[1])])
+        grid.append(
+            [
+                (metric_names() | further_names())[each.metric],
+                training,
+                str(degrees[0]),
+                f"{each.transfer_sd:.2f}",
+                str(degrees[1]),
+            ]
+        )
     return grid

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from transfer.cells import FURTHER_NAMES
+from transfer.catalogue import further_names
 from transfer.paper import find_row, setting
 from transfer.power import POWER
 from transfer.results import RunTree
@@ -87,7 +87,7 @@ def _metric_notes(shown: Sequence[Row | TunedRow]) -> list[str]:
         "mIoU, pixAcc: whole images at one scale. The paper does not say whether Table 9 averages over scales, as the "
         "method that it follows does at evaluation.",
     ]
-    if any(metric in row.cells for row in shown for metric in FURTHER_NAMES):
+    if any(metric in row.cells for row in shown for metric in further_names()):
         notes.append(
             "AP, AP50, AP75: COCO's average precision, mean over IoU thresholds and at two of them; multi: predictions "
             "averaged over scales and flips. The paper stands beside none of them."

@@ -7,16 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from backbones.paper import load_paper, table_rows
+from transfer.catalogue import paper_sources
 
 RANDOM_RECIPE = "random"  # the row that was never pretrained; the paper has none
-# Our metric -> table and column of the paper. The paper does not say which average precision its mAP is; it stands
-# beside the 11-point one, the convention of VOC2007, and nothing stands beside the area under the curve.
-SOURCES: Mapping[str, tuple[int, str]] = {
-    "top1": (8, "top1"),
-    "voc07_map": (8, "map"),
-    "miou": (9, "miou"),
-    "pixel_accuracy": (9, "pixel_accuracy"),
-}
 
 
 @dataclass(frozen=True)
@@ -35,7 +28,7 @@ class PaperRow:
         recipe: This project's name for the row.
         network: The paper's network in it.
         same_network: Whether that is the network that was asked for.
-        values: Metric to percent, for the metrics of ``SOURCES``.
+        values: Metric to percent, for the metrics of ``transfer.catalogue.paper_sources``.
     """
 
     recipe: str
@@ -59,10 +52,10 @@ def find_row(recipe: str, network: str) -> PaperRow | None:
 
     The paper transfers ResNet-50 only, so another network finds the same row, with ``same_network`` off.
     """
-    found = {number: _find(number, recipe) for number in {number for number, _ in SOURCES.values()}}
+    found = {number: _find(number, recipe) for number in {number for number, _ in paper_sources().values()}}
     if any(row is None for row in found.values()):
         return None
-    values = {metric: found[number][column] for metric, (number, column) in SOURCES.items()}
+    values = {metric: found[number][column] for metric, (number, column) in paper_sources().items()}
     theirs = found[8]["network"]
     return PaperRow(recipe, theirs, theirs == network, values)
 

@@ -19,6 +19,7 @@ from backbones.precision import resolve_device, resolve_precision
 from backbones.runs.fingerprint import recorded_code
 from backbones.trackers import check_trackers
 from backbones.versions import hardware, package_versions
+from transfer.catalogue import TASKS
 from transfer.configure import (
     config_hash,
     describe_batch,
@@ -35,8 +36,6 @@ from transfer.tuning import describe_tuning, without_tunable
 from transfer.validation import refuse_validation_options, set_validation
 
 PACKAGES = ("torch", "torchvision", "mmengine", "mmcv-lite", "mmcv", "mmdet", "mmsegmentation", "numpy")
-
-TOOLS = {"detection": "tools/transfer_det.py", "segmentation": "tools/transfer_seg.py"}
 
 
 @dataclass(frozen=True)
@@ -177,7 +176,7 @@ def _asked(task: Task, options: TransferOptions, bundle: Bundle) -> dict[str, An
         "protocol": Path(options.config).stem,
         "backbone": _backbone_facts(options.backbone, bundle),
         "versions": package_versions(PACKAGES),
-        "code": recorded_code(TOOLS[task.name], Path(options.config)),
+        "code": recorded_code(TASKS[task.name].tool, Path(options.config)),
     }
 
 

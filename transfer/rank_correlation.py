@@ -24,8 +24,8 @@ from scipy.special import ndtri
 from scipy.stats import rankdata, spearmanr
 
 from backbones.paper import table_rows
+from transfer.catalogue import paper_sources
 from transfer.cells import Cell
-from transfer.paper import SOURCES
 from transfer.statistics import CONFIDENCE, Interval
 
 LEAST_ROWS = 3  # two rows always agree or disagree wholly
@@ -85,9 +85,9 @@ def correlations(rows: Mapping[str, tuple[str, Mapping[str, Cell]]]) -> tuple[Co
 
 def paper_spearman(metric: str, recipes: Sequence[str] | None = None) -> Spearman | None:
     """The paper's own correlation of a metric with top-1, over its rows of those recipes, or all its rows."""
-    if metric not in SOURCES:
+    if metric not in paper_sources():
         return None
-    number, column = SOURCES[metric]
+    number, column = paper_sources()[metric]
     rows = [row for row in table_rows(number) if recipes is None or row["recipe"] in recipes]
     return spearman([row["top1"] for row in rows], [row[column] for row in rows])
 

@@ -10,9 +10,10 @@ from typing import Any
 from mmengine.dataset import pseudo_collate
 from mmengine.runner import Runner
 
+from transfer.catalogue import MULTI_SCALE, SINGLE_SCALE
 from transfer.configure import data_root
 from transfer.evaluated import DetectionEvaluation, relative_name, seen_from
-from transfer.evaluation_files import MULTI_SCALE, SINGLE_SCALE, write_evaluation
+from transfer.evaluation_files import write_evaluation
 from transfer.hooks import bare_model
 from transfer.multi_scale import BothProtocolsLoop
 from transfer.pictures.jobs import Job, Maps, draw_all

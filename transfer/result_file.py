@@ -9,13 +9,8 @@ from typing import Any
 from backbones.errors import UserError
 from backbones.files import read_json
 from backbones.run_folder import with_former_settings
+from transfer.catalogue import TASKS
 from transfer.tuning import LEAST_SEARCH
-
-METRICS = {
-    "classification": ("top1", "top5"),
-    "detection": ("voc07_map", "voc_map", "coco_ap", "coco_ap50", "coco_ap75"),
-    "segmentation": ("pixel_accuracy", "miou", "pixel_accuracy_multiscale", "miou_multiscale"),
-}
 
 FIXED, TUNED = "fixed", "tuned"
 
@@ -80,8 +75,8 @@ def read_run(path: Path, finished: bool) -> Run:
     if not isinstance(content, dict):
         raise UserError(f"{path} does not hold a run; delete it or restore it")
     task = _text(path, content, "task")
-    if task not in METRICS:
-        raise UserError(f"{path}: unknown task {task!r}; known are {', '.join(METRICS)}")
+    if task not in TASKS:
+        raise UserError(f"{path}: unknown task {task!r}; known are {', '.join(TASKS)}")
     transfer = task != "classification"
     tuned = _tuning(path, content.get("tuned")) if transfer else None
     if finished and transfer:
@@ -140,7 +135,7 @@ def _percent(path: Path, key: str, value: Any) -> float:
 
 
 def _metrics(path: Path, task: str, metrics: Any) -> dict[str, float]:
-    known = METRICS[task]
+    known = TASKS[task].keys
     if not isinstance(metrics, dict) or not any(metric in metrics for metric in known):
         raise UserError(f"{path}: 'metrics' holds none of {', '.join(known)}; repeat the run")
     return {metric: _percent(path, metric, metrics[metric]) for metric in known if metric in metrics}

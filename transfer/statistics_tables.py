@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from backbones.markdown import MISSING
-from transfer.cells import FURTHER_NAMES, METRIC_NAMES, Cell
+from transfer.catalogue import further_names, metric_names
+from transfer.cells import Cell
 from transfer.compare import Comparison
 from transfer.rank_correlation import Spearman
 from transfer.statistics import CONFIDENCE, Interval
@@ -28,7 +29,7 @@ def statistics_sections(comparison: Comparison) -> Iterator[tuple[str, Grid]]:
     for reference, rows in differences.items():
         lines = [
             (metric, name, cells[metric])
-            for metric in METRIC_NAMES
+            for metric in metric_names()
             for name, cells in rows
             if metric in cells and cells[metric].verdict
         ]
@@ -66,7 +67,7 @@ def _verdict_grid(lines: Iterable[tuple[str, str, Cell]]) -> Grid:
         ours = [signed(difference.value), half_width(difference.interval), *tests, verdict_words(cell.verdict)]
         theirs = cell.paper.difference if cell.paper else None
         beside = [MISSING if theirs is None else signed(theirs), verdict_words(cell.paper_verdict)]
-        grid.append([METRIC_NAMES[metric], name, *ours, *beside])
+        grid.append([metric_names()[metric], name, *ours, *beside])
     return grid
 
 
@@ -74,7 +75,7 @@ def _correlation_grid(comparison: Comparison) -> Grid:
     grid = [CORRELATION_HEADER]
     for each in comparison.correlations:
         p_value = _p_value(each.ours and each.ours.p_value)
-        name = (METRIC_NAMES | FURTHER_NAMES)[each.metric]
+        name = (metric_names() | further_names())[each.metric]
         ours = [str(len(each.rows)), *_value_and_interval(each.ours), p_value]
         grid.append([name, *ours, *_value_and_interval(each.paper), _value_and_interval(each.paper_same_rows)[0]])
     return grid

@@ -13,10 +13,11 @@ from typing import Any
 from backbones.errors import UserError
 from backbones.files import write_bytes, write_json
 from backbones.markdown import MISSING, markdown_table
-from transfer.cells import FURTHER_NAMES, METRIC_NAMES, Cell
+from transfer.catalogue import further_names, metric_names, paper_sources
+from transfer.cells import Cell
 from transfer.compare import Comparison, Row
 from transfer.noise_tables import noise_sections
-from transfer.paper import SOURCES, setting
+from transfer.paper import setting
 from transfer.report.answer import plain_answer
 from transfer.result_file import FIXED, TUNED
 from transfer.statistics import CONFIDENCE, PAIRED, Difference
@@ -41,7 +42,7 @@ ARM_FIELDS = ("arm", "search")
 
 def as_text(comparison: Comparison) -> str:
     """For a terminal: the answer, aligned columns, statistics, the tuned arm and the notes, wrapped at ``WIDTH``."""
-    parts = [*_wrapped(plain_answer(comparison)), "", *_text_table(_grid(comparison, METRIC_NAMES))]
+    parts = [*_wrapped(plain_answer(comparison)), "", *_text_table(_grid(comparison, metric_names()))]
     for title, grid in _sections(comparison):
         parts += ["", title, "", *_text_table(grid)]
     return "\n".join([*parts, *_wrapped(comparison.notes), *_wrapped(_unfinished(comparison))])
@@ -70,7 +71,7 @@ def _text_table(lines: Grid) -> list[str]:
 def as_markdown(comparison: Comparison) -> str:
     """The same as ``as_text``, in Markdown."""
     parts = ["# Comparison", "", *[f"{sentence}\n" for sentence in plain_answer(comparison)]]
-    parts += [_markdown_table(_grid(comparison, METRIC_NAMES)), ""]
+    parts += [_markdown_table(_grid(comparison, metric_names())), ""]
     sections = list(_sections(comparison))
     for title, grid in sections:
         parts += [f"## {title[0].upper()}{title[1:]}", "", _markdown_table(grid), ""]
@@ -125,7 +126,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
         "format": FORMAT,
         "confidence": CONFIDENCE,
         "paper": setting(),
-        "metrics": METRIC_NAMES | _further(comparison),
+        "metrics": metric_names() | _further(comparison),
         **{key: value for key, value in asdict(comparison).items() if key not in hidden},
     }
 
@@ -152,7 +153,7 @@ def write_report(comparison: Comparison, out: str | Path | None = None) -> Path:
 
 def _further(comparison: Comparison) -> dict[str, str]:
     """The further metrics that some run has, with the names that the tables show."""
-    return {metric: name for metric, name in FURTHER_NAMES.items() if metric in comparison.rows[0].cells}
+    return {metric: name for metric, name in further_names().items() if metric in comparison.rows[0].cells}
 
 
 def _grid(comparison: Comparison, metrics: Mapping[str, str]) -> Grid:
@@ -175,7 +176,7 @@ def _tuned_grid(task: TunedTask, baseline: str) -> Grid:
     """As ``_grid``, with the size of each row's search and without the paper."""
     header = ["row", "best of"]
     for metric in task.rows[0].cells:
-        header += [(METRIC_NAMES | FURTHER_NAMES)[metric], "Δ"]
+        header += [(metric_names() | further_names())[metric], "Δ"]
     seeds = _several_seeds(row.cells.values() for row in task.rows)
     lines = [header]
     for row in task.rows:
@@ -273,7 +274,7 @@ def _record(baseline: str, row: Row, metric: str, cell: Cell) -> dict[str, Any]:
         "paper": cell.paper and cell.paper.value,
         "paper_difference": cell.paper and cell.paper.difference,
         "paper_network": row.paper_network if cell.paper else None,
-        "paper_table": SOURCES[metric][0] if cell.paper else None,
+        "paper_table": paper_sources()[metric][0] if cell.paper else None,
         **_verdict_record("", cell.verdict),
         **_verdict_record("paper_", cell.paper_verdict),
     }

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from transfer.catalogue import TASKS
 from transfer.cells import Cell, measure_cell, shown_metrics
 from transfer.image_noise import Noise
 from transfer.judging import judge_and_plan
-from transfer.result_file import METRICS, TUNED, Run
+from transfer.result_file import TUNED, Run
 
 Rows = Mapping[str, Sequence[Run]]  # by the name that the comparison shows
 
@@ -52,7 +53,7 @@ def tuned_tasks(
 
 def _task(task: str, rows: Rows, baseline: str, root: Path, noise: Noise, directions: Mapping[str, int]) -> TunedTask:
     there = shown_metrics(run for row in rows.values() for run in row if run.tuned)
-    metrics = [metric for metric in there if metric in METRICS[task]]
+    metrics = [metric for metric in there if metric in TASKS[task].keys]
     found = []
     for name, runs in rows.items():
         reference = None if name == baseline else rows.get(baseline, [])
@@ -65,7 +66,7 @@ def _task(task: str, rows: Rows, baseline: str, root: Path, noise: Noise, direct
 
 def _tasks(rows: Rows) -> list[str]:
     there = {run.task for row in rows.values() for run in row if run.tuned}
-    return [task for task in METRICS if task in there]
+    return [task for task in TASKS if task in there]
 
 
 def _row(name: str, runs: Sequence[Run], cells: dict[str, Cell], root: Path) -> TunedRow:

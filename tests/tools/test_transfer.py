@@ -112,9 +112,10 @@ def test_what_was_measured_is_kept_image_by_image(runs: Path, shapes: Path, kind
 
     ops_bridge.install()
     from transfer import detection, segmentation
+    from transfer.catalogue import MULTI_SCALE, SINGLE_SCALE
     from transfer.evaluation.detection import measure_detection, voc_curves
     from transfer.evaluation.segmentation import measure_segmentation
-    from transfer.evaluation_files import MULTI_SCALE, SINGLE_SCALE, read_detections, read_segmentations
+    from transfer.evaluation_files import read_detections, read_segmentations
 
     result = json.loads((runs / kind / "result.json").read_text())
     if kind == "det":

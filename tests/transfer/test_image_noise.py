@@ -12,10 +12,11 @@ from pytest import MonkeyPatch, approx, fixture, raises
 from backbones.errors import UserError
 from transfer import image_noise, ops_bridge
 from transfer.bootstrap import image_interval, measure, percentile_interval, resample
+from transfer.catalogue import MULTI_SCALE, SINGLE_SCALE
 from transfer.cells import Cell
 from transfer.compare import Comparison, compare_runs
 from transfer.evaluated import DetectionEvaluation, EvaluatedImage, SegmentationEvaluation, SegmentedImage
-from transfer.evaluation_files import MULTI_SCALE, SINGLE_SCALE, write_evaluation
+from transfer.evaluation_files import write_evaluation
 from transfer.tables import as_csv, as_json, as_markdown, as_text
 
 AddEvaluated = Callable[..., Path]

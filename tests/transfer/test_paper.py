@@ -9,7 +9,8 @@ import pytest
 from scipy.stats import spearmanr
 
 from backbones.paper import load_paper
-from transfer.paper import SOURCES, find_row, recipe_order
+from transfer.catalogue import paper_sources
+from transfer.paper import find_row, recipe_order
 
 ROW_COUNTS = {"1": 6, "2": 3, "3": 3, "4": 5, "5": 4, "6": 18, "7": 2, "8": 7, "9": 7}
 ORDER = ("b-standard", "d-efficient", "d-cosine", "d-smooth", "d-distill", "d-mixup", "d-distill-mixup")
@@ -152,4 +153,4 @@ def test_rows_that_the_paper_does_not_have(recipe: str) -> None:
 
 
 def test_average_precision_over_the_area_has_no_paper_number() -> None:
-    assert "voc_map" not in SOURCES
+    assert "voc_map" not in paper_sources()

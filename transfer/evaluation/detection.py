@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean
 
+import numpy as np
+from numpy.typing import NDArray
+
 from transfer.coco_ap import coco_precision
 from transfer.evaluated import DetectionEvaluation
-from transfer.voc_ap import VocCurve, voc_curve
+from transfer.evaluation.weighted import mean_of_known
+from transfer.voc_ap import VocCurve, judge, voc_curve
 
 # Of one class: VOC's 11 points and area at IoU 0.5, COCO's mean over IoU thresholds and at two of them.
 AVERAGE_PRECISIONS = ("voc07_ap", "voc_ap", "coco_ap", "coco_ap50", "coco_ap75")
 # Over the classes, under the names that each benchmark has for it.
+WEIGHTED = ("voc07_map", "voc_map")
 MEANS = ("voc07_map", "voc_map", "coco_ap", "coco_ap50", "coco_ap75")
 
 
@@ -36,3 +41,25 @@ def measure_detection(evaluation: DetectionEvaluation, curves: Sequence[VocCurve
         for kind, value in zip(AVERAGE_PRECISIONS, values, strict=True)
     }
     return {**means, **single}
+
+
+def weighted_measures(evaluation: DetectionEvaluation, drawn: NDArray) -> dict[str, NDArray]:
+    """VOC's two means, (resamples,), when the images count as often as ``drawn`` says, (resamples, images).
+
+    A class without objects in a resample has no part in its mean, as in a run's own evaluation.
+    """
+    classes = len(evaluation.classes)
+    there = [np.bincount(image.labels[~image.difficult], minlength=classes) for image in evaluation.images]
+    objects = (drawn.astype(np.float64) @ np.array(there, np.float64)).astype(np.int64)
+    precision = np.full((len(drawn), classes, len(WEIGHTED)), np.nan)
+    for label in range(classes):
+        judged = judge(evaluation.images, label)
+        counted = (judged.right + judged.wrong).astype(bool)
+        image, right = judged.image[counted], np.flatnonzero(judged.right[counted])
+        for number in np.flatnonzero(objects[:, label]):
+            weights = drawn[number]
+            # Both averages look at the highest precision from a recall on, and that is where a detection is right.
+            seen, found = weights[image].cumsum()[right], weights[image[right]].cumsum()
+            curve = VocCurve(found, found / np.maximum(seen, 1), int(objects[number, label]))
+            precision[number, label] = curve.average_precision()
+    return dict(zip(WEIGHTED, mean_of_known(precision).T, strict=True))

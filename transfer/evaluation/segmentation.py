@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transfer.evaluated import SegmentationEvaluation
+from transfer.evaluation.weighted import mean_of_known
 
 
 def measure_segmentation(evaluation: SegmentationEvaluation) -> dict[str, float]:
@@ -27,3 +28,24 @@ def class_shares(confusion: NDArray) -> tuple[NDArray, NDArray]:
     right, labelled, predicted = np.diagonal(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
     with np.errstate(invalid="ignore"):
         return right / (labelled + predicted - right), right / labelled
+
+
+def weighted_measures(evaluation: SegmentationEvaluation, drawn: NDArray) -> dict[str, NDArray]:
+    """Pixel accuracy and mIoU, (resamples,), when images count as often as ``drawn`` says, (resamples, images).
+
+    A class that neither labels nor predictions hold has no part in a resample's mIoU, as in a run's own evaluation.
+    """
+    classes = len(evaluation.classes)
+    counts = np.zeros((len(evaluation.images), 3, classes))  # whole numbers, exact in float64 below 2^53
+    for image, (right, labelled, predicted) in zip(evaluation.images, counts, strict=True):
+        label, prediction = np.divmod(image.pairs, classes)
+        np.add.at(labelled, label, image.pixels)
+        np.add.at(predicted, prediction, image.pixels)
+        same = label == prediction
+        right[label[same]] = image.pixels[same]
+    sums = drawn.astype(np.float64) @ counts.reshape(len(counts), -1)
+    right, labelled, predicted = np.moveaxis(sums.reshape(-1, 3, classes), 1, 0)
+    with np.errstate(invalid="ignore"):  # 0 / 0 is nan: nothing there to measure
+        accuracy = right.sum(axis=1) / labelled.sum(axis=1)
+        iou = right / (labelled + predicted - right)
+    return {"pixel_accuracy": accuracy, "miou": mean_of_known(iou[..., None])[:, 0]}

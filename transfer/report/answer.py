@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from transfer.cells import METRIC_NAMES, Cell
+from transfer.catalogue import metric_names, questions
+from transfer.cells import Cell
 from transfer.compare import Comparison
 from transfer.deciding import hours_needed
 from transfer.paper import RANDOM_RECIPE
@@ -26,7 +27,6 @@ from transfer.verdict import (
     Verdict,
 )
 
-QUESTIONS = {"detection": "voc07_map", "segmentation": "miou"}
 # Of one row, and of several: "2 carry over".
 PLURALS = {
     CARRIES_OVER: "carry over",
@@ -47,7 +47,7 @@ _PERCENT = f"{CONFIDENCE * 100:.0f} %"
 
 def answer(comparison: Comparison) -> list[Markup]:
     """A paragraph per transfer task."""
-    return [_paragraph(comparison, task, metric) for task, metric in QUESTIONS.items()]
+    return [_paragraph(comparison, task, metric) for task, metric in questions().items()]
 
 
 def plain_answer(comparison: Comparison) -> list[str]:
@@ -80,7 +80,7 @@ def not_compared(comparison: Comparison, metric: str) -> str | None:
 
 
 def _paragraph(comparison: Comparison, task: str, metric: str) -> Markup:
-    start = Markup("<strong>{}</strong> ({}): ").format(task.capitalize(), METRIC_NAMES[metric])
+    start = Markup("<strong>{}</strong> ({}): ").format(task.capitalize(), metric_names()[metric])
     compared = [place for place, row in enumerate(comparison.rows) if row.cells[metric].difference is not None]
     if not compared:
         return start + Markup("{}.").format(not_compared(comparison, metric))
@@ -113,7 +113,7 @@ def _row_sentence(comparison: Comparison, metric: str, places: Sequence[int]) ->
         name = Markup("{} against {}:").format(name, unbroken(_baseline(comparison)))
     gains = [
         Markup("{} points of {}").format(
-            number(each.value, f"{source}.{key}.difference.value", "signed"), METRIC_NAMES[key]
+            number(each.value, f"{source}.{key}.difference.value", "signed"), metric_names()[key]
         )
         for key, each in (("top1", top1), (metric, difference))
         if each is not None

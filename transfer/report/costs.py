@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
 
+from transfer.catalogue import TASKS, questions
 from transfer.compare import Comparison, Row
 from transfer.paper import RANDOM_RECIPE
-from transfer.report.answer import QUESTIONS
 from transfer.report.records import Record, Records, known
 from transfer.report.words import joined
-from transfer.result_file import METRICS
 from transfer.run_log import last_records
 
 NAMES_OF_PARTS = {"cpu": "CPU", "gpu": "GPU"}
@@ -58,7 +57,7 @@ def costs(comparison: Comparison, records: Records) -> list[Cost]:
     found = []
     for place, row in enumerate(comparison.rows):
         hours = {}
-        for task in METRICS:
+        for task in TASKS:
             runs = records.of((row.recipe, row.network), task)
             if runs:
                 hours[task] = _mean_hours(runs)
@@ -122,7 +121,7 @@ def _mean_hours(runs: Sequence[Record]) -> float | None:
 
 
 def _hours_per_point(row: Row, task: str, hours: dict[str, float | None]) -> float | None:
-    difference = row.cells[QUESTIONS[task]].difference if task in QUESTIONS else None
+    difference = row.cells[questions()[task]].difference if task in questions() else None
     training = 0.0 if row.recipe == RANDOM_RECIPE else hours.get("classification")
     gained = difference is not None and difference.interval is not None and difference.interval[0] > 0
     if not gained or hours[task] is None or training is None:

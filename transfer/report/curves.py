@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
+from transfer.catalogue import TASKS
 from transfer.compare import Comparison
 from transfer.report.records import Records
 from transfer.report.svg import Axes, Drawing, Point, Scale, span
@@ -19,12 +20,6 @@ from transfer.run_log import METRICS_FILE, parse_records
 WIDTH, HEIGHT = 360, 280
 LEFT, RIGHT, TOP, BOTTOM = 46, 334, 26, 232
 MOST_ROWS, MOST_POINTS, MOST_PARSED = 8, 100, 2000
-# Task -> kind of line, what is drawn of it, and its name.
-CURVES = {
-    "classification": (("epoch", "top1", "top-1, %"), ("step", "loss", "training loss")),
-    "detection": (("step", "loss", "training loss"),),
-    "segmentation": (("step", "loss", "training loss"),),
-}
 
 
 class CurveFigure(NamedTuple):
@@ -39,8 +34,8 @@ class CurveFigure(NamedTuple):
 def training_curves(comparison: Comparison, records: Records) -> list[CurveFigure]:
     """A panel per task and measure that some row has at least two points of."""
     figures = []
-    for task, kinds in CURVES.items():
-        for kind, key, title in kinds:
+    for task, entry in TASKS.items():
+        for kind, key, title in entry.curves:
             lines, missing = {}, []
             for place, row in enumerate(comparison.rows):
                 runs = records.of((row.recipe, row.network), task)

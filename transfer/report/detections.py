@@ -8,8 +8,9 @@ from pathlib import Path
 from markupsafe import Markup
 from PIL import Image
 
+from transfer.catalogue import SINGLE_SCALE
 from transfer.evaluated import DetectionEvaluation, EvaluatedImage
-from transfer.evaluation_files import SINGLE_SCALE, read_detections
+from transfer.evaluation_files import read_detections
 from transfer.matching import Matches, above, best_threshold, f1_score, is_right, match
 from transfer.report.samples import WIDTH, Pair, Panel, Sample, most_different, photograph
 from transfer.report.svg import Drawing

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from transfer.cells import METRIC_NAMES, Cell
+from transfer.catalogue import metric_names
+from transfer.cells import Cell
 from transfer.compare import Comparison
 from transfer.report.svg import Axes, Drawing, Scale, span, tick_label, ticks
 from transfer.report.words import label, signed
@@ -33,7 +34,7 @@ def difference_bars(comparison: Comparison, metric: str) -> Markup | None:
     for place, (number, name, cell) in enumerate(shown):
         _draw_row(axes, TOP + ROW * place, f"{number}  {name}", cell)
     words = "; ".join(f"{name} {signed(cell.difference.value)}" for _, name, cell in shown)
-    return drawing.render(f"Differences from {comparison.baseline} in {METRIC_NAMES[metric]}, points. {words}")
+    return drawing.render(f"Differences from {comparison.baseline} in {metric_names()[metric]}, points. {words}")
 
 
 def _ends(cell: Cell) -> Sequence[float]:

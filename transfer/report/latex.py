@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from transfer.cells import METRIC_NAMES, Cell
+from transfer.catalogue import TASKS, metric_names, transfers
+from transfer.cells import Cell
 from transfer.compare import Comparison
 from transfer.paper import setting
 from transfer.power import POWER
 from transfer.report.rows import PageRow
-from transfer.report.tables import TABLES, PaperTable
 from transfer.statistics import CONFIDENCE, LEAST_PAIRS, SIGNIFICANCE, Interval
 from transfer.statistics_tables import verdict_words
 from transfer.verdict import Verdict
@@ -33,7 +33,7 @@ def escape(text: str) -> str:
 def as_latex(comparison: Comparison, rows: Sequence[PageRow]) -> str:
     r"""A file for ``\input``; it needs ``\usepackage{booktabs}``."""
     head = f"% Made by tools/compare.py. Needs \\usepackage{{booktabs}}. Paper: {escape(setting())}."
-    return "\n\n".join([head, *(_table(table, comparison, rows) for table in TABLES)]) + "\n"
+    return "\n\n".join([head, *(_table(task, comparison, rows) for task in transfers() if TASKS[task].table)]) + "\n"
 
 
 def _legend() -> str:
@@ -49,17 +49,18 @@ def _legend() -> str:
     )
 
 
-def _table(table: PaperTable, comparison: Comparison, rows: Sequence[PageRow]) -> str:
+def _table(task: str, comparison: Comparison, rows: Sequence[PageRow]) -> str:
+    table, question = TASKS[task].table, TASKS[task].question
     count = len(table.metrics)
-    names = " & ".join(escape(METRIC_NAMES[metric]) for metric in table.metrics)
-    lines = [_line(table, row) for row in rows]
+    names = " & ".join(escape(metric_names()[metric]) for metric in table.metrics)
+    lines = [_line(task, row) for row in rows]
     missing = "" if comparison.baseline_row else ", of which no run is finished"
     return "\n".join(
         [
             r"\begin{table}",
             r"  \centering",
             f"  \\caption{{Table {table.number} of arXiv:1812.01187, and these runs. $\\Delta$: difference in "
-            f"{escape(METRIC_NAMES[table.metric])} from {escape(comparison.baseline)}{missing}, with the "
+            f"{escape(metric_names()[question])} from {escape(comparison.baseline)}{missing}, with the "
             f"{CONFIDENCE * 100:.0f}\\,\\% interval over seeds.}}",
             f"  \\begin{{tabular}}{{l{'r' * (count + 1)}{'r' * (count + 3)}ll}}",
             r"    \toprule",
@@ -76,14 +77,15 @@ def _table(table: PaperTable, comparison: Comparison, rows: Sequence[PageRow]) -
     )
 
 
-def _line(table: PaperTable, row: PageRow) -> str:
-    cell = row.row.cells[table.metric] if row.row else None
+def _line(task: str, row: PageRow) -> str:
+    table, question = TASKS[task].table, TASKS[task].question
+    cell = row.row.cells[question] if row.row else None
     paper = [_number(row.paper.get(metric)) for metric in table.metrics]
-    paper.append(_signed(row.gains.get(table.metric)))
+    paper.append(_signed(row.gains.get(question)))
     ours = [_number(row.row.cells[metric].mean if row.row else None) for metric in table.metrics]
     words = [escape(row.name), *paper, *ours, *_comparison(cell)]
     if words[-2] == _NONE:
-        words[-2] = escape("; ".join(mark.text for mark in row.marks[table.task])) or _NONE
+        words[-2] = escape("; ".join(mark.text for mark in row.marks[task])) or _NONE
     return f"    {' & '.join(words)} \\\\"
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from transfer.cells import Cell
 from transfer.report.records import Record, Records
-from transfer.result_file import METRICS
 
 MISSING, PARTIAL, UNLIKE = "missing", "partial", "unlike"
 MOST_NAMED = 2
@@ -30,11 +29,6 @@ class Mark:
 
     kind: str
     text: str
-
-
-def task_of(metric: str) -> str:
-    """The task whose runs a metric is measured by."""
-    return next(task for task, metrics in METRICS.items() if metric in metrics)
 
 
 def run_marks(records: Records, row: tuple[str, str], baseline: tuple[str, str] | None, task: str) -> list[Mark]:

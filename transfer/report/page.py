@@ -12,23 +12,22 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from backbones.files import write_bytes
-from transfer.cells import FURTHER_NAMES, METRIC_NAMES
+from transfer.catalogue import TASKS, further_names, metric_names, questions, task_of, transfers
 from transfer.compare import Comparison
 from transfer.paper import setting
 from transfer.report import words
-from transfer.report.answer import QUESTIONS, answer, not_compared
+from transfer.report.answer import answer, not_compared
 from transfer.report.costs import costs
 from transfer.report.curves import training_curves
 from transfer.report.differences import difference_bars
 from transfer.report.latex import as_latex
-from transfer.report.marks import cell_marks, task_of
+from transfer.report.marks import cell_marks
 from transfer.report.per_class import per_class
 from transfer.report.proofs import proofs
 from transfer.report.records import Records, read_records
 from transfer.report.rows import PageRow, page_rows
 from transfer.report.samples import SHARES, samples
 from transfer.report.scatter import scatter
-from transfer.report.tables import TABLES
 from transfer.statistics import CONFIDENCE
 from transfer.verdict import OUTCOMES, PAPER_OUTCOMES
 
@@ -78,8 +77,8 @@ def render(
         task_of=task_of,
     )
     figures = {
-        "scatters": {metric: scatter(comparison, metric) for metric in QUESTIONS.values()},
-        "bars": {metric: difference_bars(comparison, metric) for metric in (*QUESTIONS.values(), "pixel_accuracy")},
+        "scatters": {metric: scatter(comparison, metric) for metric in questions().values()},
+        "bars": {metric: difference_bars(comparison, metric) for metric in (*questions().values(), "pixel_accuracy")},
         "curves": training_curves(comparison, records),
         "classes": per_class(comparison, records),
         "samples": samples(comparison, records, with_images),
@@ -97,10 +96,10 @@ def _facts(comparison: Comparison, records: Records) -> dict[str, Any]:
         "names": names,
         "name_of": name_of,
         "baseline": words.unbroken(name_of.get(comparison.baseline, comparison.baseline)),
-        "not_compared": {metric: not_compared(comparison, metric) for metric in METRIC_NAMES},
+        "not_compared": {metric: not_compared(comparison, metric) for metric in metric_names()},
         "answer": answer(comparison),
-        "tables": TABLES,
-        "metric_names": METRIC_NAMES | FURTHER_NAMES,
+        "tables": {task: TASKS[task] for task in transfers() if TASKS[task].table},
+        "metric_names": metric_names() | further_names(),
         "warnings": warnings,
         "notes": [note for note in comparison.notes if note not in warnings],
         "proofs": proofs(comparison, records),

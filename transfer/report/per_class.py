@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
+from transfer.catalogue import TASKS, questions
 from transfer.compare import Comparison, Row
-from transfer.report.answer import QUESTIONS, best_place
+from transfer.report.answer import best_place
 from transfer.report.records import Record, Records
 from transfer.report.svg import Drawing, Scale, span, tick_label, ticks
 from transfer.report.words import label, signed
@@ -18,7 +19,6 @@ WIDTH, ROW = 360, 21
 LEFT, RIGHT, TOP = 118, 312, 6
 MOST_EACH = 12
 LONGEST_NAME = 18
-KEYS = {"detection": ("voc07_ap", "AP 07"), "segmentation": ("iou", "IoU")}
 
 
 class ClassFigure(NamedTuple):
@@ -35,11 +35,11 @@ def per_class(comparison: Comparison, records: Records) -> list[ClassFigure]:
     """A panel for each task whose runs hold results per class."""
     figures = []
     baseline = comparison.baseline_row
-    for task, metric in QUESTIONS.items():
+    for task, metric in questions().items():
         place = best_place(comparison, metric)
-        if place is None:
+        if place is None or TASKS[task].per_class is None:
             continue
-        best, (key, measure) = comparison.rows[place], KEYS[task]
+        best, (key, measure) = comparison.rows[place], TASKS[task].per_class
         changes = _changes(*(_of(row, task, records) for row in (best, baseline)), key)
         if changes:
             order = sorted(changes, key=lambda name: -changes[name])

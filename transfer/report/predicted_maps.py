@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from backbones.errors import UserError
+from transfer.catalogue import SINGLE_SCALE
 from transfer.evaluated import SegmentationEvaluation
-from transfer.evaluation_files import SINGLE_SCALE, read_segmentations
+from transfer.evaluation_files import read_segmentations
 from transfer.pictures.palette import OTHER, UNLABELLED, assign_colors, to_rgb
 from transfer.pictures.predictions import read_predictions, resample
 from transfer.report.samples import Key, Pair, Panel, Sample, data_uri, most_different, predictions

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from transfer.catalogue import TASKS
 from transfer.compare import Comparison, Row
 from transfer.counterparts import is_imported
 from transfer.paper import RANDOM_RECIPE, find_row, paper_number, recipe_order
 from transfer.report.marks import MISSING, PARTIAL, Mark, run_marks
 from transfer.report.records import Record, Records
 from transfer.report.words import label
-from transfer.result_file import METRICS
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def _row(comparison: Comparison, records: Records, place: int) -> PageRow:
     row = comparison.rows[place]
     baseline = comparison.baseline_row
     keys, reference = (row.recipe, row.network), baseline and (baseline.recipe, baseline.network)
-    marks = {task: run_marks(records, keys, reference, task) for task in METRICS}
+    marks = {task: run_marks(records, keys, reference, task) for task in TASKS}
     if row.recipe == RANDOM_RECIPE:
         marks["classification"] = []  # a trunk that was never trained has no top-1
     elif row.cells["top1"].mean is not None and not records.of(keys, "classification"):
@@ -89,7 +89,7 @@ def _row(comparison: Comparison, records: Records, place: int) -> PageRow:
 def _absent(name: str, waiting: Sequence[Record], baseline: str) -> PageRow:
     recipe = waiting[0].run.recipe if waiting else name
     marks = {}
-    for task in METRICS:
+    for task in TASKS:
         seeds = ", ".join(str(each.run.seed) for each in waiting if each.run.task == task)
         marks[task] = [Mark(PARTIAL, f"unfinished: seed {seeds}") if seeds else Mark(MISSING, "not run")]
     paper, gains = _paper(recipe, baseline)

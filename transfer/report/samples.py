@@ -12,10 +12,10 @@ from typing import NamedTuple
 from markupsafe import Markup
 from PIL import Image
 
+from transfer.catalogue import BOXES, MAPS, SINGLE_SCALE, TASKS, questions
 from transfer.compare import Comparison
-from transfer.evaluation_files import SINGLE_SCALE
 from transfer.pictures.predictions import FILE as PREDICTIONS
-from transfer.report.answer import QUESTIONS, best_place
+from transfer.report.answer import best_place
 from transfer.report.records import Record, Records
 from transfer.report.words import label
 
@@ -75,7 +75,7 @@ class Pair(NamedTuple):
 
 
 Drawer = Callable[[Pair], tuple[Sequence[Sample], str]]
-BOXES, MAPS, SHARES_OF_CLASSES = "boxes", "maps", "shares"  # how an image is drawn
+SHARES_OF_CLASSES = "shares"  # maps of runs that kept none
 
 
 def samples(comparison: Comparison, records: Records, with_images: bool = True) -> list[Samples]:
@@ -90,15 +90,17 @@ def samples(comparison: Comparison, records: Records, with_images: bool = True) 
         UserError: A file of per-image results is damaged.
     """
     found = []
-    for task, metric in QUESTIONS.items():
+    for task, metric in questions().items():
         place = best_place(comparison, metric)
-        if place is None:
+        kind = TASKS[task].drawing
+        if place is None or kind is None:
             continue
         best = comparison.rows[place]
         baseline = comparison.baseline_row
         names = (label(baseline, comparison.rows), label(best, comparison.rows))
         runs = _same_seed(*(records.of((row.recipe, row.network), task) for row in (baseline, best)))
-        kind = BOXES if task == "detection" else MAPS if runs and all(map(predictions, runs)) else SHARES_OF_CLASSES
+        if kind == MAPS and not (runs and all(map(predictions, runs))):
+            kind = SHARES_OF_CLASSES
         drawn, reason = _draw(kind, names, runs, with_images)
         found.append(Samples(task, names, runs[0].run.seed if runs else None, kind, tuple(drawn), reason))
     return found

@@ -8,9 +8,9 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from backbones.paper import table_rows
-from transfer.cells import METRIC_NAMES, Interval
+from transfer.catalogue import metric_names, paper_sources
+from transfer.cells import Interval
 from transfer.compare import Comparison
-from transfer.paper import SOURCES
 from transfer.report.svg import Axes, Drawing, Point, Scale, span
 
 WIDTH, HEIGHT = 360, 282
@@ -36,7 +36,8 @@ def scatter(comparison: Comparison, metric: str) -> list[tuple[str, Markup]]:
         return []
     numbers = {row.paper_recipe: str(place + 1) for place, row in enumerate(comparison.rows)}
     theirs = _paper(metric, numbers)
-    return [("paper", _panel(theirs, metric, "paper")), ("these runs", _panel(ours, metric, "ours"))]
+    paper = [("paper", _panel(theirs, metric, "paper"))] if theirs else []
+    return [*paper, ("these runs", _panel(ours, metric, "ours"))]
 
 
 def _ours(comparison: Comparison, metric: str) -> list[Spot]:
@@ -49,7 +50,9 @@ def _ours(comparison: Comparison, metric: str) -> list[Spot]:
 
 
 def _paper(metric: str, numbers: Mapping[str, str]) -> list[Spot]:
-    number, column = SOURCES[metric]
+    if metric not in paper_sources():
+        return []
+    number, column = paper_sources()[metric]
     return [Spot(numbers.get(row["recipe"], ""), row["top1"], row[column]) for row in table_rows(number)]
 
 
@@ -58,7 +61,7 @@ def _panel(spots: Sequence[Spot], metric: str, class_: str) -> Markup:
     across = [end for spot in spots for end in (spot.x, *(spot.x_interval or ()))]
     up = [end for spot in spots for end in (spot.y, *(spot.y_interval or ()))]
     axes = Axes(drawing, Scale(*span(across), LEFT, RIGHT), Scale(*span(up), BOTTOM, TOP))
-    axes.draw("top-1, %", f"{METRIC_NAMES[metric]}, %")
+    axes.draw("top-1, %", f"{metric_names()[metric]}, %")
     for spot in spots:
         if spot.x_interval:
             drawing.whisker(axes(spot.x_interval[0], spot.y), axes(spot.x_interval[1], spot.y), "whisker")
@@ -73,7 +76,7 @@ def _panel(spots: Sequence[Spot], metric: str, class_: str) -> Markup:
     for spot, (place, anchor) in zip(spots, _label_places(places), strict=True):
         drawing.text(place, spot.label, "label", anchor)
     words = "; ".join(f"row {spot.label or 'not run here'}: {spot.x:.2f}, {spot.y:.2f}" for spot in spots)
-    return drawing.render(f"{METRIC_NAMES[metric]} over top-1, {class_}. {words}")
+    return drawing.render(f"{metric_names()[metric]} over top-1, {class_}. {words}")
 
 
 def _label_places(points: Sequence[Point]) -> list[tuple[Point, str]]:

@@ -14,9 +14,10 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
+from transfer.catalogue import SINGLE_SCALE
 from transfer.evaluated import SegmentationEvaluation
 from transfer.evaluation.segmentation import class_shares
-from transfer.evaluation_files import SINGLE_SCALE, read_segmentations
+from transfer.evaluation_files import read_segmentations
 from transfer.pictures.palette import to_rgb
 from transfer.report.samples import SHARES, WIDTH, Pair, Panel, Sample, flat, most_different, photograph
 from transfer.report.svg import Drawing

@@ -12,14 +12,10 @@ from backbones.errors import UserError
 from backbones.files import sha256_file
 from backbones.runs.fingerprint import ROOT
 from backbones.trained import find_bundle
-from transfer.suite.definition import CLASSIFICATION, DETECTION, SEGMENTATION, Import
+from transfer.catalogue import CLASSIFICATION, TASKS
+from transfer.suite.definition import Import
 
-TOOLS = {
-    CLASSIFICATION: "tools/train_cls.py",
-    DETECTION: "tools/transfer_det.py",
-    SEGMENTATION: "tools/transfer_seg.py",
-    "import": "tools/import_weights.py",
-}
+IMPORTER = "tools/import_weights.py"
 # What the suite gives each run itself, and what makes no run.
 RESERVED = {
     "data": "data of the same section",
@@ -78,7 +74,7 @@ def resolved(parser: CommandParser, words: Sequence[str], place: str, task: str)
     """
 
     def refuse(message: str) -> NoReturn:
-        raise UserError(f"{place}: {message}; see python {TOOLS[task]} --help")
+        raise UserError(f"{place}: {message}; see python {TASKS[task].tool if task in TASKS else IMPORTER} --help")
 
     parser.error = refuse  # type: ignore[method-assign]
     left_out = {*NOT_IDENTITY, *(SAME_FOR_CLASSIFIERS if task == CLASSIFICATION else ())}

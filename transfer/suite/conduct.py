@@ -10,10 +10,11 @@ from pathlib import Path
 from backbones.errors import UserError, did_you_mean
 from backbones.files import write_error, write_json
 from backbones.runs.fingerprint import ROOT
+from transfer.catalogue import TASKS
 from transfer.suite.commands import Parsers
 from transfer.suite.comparison import compare
 from transfer.suite.data import data_folder, make_images
-from transfer.suite.definition import TASKS, Data, Suite
+from transfer.suite.definition import Data, Suite
 from transfer.suite.estimate import Estimator
 from transfer.suite.expectations import missed
 from transfer.suite.local import Reporter

@@ -10,7 +10,8 @@ from backbones.data.image_folder import ImageFolder, open_image_folder
 from backbones.data.shapes import LAYOUTS, cached_shapes, shapes_folder
 from backbones.data.verified import FileStamp, content_fingerprint
 from backbones.processes import usable_cpus
-from transfer.suite.definition import CLASSIFICATION, Data, Shapes
+from transfer.catalogue import CLASSIFICATION
+from transfer.suite.definition import Data, Shapes
 
 
 def data_folder(data: Data, task: str) -> Path:

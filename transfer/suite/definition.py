@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-CLASSIFICATION, DETECTION, SEGMENTATION = "classification", "detection", "segmentation"
-TRANSFERS = (DETECTION, SEGMENTATION)
-TASKS = (CLASSIFICATION, *TRANSFERS)
+from transfer.catalogue import transfers
 
 Options = Mapping[str, Any]  # of a tool, without their dashes
 
@@ -76,7 +74,7 @@ class Row:
     teacher: str | None = None
     options: Options = field(default_factory=dict)
     seeds: tuple[int, ...] | None = None
-    tasks: tuple[str, ...] = TRANSFERS
+    tasks: tuple[str, ...] = field(default_factory=transfers)
     transfers_per_training: int | None = None
 
 

@@ -15,8 +15,8 @@ from backbones.errors import UserError
 from backbones.files import read_json
 from backbones.models import create_backbone, default_image_size
 from backbones.recipes import find_recipe
+from transfer.catalogue import CLASSIFICATION
 from transfer.suite import stated_speeds
-from transfer.suite.definition import CLASSIFICATION
 from transfer.suite.planned import PlannedRun
 from transfer.suite.stated_speeds import PAPER_GPUS, PAPER_IMAGES
 

@@ -6,12 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from statistics import fmean
 
 from backbones.errors import did_you_mean
+from transfer.catalogue import CLASSIFICATION, TASKS
 from transfer.paper import RANDOM_RECIPE
-from transfer.result_file import METRICS
-from transfer.suite.definition import CLASSIFICATION, Expectation, Row
+from transfer.suite.definition import Expectation, Row
 from transfer.suite.section import Section
 
-KNOWN_METRICS = tuple(metric for metrics in METRICS.values() for metric in metrics)
 LIMITS = ("value", "tolerance", "at-least", "at-most")
 
 
@@ -33,10 +32,10 @@ def read_expectations(document: Section, rows: Sequence[Row]) -> tuple[Expectati
 def _checked_metrics(section: Section, row: Row) -> Iterator[str]:
     trained = (CLASSIFICATION,) if row.source is None and row.recipe != RANDOM_RECIPE else ()
     for metric in section:
-        if metric not in KNOWN_METRICS:
-            hint = did_you_mean(metric, KNOWN_METRICS)
-            section.error(metric, f"no such metric; {hint}there are {', '.join(KNOWN_METRICS)}")
-        if not any(metric in METRICS[task] for task in (*trained, *row.tasks)):
+        known = [key for entry in TASKS.values() for key in entry.keys]
+        if metric not in known:
+            section.error(metric, f"no such metric; {did_you_mean(metric, known)}there are {', '.join(known)}")
+        if not any(metric in TASKS[task].keys for task in (*trained, *row.tasks)):
             section.error(metric, "the row has no run that measures it; take it away")
         yield metric
 

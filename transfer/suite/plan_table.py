@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from backbones.locks import Owner
-from transfer.suite.definition import TASKS
+from transfer.catalogue import TASKS
 from transfer.suite.estimate import UNKNOWN, Estimate, Estimator
 from transfer.suite.planned import ID_DIGITS, PlannedRun
 from transfer.suite.process import claim

@@ -10,15 +10,15 @@ from backbones.external.families import parse_source
 from backbones.files import sha256_file
 from backbones.runs.fingerprint import ROOT, code_fingerprint
 from backbones.trained import find_bundle
+from transfer.catalogue import CLASSIFICATION, TASKS
 from transfer.paper import RANDOM_RECIPE
 from transfer.suite import commands
-from transfer.suite.commands import TOOLS, Parsers
+from transfer.suite.commands import IMPORTER, Parsers
 from transfer.suite.data import data_fingerprint, data_folder, train_images
-from transfer.suite.definition import CLASSIFICATION, DETECTION, SEGMENTATION, Row, Suite
+from transfer.suite.definition import Row, Suite
 from transfer.suite.planned import ID_DIGITS, PlannedRun, digest_of
 from transfer.suite.seeds import check_transfer_seeds, transfer_seed
 
-SHORT = {CLASSIFICATION: "cls", DETECTION: "det", SEGMENTATION: "seg"}
 BUNDLE = "backbone.safetensors"
 
 
@@ -95,7 +95,7 @@ class _Planner:
         words += ["--seed", str(transfer_seed(seed, number))]
         identity = {
             "data": data_fingerprint(settings.data, task) if settings.data else "the protocol's",
-            "code": code_fingerprint(TOOLS[task], protocol, ROOT),
+            "code": code_fingerprint(TASKS[task].tool, protocol, ROOT),
             "backbone": backbone.digest,
         }
         network = parse_source(row.source.source).architecture if row.source else row.network
@@ -116,7 +116,7 @@ class _Planner:
         )
         identity = {
             "data": data_fingerprint(data, CLASSIFICATION),
-            "code": code_fingerprint(TOOLS[CLASSIFICATION], None, ROOT),
+            "code": code_fingerprint(TASKS[CLASSIFICATION].tool, None, ROOT),
             "teacher": teacher and teacher.digest,
         }
         taught_by = next((each.network for each in self.suite.teachers if each.name == row.teacher), None)
@@ -141,7 +141,7 @@ class _Planner:
             for name, path in (("checkpoint", source.checkpoint), ("classes", source.classes))
         }
         identity = {"source": source.source, "key": source.key, **files}
-        digest = digest_of({**identity, "code": code_fingerprint(TOOLS["import"], None, ROOT)})
+        digest = digest_of({**identity, "code": code_fingerprint(IMPORTER, None, ROOT)})
         folder = self.out / "imports" / f"{row.name}-{digest[:ID_DIGITS]}"
         words = [*commands.import_words(source), "--out", str(folder / BUNDLE)]
         run = PlannedRun(
@@ -149,7 +149,7 @@ class _Planner:
             row=row.name,
             kind="import",
             seed=None,
-            command=(TOOLS["import"], *words),
+            command=(IMPORTER, *words),
             folder=folder,
             product=folder / BUNDLE,
             log=self.out / "logs" / f"import-{row.name}-{digest[:ID_DIGITS]}.log",
@@ -173,17 +173,17 @@ class _Planner:
     ) -> PlannedRun:
         # A folder is named only once the options are known to be good; --out itself is no part of the identity.
         asked = commands.resolved(self.parsers[task], [*words, "--out", "."], place, task)
-        digest = digest_of({"tool": TOOLS[task], "asked": asked, "processes": self.processes, **identity})
+        digest = digest_of({"tool": TASKS[task].tool, "asked": asked, "processes": self.processes, **identity})
         taught = row in self.suite.teachers
         further = "" if number == 1 else str(number)
-        group, step = f"{row.name}-seed{seed}", f"{SHORT[task]}{further}-{digest[:ID_DIGITS]}"
+        group, step = f"{row.name}-seed{seed}", f"{TASKS[task].short}{further}-{digest[:ID_DIGITS]}"
         folder = self.out / ("teachers" if taught else "runs") / group / step
         run = PlannedRun(
             name=f"{row.name} seed {seed} {task} {further}".rstrip(),
             row=row.name,
             kind=task,
             seed=transfer_seed(seed, number),
-            command=commands.launched(TOOLS[task], [*words, "--resume", "--out", str(folder)], self.processes),
+            command=commands.launched(TASKS[task].tool, [*words, "--resume", "--out", str(folder)], self.processes),
             folder=folder,
             product=folder / "result.json",
             log=self.out / "logs" / f"{group}-{step}.log",

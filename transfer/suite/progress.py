@@ -7,7 +7,7 @@ from typing import Any
 
 from backbones.errors import UserError
 from backbones.files import read_json
-from transfer.result_file import METRICS
+from transfer.catalogue import TASKS
 from transfer.run_log import last_records
 from transfer.suite.planned import PlannedRun
 
@@ -46,7 +46,8 @@ def final_metric(run: PlannedRun) -> str:
 def metrics_of(run: PlannedRun) -> dict[str, float]:
     """The metrics of a finished run, in percent; empty for others."""
     metrics = _read(run, "result.json").get("metrics") or {}
-    return {name: metrics[name] for name in METRICS.get(run.kind, ()) if name in metrics}
+    known = TASKS[run.kind].keys if run.kind in TASKS else ()
+    return {name: metrics[name] for name in known if name in metrics}
 
 
 def _shown(name: str, values: dict[str, Any]) -> str:

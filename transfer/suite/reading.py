@@ -10,25 +10,16 @@ from typing import Any
 from backbones.data.shapes import LAYOUTS
 from backbones.errors import UserError, did_you_mean
 from backbones.recipes import find_recipe
+from transfer.catalogue import CLASSIFICATION, TASKS, transfers
 from transfer.paper import RANDOM_RECIPE
-from transfer.suite.definition import (
-    CLASSIFICATION,
-    TASKS,
-    TRANSFERS,
-    Data,
-    Import,
-    Row,
-    Shapes,
-    Suite,
-    Task,
-)
+from transfer.suite.definition import Data, Import, Row, Shapes, Suite, Task
 from transfer.suite.expectations import read_expectations
 from transfer.suite.section import Section, read_yaml
 
 SHAPES_PREFIX = "shapes:"
 SUITE_KEYS = (
     *("title", "note", "seeds", "transfers-per-training", "baseline", "jobs", "shapes"),
-    *("classification", "detection", "segmentation", "rows", "teachers", "expected"),
+    *("rows", "teachers", "expected"),
 )
 ROW_KEYS = ("name", "recipe", "network", "from", "teacher", "options", "seeds", "tasks", "transfers-per-training")
 TEACHER_KEYS = ("name", "recipe", "network", "from", "teacher", "options", "seed")
@@ -40,15 +31,17 @@ def read_suite(path: Path) -> Suite:
     Raises:
         UserError: A key or a value that is not what it should be; the message names file and key.
     """
-    document = Section(path, "", read_yaml(path), SUITE_KEYS)
+    document = Section(path, "", read_yaml(path), (*SUITE_KEYS, *TASKS))
     shapes = _read_shapes(document)
     tasks = {name: _read_task(document, name, shapes) for name in TASKS if name in document}
-    _transfers_per_training(document, [name for name in tasks if name in TRANSFERS])
+    _transfers_per_training(document, [name for name in tasks if name in transfers()])
     teachers = tuple(
         row for section in document.sections("teachers", TEACHER_KEYS) for row in _read_rows(section, (), (0,))
     )
-    transfers = tuple(name for name in TRANSFERS if name in tasks)
-    rows = tuple(row for section in document.sections("rows", ROW_KEYS) for row in _read_rows(section, transfers, None))
+    transferred = tuple(name for name in transfers() if name in tasks)
+    rows = tuple(
+        row for section in document.sections("rows", ROW_KEYS) for row in _read_rows(section, transferred, None)
+    )
     if not rows:
         raise UserError(f"{path}: rows names none; a suite needs one or more, each with recipe and network")
     _check_names(path, rows, teachers)

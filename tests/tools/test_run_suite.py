@@ -32,7 +32,8 @@ segmentation:
   options:
     workers: 0
     precision: fp32
-    cfg-options: [train_cfg.max_iters=2, train_dataloader.batch_size=2]
+    total-batch: 2
+    cfg-options: [train_cfg.max_iters=1]
 rows:
   - {recipe: b-standard, network: mobilenet_v1_025, options: {lr: 0.01}}
   - {recipe: random, network: mobilenet_v1_025}

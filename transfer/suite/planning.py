@@ -15,6 +15,7 @@ from transfer.suite.commands import TOOLS, Parsers
 from transfer.suite.data import data_fingerprint, data_folder, train_images
 from transfer.suite.definition import CLASSIFICATION, DETECTION, SEGMENTATION, Row, Suite
 from transfer.suite.planned import ID_DIGITS, PlannedRun, digest_of
+from transfer.suite.trainings import classifier_training, transfer_training
 
 SHORT = {CLASSIFICATION: "cls", DETECTION: "det", SEGMENTATION: "seg"}
 BUNDLE = "backbone.safetensors"
@@ -27,7 +28,7 @@ def plan_runs(suite: Suite, out: Path, parsers: Parsers, processes: int = 1) -> 
         suite: What is asked for.
         out: Folder of the suite.
         parsers: Of the tools, by task.
-        processes: Of each run (``torchrun``).
+        processes: Of each run (``torchrun``); a transfer takes fewer where its total batch has no so many shares.
 
     Raises:
         UserError: Options, protocols or weights that a run would refuse.
@@ -87,8 +88,11 @@ class _Planner:
             "code": code_fingerprint(TOOLS[task], protocol, ROOT),
             "backbone": backbone.digest,
         }
-        facts = {"protocol": Path(word).stem, "network": row.network}
-        self._add(row, seed, task, words, place, identity, backbone.needs, facts)
+        asked = commands.resolved(self.parsers[task], [*words, "--out", "."], place, task)
+        images = settings.data.train_images if settings.data else None
+        training = transfer_training(protocol, asked, images, self.processes, place)
+        facts = {"protocol": Path(word).stem, "network": row.network, "training": training.words}
+        self._add(row, seed, task, words, place, identity, backbone.needs, facts, training.processes)
 
     def _training(self, row: Row, seed: int) -> _Backbone:
         settings = self.suite.tasks[CLASSIFICATION]
@@ -110,7 +114,10 @@ class _Planner:
         taught_by = next((each.network for each in self.suite.teachers if each.name == row.teacher), None)
         facts = {"network": row.network, "images": train_images(data), "recipe": row.recipe, "teacher": taught_by}
         needs = teacher.needs if teacher else ()
-        run = self._add(row, seed, CLASSIFICATION, [*words, "--seed", str(seed)], place, identity, needs, facts)
+        words += ["--seed", str(seed)]
+        asked = commands.resolved(self.parsers[CLASSIFICATION], [*words, "--out", "."], place, CLASSIFICATION)
+        facts["training"] = classifier_training(asked, self.processes, place).words
+        run = self._add(row, seed, CLASSIFICATION, words, place, identity, needs, facts, self.processes)
         return _Backbone(str(run.folder / BUNDLE), (run.name,), run.digest)
 
     def _teacher(self, row: Row) -> _Backbone | None:
@@ -157,10 +164,11 @@ class _Planner:
         identity: dict[str, Any],
         needs: tuple[str, ...],
         facts: dict[str, Any],
+        processes: int,
     ) -> PlannedRun:
         # A folder is named only once the options are known to be good; --out itself is no part of the identity.
         asked = commands.resolved(self.parsers[task], [*words, "--out", "."], place, task)
-        digest = digest_of({"tool": TOOLS[task], "asked": asked, "processes": self.processes, **identity})
+        digest = digest_of({"tool": TOOLS[task], "asked": asked, "processes": processes, **identity})
         taught = row in self.suite.teachers
         group, step = f"{row.name}-seed{seed}", f"{SHORT[task]}-{digest[:ID_DIGITS]}"
         folder = self.out / ("teachers" if taught else "runs") / group / step
@@ -169,14 +177,14 @@ class _Planner:
             row=row.name,
             kind=task,
             seed=seed,
-            command=commands.launched(TOOLS[task], [*words, "--resume", "--out", str(folder)], self.processes),
+            command=commands.launched(TOOLS[task], [*words, "--resume", "--out", str(folder)], processes),
             folder=folder,
             product=folder / "result.json",
             log=self.out / "logs" / f"{group}-{step}.log",
             needs=needs,
             digest=digest,
             compared=not taught,
-            facts={**facts, "asked": asked, "processes": self.processes},
+            facts={**facts, "asked": asked, "processes": processes},
         )
         self.runs[run.name] = run
         return run

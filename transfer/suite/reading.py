@@ -86,8 +86,8 @@ def _read_shapes(document: Section) -> dict[str, Shapes]:
 
 
 def _read_task(document: Section, name: str, shapes: dict[str, Shapes]) -> Task:
-    known = ("data", "train-images", "options") if name == CLASSIFICATION else ("data", "protocol", "options")
-    section = document.section(name, known)
+    own = () if name == CLASSIFICATION else ("protocol",)
+    section = document.section(name, ("data", "train-images", *own, "options"))
     protocol = section.text("protocol") if name != CLASSIFICATION else None
     if name != CLASSIFICATION and protocol is None:
         section.error("protocol", "is missing; give a file of det_configs/ or seg_configs/")
@@ -98,7 +98,7 @@ def _read_data(section: Section, task: str, shapes: dict[str, Shapes]) -> Data |
     said = section.text("data")
     if said is None:
         return None
-    count = section.whole("train-images", least=1) if task == CLASSIFICATION else None
+    count = section.whole("train-images", least=1)
     if not said.startswith(SHAPES_PREFIX):
         return Data(path=Path(said), train_images=count)
     name = said.removeprefix(SHAPES_PREFIX)

@@ -176,7 +176,8 @@ def describe_epochs(config: Config, images: int | None) -> str:
             return f"{iterations} iterations of {total} images"
         return f"{number:.1f} epochs = {iterations} iterations x {total} / {images} images"
     times = _repetitions(config.train_dataloader.dataset)
-    return f"{number:g} epoch{'s' if number > 1 else ''}" + (f" = {config.train_cfg.max_epochs} x {times} repetitions" if times > 1 else "")
+    repeated = f" = {config.train_cfg.max_epochs} x {times} repetitions" if times > 1 else ""
+    return f"{number:g} epoch{'s' if number > 1 else ''}{repeated}"
 
 
 def _repetitions(dataset: Any) -> int:

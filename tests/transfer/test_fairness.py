@@ -149,8 +149,8 @@ def test_the_top1_of_other_trainings_is_told(
 def test_batch_norm_over_other_numbers_of_images_is_not_alike(
     tmp_path: Path, add_run: Callable[..., Path], changes: dict[str, Any]
 ) -> None:
-    cut = {**SETTINGS, "sync_bn": changes.get("sync_bn"), "parts": 8, "batch_norm_images": 32}
-    add_run(tmp_path, "classification", "b-standard", (60, 80), settings=cut)
+    cut = {**SETTINGS, "sync_bn": changes.get("sync_bn")}
+    add_run(tmp_path, "classification", "b-standard", (60, 80), settings={**cut, "parts": 8, "batch_norm_images": 32})
     add_run(tmp_path, "classification", "d-smooth", (62, 80), settings={**cut, **changes})
     (said,) = warnings(tmp_path)
     images = changes.get("batch_norm_images", 64)

@@ -43,7 +43,9 @@ def classifier_training(asked: Mapping[str, Any], processes: int, place: str) ->
         raise UserError(f"{place}: {error}") from None
     batch = TotalBatch(total, processes, asked["accumulate"])
     _, rate = peak_learning_rate(recipe, total, asked["lr"])
-    return Planned(f"{asked['epochs'] or recipe.epochs} epochs, total batch {batch}, learning rate {rate}", processes)
+    epochs = asked["epochs"] or recipe.epochs
+    length = f"{epochs} epoch{'s' if epochs > 1 else ''}"
+    return Planned(f"{length}, total batch {batch}, learning rate {rate}", processes)
 
 
 def transfer_training(

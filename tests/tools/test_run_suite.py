@@ -82,7 +82,7 @@ def test_a_plan_ends_with_what_is_trained(suite: Callable[..., Path], capsys: Ca
         "(total batch 2 = 1 image x 2 processes)\n"
     ) in text
     assert "because" not in text
-    text = printed_plan(capsys, str(suite()), "--gpus-per-run", "4")  # two images have no four shares
+    text = printed_plan(capsys, str(suite()), "--gpus-per-run", "4", "--commands")  # two images have no four shares
     assert "(total batch 2 = 1 image x 2 processes), in 2 processes, because 4 cannot share it\n" in text
     assert "--nproc-per-node 2 tools/transfer_seg.py" in text
     assert "--nproc-per-node 4 tools/train_cls.py" in text
@@ -231,11 +231,11 @@ def test_a_plan_shows_further_transfers_of_a_training(
     suite: Callable[..., Path], tmp_path: Path, capsys: CaptureFixture[str]
 ) -> None:
     path = suite("seeds: [0]", "seeds: [0, 1]\ntransfers-per-training: 2")
-    lines = printed_plan(capsys, str(path), "--out", str(tmp_path / "out")).splitlines()
+    lines = printed_plan(capsys, str(path), "--out", str(tmp_path / "out"), "--commands").splitlines()
     place = next(number for number, line in enumerate(lines) if line.startswith("b-standard seed 1 segmentation 2 "))
     assert lines[place + 1] == "    after b-standard seed 1 classification"
     assert " --seed 1001 " in lines[place + 2]
-    assert "10 runs: 0 done, 10 to do" in lines
+    assert any(line.startswith("10 runs: 0 done, 10 to do") for line in lines)
 
 
 def run_it(path: Path, out: Path) -> subprocess.CompletedProcess[str]:

@@ -36,7 +36,8 @@ __all__ = ["Batch", "ImageBatches", "TrainingRequests", "ValidationRequests", "c
 # Bytes of crops that are decoded before they are resized. Decoder and resize in turn drive each other out of the
 # processor's caches.
 CROPS_TOGETHER = 4 << 20
-# The default up to Python 3.13. That of 3.14 imports torch anew in each worker, and sends it the whole list of images.
+# The default up to Python 3.13. That of 3.14 imports torch a second time, in the process that starts the workers, and
+# sends each of them the whole list of images.
 _START_METHOD = "fork" if sys.platform == "linux" else None
 
 

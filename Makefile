@@ -1,8 +1,8 @@
-# `make demo` and `make test` do all their set-up: Python 3.10-3.12, pip and make are enough.
+# `make demo` and `make test` do all their set-up: Python 3.10-3.14, pip and make are enough.
 # Another interpreter: make PYTHON=/path/to/python3.12 test
 
-SUPPORTED := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))
-PYTHON ?= $(shell for name in python3 python3.12 python3.11 python3.10; do \
+SUPPORTED := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 14))
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11 python3.10; do \
 	$$name -c '$(SUPPORTED)' 2>/dev/null && echo $$name && break; done)
 READY := .venv/.ready
 RUN := .venv/bin/python
@@ -27,7 +27,7 @@ format: $(READY)
 # requirements.txt is complete, so pip has nothing to resolve (and must not: mmcv-lite asks for opencv-python, which needs
 # libGL; the headless build in requirements.txt is the same module). Where venv lacks pip, the outer pip fills in.
 $(READY): requirements.txt
-	@test -n "$(PYTHON)" || { echo "no Python 3.10, 3.11 or 3.12 found; give one: make PYTHON=/path/to/python"; exit 1; }
+	@test -n "$(PYTHON)" || { echo "no Python from 3.10 to 3.14 found; give one: make PYTHON=/path/to/python"; exit 1; }
 	rm -rf .venv
 	$(PYTHON) -m venv .venv || $(PYTHON) -m venv --without-pip .venv
 	if [ -x .venv/bin/pip ]; then .venv/bin/pip install --no-deps -r requirements.txt; \

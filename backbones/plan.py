@@ -74,6 +74,11 @@ class Plan(Training):
         """Parts that a batch is cut into, over all processes; BatchNorm sees one at a time."""
         return self.world.size * self.request.accumulate
 
+    @property
+    def batch_norm_images(self) -> int:
+        """Images that BatchNorm takes its statistics from."""
+        return self.batch_size // self.parts * (self.world.size if self.request.sync_bn else 1)
+
 
 def settle(request: ClassificationRequest, world: World) -> Plan:
     """Settle every open value of a request. Several processes settle it together, and end with one error.
@@ -157,7 +162,12 @@ def asked(plan: Plan) -> dict[str, Any]:
         "seed": request.seed,
         "protocol": f"{plan.image_size} px, one central crop",
         "config_hash": hashlib.sha256(json.dumps(measured, sort_keys=True).encode()).hexdigest()[:12],
-        "settings": {**plan.settings(), "parts": plan.parts, "precision": plan.precision},
+        "settings": {
+            **plan.settings(),
+            "parts": plan.parts,
+            "batch_norm_images": plan.batch_norm_images,
+            "precision": plan.precision,
+        },
         "data": {
             "root": str(data.root.resolve()),
             "fingerprint": data.fingerprint,

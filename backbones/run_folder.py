@@ -43,6 +43,8 @@ CONTEXT_KEYS = (
     "teacher.path",
     "init_from.path",
     "fixed_hash",  # a part of what config_hash covers
+    "training.updates",  # known once the loader is built
+    "settings.batch_norm_images",  # follows from parts and sync_bn
 )
 
 # Settings of a training that old records do not have: what they were before there was a choice.
@@ -170,6 +172,12 @@ class RunFolder:
                 kept.append(line + "\n")
         with atomic_path(self.metrics) as temporary:
             temporary.write_text("".join(kept), encoding="utf-8")
+
+    def note(self, key: str, value: Any) -> None:
+        """Add to a section of ``run.json``, "SECTION.KEY", what is known only once the run is built."""
+        section, _, name = key.partition(".")
+        run = read_json(self.path / "run.json")
+        write_json(self.path / "run.json", {**run, section: {**run[section], name: value}})
 
     def finish(self, result: Mapping[str, Any]) -> dict[str, Any]:
         """Write ``result.json``: what ``run.json`` says of the whole run, and what came out. Returns it."""

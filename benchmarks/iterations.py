@@ -119,6 +119,7 @@ def stock_config(work: Work) -> Config:
     """OpenMMLab's own configuration with what ``Work`` asks for."""
     config = get_config(STOCK[work.task])
     config.work_dir = str(work.folder / f"stock_{work.seed}")
+    config.train_dataloader.batch_size = work.batch
     config.randomness = dict(seed=work.seed)
     config.val_cfg = config.val_dataloader = config.val_evaluator = None
     config.optim_wrapper.optimizer.lr = work.learning_rate
@@ -131,9 +132,10 @@ def our_config(work: Work) -> Config:
     """This project's configuration with what ``Work`` asks for, and with stock's protocol where the two differ."""
     config = Config.fromfile(ROOT / OURS[work.task])
     theirs = get_config(STOCK[work.task])
-    config.base_batch_size = PROTOCOL_BATCH
     if work.task == "segmentation":
         _follow(config, theirs, work.size[0])
+    config.base_batch_size = work.batch
+    config.optim_wrapper.optimizer.lr = work.learning_rate
     return _for_turns(config, work)
 
 
@@ -177,7 +179,6 @@ def _for_turns(config: Config, work: Work) -> Config:
     """Image size, batch and length."""
     config.custom_hooks = [dict(type="BenchmarkTurns")]
     loader = config.train_dataloader
-    loader.batch_size = work.batch
     loader.sampler = dict(type="InfiniteSampler", shuffle=True, seed=work.seed)
     if work.task == "detection":
         loader.dataset = loader.dataset.dataset.datasets[0]  # of one year, not repeated: the sampler does not end

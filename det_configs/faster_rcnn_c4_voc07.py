@@ -21,9 +21,8 @@ image_scale = (320, 240)
 train_pipeline, test_pipeline = _base_.train_pipeline, _base_.test_pipeline
 train_pipeline[2].scale = test_pipeline[1].scale = image_scale
 max_epochs = 6
-base_batch_size = 16
+base_batch_size = 8
 train_dataloader = dict(
-    batch_size=8,
     num_workers=1,
     dataset=dict(
         _delete_=True,
@@ -38,7 +37,7 @@ train_dataloader = dict(
 test_dataloader = dict(batch_size=8, num_workers=1, dataset=dict(pipeline=test_pipeline))
 train_cfg = dict(max_epochs=max_epochs)
 # As in faster_rcnn_fpn_voc07.py.
-optim_wrapper = dict(optimizer=dict(lr=0.02, weight_decay=0.0001), clip_grad=dict(max_norm=10))
+optim_wrapper = dict(optimizer=dict(lr=0.01, weight_decay=0.0001), clip_grad=dict(max_norm=10))
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.1, by_epoch=False, begin=0, end=50),
     dict(type="CosineAnnealingLR", T_max=max_epochs, by_epoch=True, convert_to_iter_based=True),

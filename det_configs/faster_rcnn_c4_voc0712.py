@@ -112,10 +112,10 @@ test_pipeline = [
     dict(type="PackDetInputs", meta_keys=("img_id", "img_path", "ori_shape", "img_shape", "scale_factor")),
 ]
 data_root = "data/VOCdevkit/"
-# 4 images at learning rate 0.001: 1 on each of 4 GPUs in GluonCV. BatchNorm is frozen, so it is the same on one GPU.
+# 4 images to an update at learning rate 0.001: 1 on each of 4 GPUs in GluonCV. BatchNorm is frozen, so one GPU does the
+# same.
 base_batch_size = 4
 train_dataloader = dict(
-    batch_size=4,
     num_workers=4,
     persistent_workers=True,
     sampler=dict(type="DefaultSampler", shuffle=True),

@@ -31,8 +31,8 @@ test_pipeline = [
     dict(type="PackDetInputs", meta_keys=("img_id", "img_path", "ori_shape", "img_shape", "scale_factor")),
 ]
 max_epochs = 6
+base_batch_size = 8
 train_dataloader = dict(
-    batch_size=8,
     num_workers=1,
     dataset=dict(
         _delete_=True,
@@ -51,7 +51,7 @@ val_cfg = None
 val_evaluator = None
 train_cfg = dict(_delete_=True, type="EpochBasedTrainLoop", max_epochs=max_epochs)
 optim_wrapper = dict(
-    optimizer=dict(type="SGD", lr=0.02, momentum=0.9, weight_decay=0.0001),
+    optimizer=dict(type="SGD", lr=0.01, momentum=0.9, weight_decay=0.0001),
     clip_grad=dict(max_norm=10),  # a random trunk's first steps are large
 )
 param_scheduler = [

@@ -7,7 +7,6 @@
 # 120 epochs, auxiliary loss 0.5. Known differences: no Gaussian blur of training images; what a crop has beyond the
 # image is the mean colour (0 after normalisation), where theirs is black (0 before it); mmsegmentation's dropout takes
 # whole channels. EncNet also rotates by up to 10 degrees; GluonCV's code does not, and nor does this.
-# max_iters is 120 epochs at batch 16. Another batch size moves the learning rate but not max_iters: set it, too.
 # Left open here, because they come from elsewhere: num_classes (the list of classes), mean/std/channel order and the
 # heads' in_channels and channels = in_channels / 4 (the bundle).
 default_scope = "mmseg"
@@ -17,10 +16,11 @@ default_classes = True
 
 crop_size = (480, 480)
 train_images = 20210
-batch_size = 16
-max_iters = 120 * train_images // batch_size  # 120 epochs
+base_batch_size = 16  # images to an update: 4 on each of 4 GPUs in GluonCV
+max_iters = 120 * train_images // base_batch_size  # 120 epochs
 
-# On several GPUs, BatchNorm takes its statistics from all of them, as in GluonCV's run; elsewhere it is a plain one.
+# On several GPUs, BatchNorm takes its statistics from all of them, as in GluonCV's run (16 images); elsewhere it is a
+# plain one. --accumulate gives it fewer images at once, and the comparison says so.
 sync_bn = "torch"
 norm_cfg = dict(type="BN", requires_grad=True)
 model = dict(
@@ -88,7 +88,6 @@ tta_pipeline = [
     ),
 ]
 train_dataloader = dict(
-    batch_size=batch_size,
     num_workers=4,
     persistent_workers=True,
     sampler=dict(type="InfiniteSampler", shuffle=True),
@@ -122,7 +121,6 @@ optim_wrapper = dict(
     optimizer=dict(type="SGD", lr=0.01, momentum=0.9, weight_decay=0.0001),
     paramwise_cfg=dict(custom_keys=dict(decode_head=dict(lr_mult=10.0), auxiliary_head=dict(lr_mult=10.0))),
 )
-base_batch_size = batch_size
 param_scheduler = [dict(type="PolyLR", eta_min=0.0, power=0.9, begin=0, end=max_iters, by_epoch=False)]
 default_hooks = dict(
     checkpoint=dict(type="CheckpointHook", by_epoch=False, interval=1000, max_keep_ckpts=2),

@@ -9,7 +9,8 @@ _base_ = "./fcn_os8_ade20k.py"
 default_classes = False  # nobody's own labels mean ADE20K's 150 classes
 
 crop_size = (224, 224)
-batch_size = 8
+train_images = None  # as many as the data have
+base_batch_size = 8
 max_iters = 600
 model = dict(data_preprocessor=dict(size=crop_size))
 train_pipeline = [
@@ -27,7 +28,6 @@ shorter_sides = [round(240 * scale) for scale in (0.5, 0.75, 1.0, 1.25, 1.5, 1.7
 tta_pipeline = _base_.tta_pipeline
 tta_pipeline[1].transforms[0] = [dict(type="Resize", scale=(side * 8, side), keep_ratio=True) for side in shorter_sides]
 train_dataloader = dict(
-    batch_size=batch_size,
     num_workers=1,
     dataset=dict(
         ann_file="train.txt",
@@ -46,6 +46,5 @@ test_dataloader = dict(
     ),
 )
 train_cfg = dict(max_iters=max_iters)
-base_batch_size = batch_size
 param_scheduler = [dict(type="PolyLR", eta_min=0.0, power=0.9, begin=0, end=max_iters, by_epoch=False)]
 default_hooks = dict(checkpoint=dict(interval=100))

@@ -14,7 +14,6 @@ WHOLE_NUMBERS = {
     "train_cfg.max_iters": 1,
     "train_cfg.max_epochs": 1,
     "train_cfg.val_interval": 1,
-    "train_dataloader.batch_size": 1,
     "val_dataloader.batch_size": 1,
     "test_dataloader.batch_size": 1,
     "train_dataloader.num_workers": 0,
@@ -22,11 +21,12 @@ WHOLE_NUMBERS = {
     "test_dataloader.num_workers": 0,
     "base_batch_size": 1,
 }
+# What a run derives from the total batch and the machine: a second statement could disagree.
+DERIVED_FROM_BATCH = ("train_dataloader.batch_size", "optim_wrapper.accumulative_counts")
 PYTHON_WORDS = {"true": "True", "false": "False", "none": "None", "null": "None"}
 REQUIRED = (
     "model.backbone",
     "train_cfg",
-    "train_dataloader.batch_size",
     "train_dataloader.dataset",
     "test_cfg",
     "test_dataloader.batch_size",
@@ -70,6 +70,12 @@ def check_values(config: Config, path: str) -> None:
             raise UserError(f"{path}: {key} is not set; set it there or with --cfg-options")
     if all(_find(config, f"train_cfg.{key}") is None for key in ("max_iters", "max_epochs")):
         raise UserError(f"{path}: neither train_cfg.max_iters nor train_cfg.max_epochs is set; set one of them")
+    for key in DERIVED_FROM_BATCH:
+        if (value := _find(config, key)) is not None:
+            raise UserError(
+                f"{path}: {key} is {value!r}, but base_batch_size is the total batch, which a run cuts over its "
+                f"processes and --accumulate; take {key} out, or write None over a base file's"
+            )
     for key, least in WHOLE_NUMBERS.items():
         value = _find(config, key)
         if value is not None and not (type(value) is int and value >= least):

@@ -19,6 +19,7 @@ from transfer.data.class_names import choose_classes
 from transfer.derived import refuse_derived
 from transfer.mistakes import named_as
 from transfer.task import Task, innermost_datasets
+from transfer.total_batch import TotalBatch
 
 # What a protocol's hash leaves out: the arm of the comparison, and where things lie or how they are fed.
 UNHASHED_KEYS = ("bundle", "seed", "data_root", "num_workers", "persistent_workers", "work_dir")
@@ -44,8 +45,10 @@ LIVE_KEYS = (
 )
 
 
-def load_config(path: str, options: Sequence[str]) -> Config:
+def load_config(path: str, options: Sequence[str], imports: bool = True) -> Config:
     """Read a protocol file and apply ``key=value`` options, as OpenMMLab's tools do.
+
+    Without ``imports`` nothing that the file names is imported, which is enough for looking at its numbers.
 
     Raises:
         UserError: No such file, a file that is no configuration, an option that names nothing in it or something that
@@ -54,7 +57,7 @@ def load_config(path: str, options: Sequence[str]) -> Config:
     if not Path(path).is_file():
         raise UserError(f"{path}: no such configuration file; the protocols are in det_configs/ and seg_configs/")
     try:
-        config = Config.fromfile(path)
+        config = Config.fromfile(path, import_custom_modules=imports)
     except Exception as error:  # anything the file's own Python raises
         raise UserError(f"{path} is not a readable configuration: {error}") from error
     if "model" not in config:
@@ -149,14 +152,13 @@ def data_root(config: Config) -> Path:
     return Path(next(dataset.data_root for _, dataset in innermost_datasets(config)))
 
 
-def config_hash(config: Config, precision: str, processes: int = 1) -> str:
+def config_hash(config: Config, precision: str) -> str:
     """12 hexadecimal digits over the downstream configuration and arithmetic: all but backbone, seed and paths.
 
-    Take it before the bundle's values go in, so that all arms of a comparison share it. The configuration's batch is
-    that of one process, so several of them train another protocol than one does.
+    Take it before the bundle's values go in, so that all arms of a comparison share it. It covers the total batch, and
+    not how that is cut over processes and passes.
     """
-    several = [processes] if processes > 1 else []
-    text = json.dumps([precision, _hashable(config.to_dict()), *several], sort_keys=True, default=str)
+    text = json.dumps([precision, _hashable(config.to_dict())], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -198,23 +200,7 @@ def set_workers(config: Config, workers: int | None) -> None:
                 loader.update(num_workers=workers, persistent_workers=workers > 0)
 
 
-def scale_learning_rate(config: Config, processes: int) -> str:
-    """Scale the protocol's learning rate, stated for ``base_batch_size``, to the total batch, and say how."""
-    config.pop("auto_scale_lr", None)  # mmengine's own rule must not scale it a second time
-    base = config.optim_wrapper.optimizer.lr
-    total = math.prod(_batch_factors(config, processes).values())
-    config.optim_wrapper.optimizer.lr = base * total / config.base_batch_size
-    return f"{base:g} / {config.base_batch_size} x {total} = {config.optim_wrapper.optimizer.lr:g}"
-
-
-def describe_batch(config: Config, processes: int) -> str:
-    """The total batch, which is what one update of the weights has seen, as a product."""
-    factors = _batch_factors(config, processes)
-    parts = [f"{count} {name}" for name, count in factors.items() if count > 1 or name == "images"]
-    product = f" = {' x '.join(parts)}" if len(parts) > 1 else ""
-    return f"total batch {math.prod(factors.values())}{product}"
-
-
-def _batch_factors(config: Config, processes: int) -> dict[str, int]:
-    accumulated = config.optim_wrapper.get("accumulative_counts", 1)
-    return {"images": config.train_dataloader.batch_size, "batches": accumulated, "processes": processes}
+def set_batch(config: Config, batch: TotalBatch) -> None:
+    """Let every process load its share of the total batch."""
+    config.pop("auto_scale_lr", None)  # mmengine's own rule must not scale the learning rate a second time
+    config.train_dataloader.batch_size = batch.per_process

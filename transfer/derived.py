@@ -8,8 +8,10 @@ from typing import Any
 from mmengine.config import Config
 
 from backbones.errors import UserError
+from transfer.checks import DERIVED_FROM_BATCH
 
 BUNDLE, CLASSES = "the bundle", "the class names (--classes)"
+OF_THE_BATCH = ("base_batch_size", *DERIVED_FROM_BATCH)
 
 
 def derived_settings(config: Config) -> dict[str, str]:
@@ -54,6 +56,11 @@ def refuse_derived(config: Config, asked: Mapping[str, Any]) -> None:
     """
     derived = derived_settings(config)
     for key in _leaves(asked):
+        if key in OF_THE_BATCH and not (key == "base_batch_size" and config.get(key) is None):
+            raise UserError(
+                f"--cfg-options {key}: a run trains with its protocol's total batch, whatever it is cut into. Name "
+                "another one with --total-batch N; --accumulate N cuts it into parts that fit into memory"
+            )
         section, *_ = names = key.split(".")
         source = CLASSES if section.endswith("_dataloader") and "metainfo" in names else derived.get(key)
         if source:

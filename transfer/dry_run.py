@@ -22,17 +22,18 @@ from tqdm import tqdm
 from backbones.distributed import World
 from backbones.dry_run import FAREWELL, memory_line
 from transfer.announce import describe_proof
-from transfer.batch_norm import check_batch_norm
+from transfer.batch_norm import check_batch_norm, describe_estimate
 from transfer.hooks import ProofHook, SharedBuffersHook, SpeedHook, bare_model, check_loss
 from transfer.memory import lack_of_memory_explained
 from transfer.multi_scale import BothProtocolsLoop
+from transfer.passes import PassesHook
 from transfer.plan import TransferPlan
 from transfer.proof import prove
 from transfer.runner import blamed_on_settings, build_runner, set_run
+from transfer.total_batch import WITHOUT_END
 
 WARM_STEPS, TIMED_STEPS, TEST_BATCHES = 1, 3, 2
 ENOUGH_SECONDS = 60.0  # of training; one step is made in any case
-WITHOUT_END = 10**9  # mmengine's ``end`` of a schedule that goes on as long as the training
 
 
 def dry_run(plan: TransferPlan) -> None:
@@ -48,25 +49,27 @@ def dry_run(plan: TransferPlan) -> None:
 
     def note_proof(model: nn.Module) -> None:
         ledger, proof = prove(model, plan.bundle)
-        norms = check_batch_norm(model, plan.asked["batch_norm"])
+        chosen, images = plan.asked["batch_norm"], plan.asked["training"]["batch_norm_images"]
+        norms = check_batch_norm(model, chosen, images)
         lines.append(f"proof     {describe_proof(ledger, proof, 'model')}")
-        lines.append(f"norms     {plan.asked['batch_norm']}, layers as built: {norms}")
+        lines.append(f"norms     {chosen}, {describe_estimate(images)}; layers as built: {norms}")
 
     with tempfile.TemporaryDirectory(prefix="carryover-dry-run-") as folder:
         set_run(plan, Path(folder))
         options = plan.options
         steps = StepTimer(plan.world)
         hooks = [ProofHook(note_proof), SpeedHook(plan.bfloat16_modules), SharedBuffersHook(plan.world), steps]
+        hooks.append(PassesHook(plan.batch.accumulate))
         runner = build_runner(plan.config, options.config, options.cfg_options, hooks)
         for hook in [hook for hook in runner.hooks if isinstance(hook, CheckpointHook)]:
             runner.hooks.remove(hook)
         with (
             blamed_on_settings(runner, options.config, options.cfg_options),
-            lack_of_memory_explained(plan.config),
+            lack_of_memory_explained(plan.batch),
             suppress(_EnoughSeen),
         ):
             runner.train()
-        with lack_of_memory_explained(plan.config):
+        with lack_of_memory_explained(plan.batch):
             evaluation = _time_test(runner)
         runner.visualizer.close()
         if plan.world.leads:
@@ -148,7 +151,9 @@ def _plan_lines(plan: TransferPlan, runner: Runner) -> Iterator[str]:
     )
     yield f"protocol  {asked['protocol']}, hash {asked['config_hash']}, seed {asked['seed']}"
     yield f"lr        {plan.rate}"
-    yield f"schedule  {_schedule(runner)}; training ends at iteration {runner.max_iters} ({_epochs(plan, runner)})"
+    yield from (f"length    {each}" for each in plan.moved)
+    length = asked["training"]["length"]
+    yield f"schedule  {_schedule(runner)}; training ends at iteration {runner.max_iters} ({length})"
     yield (
         f"machine   {world.size} x {plan.device}, {plan.precision}, {torch.get_num_threads()} threads, "
         f"{config.train_dataloader.num_workers} workers, ops of {asked['ops']}"
@@ -165,13 +170,6 @@ def _frozen(backbone: ConfigDict) -> str:
     return ", ".join(parts)
 
 
-def _epochs(plan: TransferPlan, runner: Runner) -> str:
-    if isinstance(runner.train_loop, EpochBasedTrainLoop):
-        return f"{runner.max_epochs} epochs"
-    seen = runner.max_iters * plan.config.train_dataloader.batch_size * plan.world.size
-    return f"{seen / plan.asked['data']['train_images']:.1f} epochs"
-
-
 def _schedule(runner: Runner) -> str:
     parts = []
     for scheduler in runner.param_schedulers or []:
@@ -186,7 +184,7 @@ def _cost_lines(plan: TransferPlan, runner: Runner, steps: StepTimer, evaluation
     training = runner.max_iters * seconds
     # Those while it trains are by single scale, and take about as long as the one at the end.
     test = len(runner.test_dataloader) * (sum(evaluation) + _validations(runner) * evaluation[0])
-    images = plan.config.train_dataloader.batch_size * plan.world.size
+    images = plan.batch.total
     whole = training + test
     yield (
         f"time      {seconds:.3f} s per iteration ({images / seconds:.1f} img/s, data wait {waiting / seconds:.0%}): "

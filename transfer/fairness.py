@@ -11,8 +11,8 @@ from transfer.result_file import Run
 
 # These belong to a recipe: they are told, and not held against a row.
 RECIPE_SETTINGS = ("batch_size", "learning_rate")
-# The first two follow from what is compared anyway; parts cut a batch into what fits the memory.
-NOT_COMPARED = (*RECIPE_SETTINGS, "schedule", "recipe", "parts")
+# The first two follow from what is compared anyway; what parts do to BatchNorm is compared on its own.
+NOT_COMPARED = (*RECIPE_SETTINGS, "schedule", "recipe", "parts", "batch_norm_images")
 
 Rows = Mapping[str, Sequence[Run]]  # by the name that the comparison shows
 
@@ -30,7 +30,8 @@ def classification_settings(runs: Sequence[Run]) -> dict[str, list[Any]]:
 
 def fairness_notes(rows: Rows) -> list[str]:
     """First what makes the rows incomparable, then batch and learning rate of the classification runs."""
-    return _unlike(rows) + _unlike_searches(rows) + _recipe_settings(rows) + _other_trainings(rows)
+    unlike = _unlike(rows) + _unlike_batch_norm(rows) + _unlike_searches(rows)
+    return unlike + _recipe_settings(rows) + _other_trainings(rows)
 
 
 def _unlike(rows: Rows) -> list[str]:
@@ -52,6 +53,48 @@ def _unlike(rows: Rows) -> list[str]:
         f"NOT ALIKE, classification: {'; '.join(found)}. What differs between these rows, top-1 and everything "
         "transferred, is not due to the recipe alone."
     ]
+
+
+def _unlike_batch_norm(rows: Rows) -> list[str]:
+    """Tasks in which BatchNorm has estimated over different numbers of images.
+
+    A batch is cut into parts for processes and memory. Where recipes ask for different batches, these are alike if cut
+    into as many parts.
+    """
+    seen: dict[str, dict[int, dict[str, None]]] = {}  # task -> images -> rows
+    parts: dict[str, set[float]] = {}
+    for name, row in rows.items():
+        for run in row:
+            found = _batch_norm_images(run)
+            if found:
+                images, cut = found
+                seen.setdefault(run.task, {}).setdefault(images, {})[name] = None
+                parts.setdefault(run.task, set()).add(cut)
+    said = [
+        f"{task} over {', '.join(f'{images} images ({_list(names)})' for images, names in sizes.items())}"
+        for task, sizes in seen.items()
+        if len(sizes) > 1 and len(parts[task]) > 1
+    ]
+    if not said:
+        return []
+    return [
+        f"NOT ALIKE, BatchNorm: statistics estimated at once, {'; '.join(said)}. It follows from processes, "
+        "--accumulate and SyncBatchNorm, and regularises the training: the difference is not due to the recipe alone."
+    ]
+
+
+def _batch_norm_images(run: Run) -> tuple[int, float] | None:
+    """Images that BatchNorm estimates over, and parts of a batch; None where it estimates nothing, or nobody knows."""
+    if run.task != "classification":
+        images = run.training.get("batch_norm_images")
+        return (images, run.training["total_batch"] / images) if images else None
+    settings = run.settings
+    if "batch_size" not in settings or "parts" not in settings:
+        return None
+    if "batch_norm_images" not in settings and settings.get("sync_bn"):
+        return None  # a version that did not record how many processes
+    images = settings.get("batch_norm_images", settings["batch_size"] // settings["parts"])
+    return images, settings["batch_size"] / images
 
 
 def _unlike_searches(rows: Rows) -> list[str]:

@@ -24,6 +24,7 @@ from backbones.ledger import ProofError, load_part
 from backbones.models import Trunk
 from transfer.generators import generators_kept
 from transfer.hooks import bare_model
+from transfer.passes import mean_losses, shares_of, split_batch
 from transfer.trunk import RANDOM_PREFIX, RoIStage, open_bundle
 
 # Of the random trunk: none that anybody would have trained from.
@@ -36,20 +37,22 @@ class FirstLossHook(Hook):
     Args:
         bundle: The source of the model's trunk, a trained one.
         record: Takes "step" and "random_trunk", each loss by name; None is a loss that is no number.
+        passes: Parts that a step cuts its batch into (``transfer.passes``).
     """
 
     priority = "VERY_LOW"  # its forward pass is nobody's data wait
 
-    def __init__(self, bundle: Bundle, record: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, bundle: Bundle, record: Callable[[dict[str, Any]], None], passes: int = 1) -> None:
         self.bundle = bundle
         self.record = record
+        self.passes = passes
         self.reference: dict[str, float | None] = {}
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         if runner.iter == 0:
             model = bare_model(runner)
             with runner.optim_wrapper.optim_context(model):
-                self.reference = losses_with_random_trunk(model, data_batch, self.bundle)
+                self.reference = losses_with_random_trunk(model, data_batch, self.bundle, self.passes)
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         if runner.iter == 0:
@@ -72,7 +75,7 @@ def compare_losses(step: Mapping[str, float | None], reference: Mapping[str, flo
 
 @torch.no_grad()
 def losses_with_random_trunk(
-    model: BaseModel, batch: Any, bundle: Bundle, seed: int = RANDOM_SEED
+    model: BaseModel, batch: Any, bundle: Bundle, passes: int = 1, seed: int = RANDOM_SEED
 ) -> dict[str, float | None]:
     """The losses that a training step on ``batch`` would have if the model's trunk were untrained.
 
@@ -83,10 +86,11 @@ def losses_with_random_trunk(
         for part in model.modules():
             if isinstance(part, (Trunk, RoIStage)):
                 load_part(part, untrained)
+        parts = split_batch(batch, passes)
         # Preprocessing pads label maps in place, so it gets a batch of its own.
-        data = model.data_preprocessor(copy.deepcopy(batch), training=True)
-        _, losses = model.parse_losses(model(**data, mode="loss"))
-    return _plain(losses)
+        batches = (model.data_preprocessor(copy.deepcopy(part), training=True) for part in parts)
+        steps = [model.parse_losses(model(**data, mode="loss"))[1] for data in batches]
+    return _plain(mean_losses(steps, shares_of(parts)))
 
 
 @contextmanager

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from mmengine.config import Config
 
 from backbones.errors import UserError
+from transfer.total_batch import TotalBatch
 
 # PyTorch has a class of its own for a GPU only; the second one also comes out of a loading process, as text.
 CPU_WORDS = ("DefaultCPUAllocator", "can't allocate memory")
@@ -17,7 +17,7 @@ LONGEST = 160  # characters of PyTorch's own words
 
 
 @contextmanager
-def lack_of_memory_explained(config: Config) -> Iterator[None]:
+def lack_of_memory_explained(batch: TotalBatch) -> Iterator[None]:
     """Turn a failure to get memory, of a GPU or of the host, into a message with the ways out.
 
     Raises:
@@ -29,7 +29,7 @@ def lack_of_memory_explained(config: Config) -> Iterator[None]:
         if not _is_lack_of_memory(error):
             raise
         words = textwrap.shorten(str(error) or "MemoryError", LONGEST, placeholder=" …")
-        raise UserError(f"out of memory: {words} -- {_ways_out(config)}") from error
+        raise UserError(f"out of memory: {words} -- {_ways_out(batch)}") from error
 
 
 def _is_lack_of_memory(error: Exception) -> bool:
@@ -38,10 +38,11 @@ def _is_lack_of_memory(error: Exception) -> bool:
     return any(words in str(error) for words in CPU_WORDS)
 
 
-def _ways_out(config: Config) -> str:
-    images, batches = config.train_dataloader.batch_size, config.optim_wrapper.get("accumulative_counts", 1)
-    total = f"train_dataloader.batch_size={max(1, images // 2)} optim_wrapper.accumulative_counts={batches * 2}"
+def _ways_out(batch: TotalBatch) -> str:
+    images = batch.per_process
+    finer = next((parts for parts in range(batch.accumulate + 1, images + 1) if images % parts == 0), None)
+    cut = f"--accumulate {finer} for the same total batch in smaller parts" if finer else "a smaller --total-batch"
     return (
-        f"for the same total batch: --cfg-options {total}; in the evaluation: test_dataloader.batch_size=1 or "
+        f"in the training: {cut}; in the evaluation: --cfg-options test_dataloader.batch_size=1 or "
         "multi_scale=False; else --precision bf16, or a smaller scale of the images in the protocol's pipelines"
     )

@@ -44,7 +44,8 @@ def reading_notes(
             "proof: in every transfer all tensors of the backbone arrived in the built model and gave the classifier's "
             "features; proof.json and ledger.json in the run folders."
         )
-    notes += _paper_note(rows, baseline, recipe) + _backbone_note(tree, rows, shown) + _protocol_notes(tree)
+    notes += _paper_note(rows, baseline, recipe) + _backbone_note(tree, rows, shown) + _teacher_note(tree, rows)
+    notes += _protocol_notes(tree)
     return tuple(notes)
 
 
@@ -123,6 +124,24 @@ def _backbone_note(tree: RunTree, rows: Sequence[Row], shown: Sequence[Row | Tun
     return [
         f"One trained backbone each: {', '.join(single)}. Their ± and verdicts cover the transfer's noise, not the "
         "training's."
+    ]
+
+
+def _teacher_note(tree: RunTree, rows: Sequence[Row]) -> list[str]:
+    """Students of one and the same teacher, in all seeds, do not sample what another training of it would change."""
+    runs = tree.rows()
+    taught: dict[str, list[str]] = {}  # teacher -> rows
+    for row in rows:
+        students = [run for run in runs[row.recipe, row.network] if run.task == "classification"]
+        teachers = {run.teacher for run in students}
+        if len(students) > 1 and len(teachers) == 1 and (teacher := teachers.pop()):
+            taught.setdefault(teacher, []).append(row.name)
+    if not taught:
+        return []
+    said = "; ".join(f"{', '.join(names)} ({teacher:.12})" for teacher, names in taught.items())
+    return [
+        f"One teacher for all seeds: {said}. What another training of the teacher would change is noise that these "
+        "seeds do not sample; ± and verdicts of these rows leave it out."
     ]
 
 

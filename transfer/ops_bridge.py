@@ -8,11 +8,15 @@ three, and gives for any other name a function that raises when it is called. Ro
 ``transfer.roi_align``, which computes the same and is many times faster.
 
 Where the real extension is installed, nothing is replaced.
+
+mmengine and mmcv find out by ``pkgutil.find_loader`` whether it is there. Python 3.14 no longer has that function, and
+is given it back.
 """
 
 from __future__ import annotations
 
 import importlib
+import pkgutil
 import sys
 from collections.abc import Callable
 from importlib.abc import Loader
@@ -42,6 +46,7 @@ def install() -> str:
         UserError: mmcv's compiled extension is installed but does not load.
         RuntimeError: mmdet's or mmseg's models were imported before, without ops.
     """
+    _provide_find_loader()
     if EXTENSION not in sys.modules:
         if find_spec(EXTENSION) is None:
             _put_bridge_in_place()
@@ -60,6 +65,20 @@ def ops_in_use() -> str:
     if module is None:
         raise RuntimeError("transfer.ops_bridge.install() has not been called")
     return "torchvision" if isinstance(getattr(module, "__loader__", None), _BridgeLoader) else "mmcv"
+
+
+def _provide_find_loader() -> None:
+    if not hasattr(pkgutil, "find_loader"):
+        pkgutil.find_loader = _find_loader  # type: ignore[attr-defined]
+
+
+def _find_loader(fullname: str) -> Loader | None:
+    """``pkgutil.find_loader`` as Python 3.12 had it."""
+    try:
+        spec = find_spec(fullname)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise ImportError(f"Error while finding loader for {fullname!r} ({type(error)}: {error})") from error
+    return spec.loader if spec else None
 
 
 def _load_compiled_extension() -> None:

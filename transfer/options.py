@@ -27,6 +27,20 @@ def add_transfer_options(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="auto: bf16 where the machine is fast at it",
     )
+    parser.add_argument(
+        "--accumulate",
+        type=positive_int,
+        default=1,
+        metavar="N",
+        help="cut the images of each process into N parts for a step (default: 1); all else stays as it is but what "
+        "BatchNorm sees",
+    )
+    parser.add_argument(
+        "--total-batch",
+        type=positive_int,
+        metavar="N",
+        help="images per update over all processes in place of the protocol's; learning rate and iterations follow",
+    )
     parser.add_argument("--workers", type=natural_int, help="processes that load images (default: the configuration's)")
     parser.add_argument("--resume", action="store_true", help="continue the run that --out holds")
     parser.add_argument(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,18 +18,19 @@ from backbones.precision import resolve_device, resolve_precision
 from backbones.runs.fingerprint import recorded_code
 from backbones.trackers import check_trackers
 from backbones.versions import hardware, package_versions
+from transfer.batch_norm import images_per_estimate
 from transfer.catalogue import TASKS
 from transfer.configure import (
     config_hash,
-    describe_batch,
     find_classes,
     load_config,
-    scale_learning_rate,
+    set_batch,
     set_input_contract,
     set_workers,
 )
 from transfer.mistakes import named_as
 from transfer.task import Task, set_data_root
+from transfer.total_batch import TotalBatch, describe_epochs, epochs, settle_batch
 from transfer.trunk import RANDOM_PREFIX, bundle_trunk, open_bundle
 from transfer.tuning import describe_tuning, without_tunable
 from transfer.validation import refuse_validation_options, set_validation
@@ -52,6 +52,8 @@ class TransferOptions:
     classes: str | None = None
     seed: int = 0
     precision: str = "auto"
+    accumulate: int = 1
+    total_batch: int | None = None
     workers: int | None = None
     resume: bool = False
     validate_every: int | None = None
@@ -64,7 +66,11 @@ class TransferOptions:
 
 @dataclass(frozen=True)
 class TransferPlan:
-    """One transfer, settled; ``asked`` is for ``run.json``, ``rate`` the learning rate as arithmetic."""
+    """One transfer, settled; ``asked`` is for ``run.json``.
+
+    ``rate`` is the learning rate as arithmetic, ``moved`` what another total batch than the protocol's makes of its
+    lengths.
+    """
 
     task: Task
     options: TransferOptions
@@ -74,7 +80,9 @@ class TransferPlan:
     classes: tuple[str, ...]
     device: torch.device
     precision: str
+    batch: TotalBatch
     rate: str
+    moved: tuple[str, ...]
     asked: dict[str, Any]
 
     @property
@@ -90,6 +98,24 @@ class TransferPlan:
                 return self.task.check_data(self.config, self.classes)
 
         return self.world.lead(check)
+
+    def training_facts(self, images: int, chosen: str) -> dict[str, Any]:
+        """What ``run.json`` says of batch, learning rate and length.
+
+        Args:
+            images: Of the training set.
+            chosen: The kind of BatchNorm (``transfer.batch_norm``).
+        """
+        return {
+            "total_batch": self.batch.total,
+            "processes": self.batch.processes,
+            "accumulate": self.batch.accumulate,
+            "learning_rate": self.config.optim_wrapper.optimizer.lr,
+            "rate": self.rate,
+            "epochs": epochs(self.config, images),
+            "length": describe_epochs(self.config, images),
+            "batch_norm_images": images_per_estimate(self.config, chosen, self.batch),
+        }
 
 
 def settle(task: Task, options: TransferOptions, world: World, ops: str) -> TransferPlan:
@@ -108,6 +134,8 @@ def settle(task: Task, options: TransferOptions, world: World, ops: str) -> Tran
     check_trackers(options.tensorboard, None)
     refuse_validation_options(options.cfg_options)
     config = load_config(options.config, options.cfg_options)
+    with named_as(["train_dataloader", "optim_wrapper", "param_scheduler"], options.config, options.cfg_options):
+        batch, rate, moved = settle_batch(config, options.total_batch, world.size, options.accumulate)
     with named_as(["train_dataloader", "test_dataloader"], options.config, options.cfg_options):
         if options.data:
             set_data_root(config, Path(options.data))
@@ -116,13 +144,11 @@ def settle(task: Task, options: TransferOptions, world: World, ops: str) -> Tran
     precision = _transfer_precision(options.precision, device)
     with named_as(["model"], options.config, options.cfg_options):
         task.set_classes(config, classes)
-        downstream = config_hash(config, precision, world.size)
-        fixed = config_hash(without_tunable(config), precision, world.size)
+        downstream, fixed = (config_hash(each, precision) for each in (config, without_tunable(config)))
+        set_batch(config, batch)  # after the hashes, which are of the total batch
         bundle = _set_backbone(task, config, options)
     with named_as(["test_evaluator"], options.config, options.cfg_options):
         task.check_evaluator(config)
-    with named_as(["train_dataloader", "optim_wrapper"], options.config, options.cfg_options):
-        rate = _rate(config, world.size)
     set_validation(config, options.validate_every)
     set_workers(config, options.workers)
     config.randomness = dict(seed=options.seed)
@@ -135,17 +161,7 @@ def settle(task: Task, options: TransferOptions, world: World, ops: str) -> Tran
         "hardware": {**hardware(device), "processes": world.size},
         "ops": ops,
     }
-    return TransferPlan(task, options, world, config, bundle, classes, device, precision, rate, asked)
-
-
-def _rate(config: Config, processes: int) -> str:
-    """Scale the learning rate to the total batch; what became of it, and why."""
-    stated = config.optim_wrapper.optimizer.lr
-    arithmetic = scale_learning_rate(config, processes)
-    batch = describe_batch(config, processes)
-    if math.isclose(config.optim_wrapper.optimizer.lr, stated):
-        return f"{stated:g} (the protocol's, for its batch of {batch.removeprefix('total batch ')})"
-    return f"{arithmetic} ({batch})"
+    return TransferPlan(task, options, world, config, bundle, classes, device, precision, batch, rate, moved, asked)
 
 
 def _set_backbone(task: Task, config: Config, options: TransferOptions) -> Bundle:

@@ -9,4 +9,4 @@ from transfer import ops_bridge
 
 ops_bridge.install()  # before anything imports mmdet's models
 
-from transfer import hooks, trunk  # noqa: E402, F401 -- what they register
+from transfer import hooks, passes, trunk  # noqa: E402, F401 -- what they register

@@ -37,6 +37,8 @@ class Run:
         backbone: Facts of the transferred backbone: "sha256", "seed", "top1"; those that are known.
         settings: How a classifier was trained: "epochs", "batch_size", "image_size", and so on.
         seconds: What the run took on its machine's clock; None where it is not recorded.
+        training: How a transfer was trained: "total_batch", "epochs", "batch_norm_images", and so on.
+        teacher: SHA-256 of the classifier that a student was taught by.
     """
 
     path: Path
@@ -53,6 +55,8 @@ class Run:
     backbone: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     seconds: float | None = None
+    training: dict[str, Any] = field(default_factory=dict)
+    teacher: str | None = None
 
     @property
     def row(self) -> tuple[str, str]:
@@ -97,6 +101,8 @@ def read_run(path: Path, finished: bool) -> Run:
         backbone=_backbone(path, content),
         settings={} if transfer else _settings(path, content),
         seconds=_seconds(content) if finished else None,
+        training=_training(path, content) if transfer else {},
+        teacher=_section(path, content, "teacher").get("sha256"),
     )
 
 
@@ -177,6 +183,24 @@ def _settings(path: Path, content: dict[str, Any]) -> dict[str, Any]:
     settings = dict(_section(path, with_former_settings(content), "settings"))
     if "epochs" in settings:
         settings["epochs"] = _whole(path, "settings.epochs", settings["epochs"])
+    for key in ("batch_size", "parts", "batch_norm_images"):
+        if key in settings:
+            settings[key] = _count(path, f"settings.{key}", settings[key])
     _section(path, settings, "recipe")
     start = _section(path, content, "init_from").get("sha256")
     return settings | ({"init_from": start[:12]} if isinstance(start, str) else {})
+
+
+def _training(path: Path, content: dict[str, Any]) -> dict[str, Any]:
+    """How a transfer was trained; runs before this was recorded have none."""
+    training = dict(_section(path, content, "training"))
+    if training.get("batch_norm_images") is not None:
+        for key in ("batch_norm_images", "total_batch"):
+            _count(path, f"training.{key}", training.get(key))
+    return training
+
+
+def _count(path: Path, key: str, value: Any) -> int:
+    if _whole(path, key, value) < 1:
+        raise UserError(f"{path}: {key!r} is {value} where a number from 1 should be; repeat the run")
+    return value

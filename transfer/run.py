@@ -18,7 +18,7 @@ from backbones.memory import peak_bytes
 from backbones.run_folder import RunFolder
 from transfer import ops_bridge
 from transfer.announce import describe_proof
-from transfer.batch_norm import check_batch_norm, choose_batch_norm
+from transfer.batch_norm import check_batch_norm, choose_batch_norm, describe_estimate
 from transfer.checkpoints import latest_checkpoint
 from transfer.dry_run import dry_run
 from transfer.first_loss import FirstLossHook
@@ -36,6 +36,7 @@ from transfer.hooks import (
 from transfer.memory import lack_of_memory_explained
 from transfer.movement import Held, after_training, describe
 from transfer.paper import RANDOM_RECIPE
+from transfer.passes import PassesHook
 from transfer.plan import TransferOptions, TransferPlan, settle
 from transfer.proof import prove
 from transfer.recording import record_evaluation
@@ -85,9 +86,12 @@ def _carry_out(plan: TransferPlan, started: float) -> dict[str, Any]:
         world.lead(lambda: dump_config(plan, Path(options.dump_config)))
         return {}
     if world.leads and not options.dry_run:  # which has it in its plan
-        print(f"learning rate {plan.rate}", flush=True)
+        print("\n".join([f"learning rate {plan.rate}", *(f"length {each}" for each in plan.moved)]), flush=True)
     plan.asked["data"] = plan.check_data()
     plan.asked["batch_norm"] = choose_batch_norm(plan.config, plan.device, world.size)
+    plan.asked["training"] = plan.training_facts(plan.asked["data"]["train_images"], plan.asked["batch_norm"])
+    if world.leads and not options.dry_run:
+        print(f"trains {plan.asked['training']['length']}", flush=True)
     if options.dry_run:
         dry_run(plan)
         return {}
@@ -107,11 +111,12 @@ def _run(plan: TransferPlan, folder: RunFolder, vacancy: Vacancy, started: float
     meter = meter_for(plan.device) if plan.world.leads else None
     with vacancy.restored_on_error(), plan.world.one_voice():
         runner = _build(plan, folder, clock)
+    plan.world.lead(lambda: folder.note("training.updates", runner.max_iters))
     try:
         _train(runner, vacancy, plan)
         train_seconds = clock.seconds
         trained = time.perf_counter()
-        with lack_of_memory_explained(plan.config):
+        with lack_of_memory_explained(plan.batch):
             measured = runner.test()
         test_seconds = time.perf_counter() - trained
         pictures = plan.world.lead(lambda: record_evaluation(runner, folder.path))
@@ -138,7 +143,7 @@ def _train(runner: Runner, vacancy: Vacancy, plan: TransferPlan) -> None:
         with (
             plan.world.one_voice(),
             blamed_on_settings(runner, plan.options.config, plan.options.cfg_options),
-            lack_of_memory_explained(plan.config),
+            lack_of_memory_explained(plan.batch),
         ):
             runner.train()
     except Exception:
@@ -161,7 +166,7 @@ def _build(plan: TransferPlan, folder: RunFolder, clock: ClockHook) -> Runner:
     losses = LossesHook(world)
     progress = ProgressHook(folder, losses, world)
     hooks = [*_proof_hooks(plan, folder), PlainCheckpointHook(), clock, losses, progress]
-    hooks += [SpeedHook(plan.bfloat16_modules), SharedBuffersHook(world)]
+    hooks += [SpeedHook(plan.bfloat16_modules), SharedBuffersHook(world), PassesHook(plan.batch.accumulate)]
     if options.validate_every:
         hooks.append(ValidationHook(folder, plan.task, world, progress.tell))
     if options.tensorboard:
@@ -172,15 +177,16 @@ def _build(plan: TransferPlan, folder: RunFolder, clock: ClockHook) -> Runner:
 def _proof_hooks(plan: TransferPlan, folder: RunFolder) -> list[Hook]:
     """Those that write ``ledger.json`` and ``proof.json``: before the training, with its first step, and after it."""
     world, path = plan.world, folder.path / "proof.json"
+    chosen, images = plan.asked["batch_norm"], plan.asked["training"]["batch_norm_images"]
 
     def record_proof(model: nn.Module) -> None:
         ledger, proof = prove(model, plan.bundle)
-        proof["batch_norm"] = check_batch_norm(model, plan.asked["batch_norm"])
+        proof["batch_norm"] = check_batch_norm(model, chosen, images)
         if world.leads:
             write_json(folder.path / "ledger.json", ledger.rows())
             write_json(path, proof)
             print(f"proof: {describe_proof(ledger, proof, f'{plan.task.name} model')}")
-            print(f"batch norm: {plan.asked['batch_norm']}, layers as built: {proof['batch_norm']}")
+            print(f"batch norm: {chosen}, {describe_estimate(images)}; layers as built: {proof['batch_norm']}")
 
     def record_movement(model: nn.Module, iterations: int) -> None:
         after = after_training(model, plan.bundle, Held.of(plan.config.model.backbone), iterations, folder.metrics)
@@ -194,5 +200,9 @@ def _proof_hooks(plan: TransferPlan, folder: RunFolder) -> list[Hook]:
     trained = plan.bundle.training["recipe"] != RANDOM_RECIPE
     hooks.append(MovableHook(Held.of(plan.config.model.backbone), trained))
     if trained:
-        hooks.append(FirstLossHook(plan.bundle, lambda facts: world.lead(lambda: record_first_step(facts))))
+        hooks.append(
+            FirstLossHook(
+                plan.bundle, lambda facts: world.lead(lambda: record_first_step(facts)), plan.batch.accumulate
+            )
+        )
     return hooks

@@ -6,6 +6,7 @@ import importlib
 import inspect
 import io
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
@@ -41,6 +42,10 @@ class QuietRunner(Runner):
                 handler.setLevel(logging.ERROR)
         return logger
 
+    def _log_env(self, env_cfg: dict[str, Any]) -> None:
+        with _programs_unheard():  # a shell is asked for the compiler that Python was built with, and may have none
+            super()._log_env(env_cfg)
+
     def load_checkpoint(self, filename: str, map_location: Any = "cpu", *more: Any, **named: Any) -> dict[str, Any]:
         """The whole of it or nothing: mmengine would keep the model's own tensors where a checkpoint has none.
 
@@ -71,6 +76,19 @@ class QuietRunner(Runner):
         if not self.distributed or get_device() != "cpu":
             return super().wrap_model(model_wrapper_cfg, model)
         return MMDistributedDataParallel(module=revert_sync_batchnorm(model), broadcast_buffers=False)
+
+
+@contextmanager
+def _programs_unheard() -> Iterator[None]:
+    """What programs that are started meanwhile write to standard error goes nowhere."""
+    standard_error = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(standard_error, 2)
+        os.close(standard_error)
 
 
 def set_run(plan: TransferPlan, work_dir: Path) -> None:

@@ -22,8 +22,9 @@ HEADER = """\
 #
 #   {command}
 #
-# It trains what --out RUN would train. With several GPUs: torchrun --nproc-per-node N in place of python, and
-# --launcher pytorch at the end; but the learning rate is that of one total batch: {rate}.
+# It trains what --out RUN would train, in {processes}: learning rate {rate}.
+# In N of them: train_dataloader.batch_size = {total} / N, torchrun --nproc-per-node N in place of python, and
+# --launcher pytorch at the end.
 # Left out are the check of the data, the proofs before and after the training, and result.json, whose metrics test.py
 # beside train.py gives{note}.
 """
@@ -38,7 +39,10 @@ def dump_config(plan: TransferPlan, path: Path) -> None:
     if path.suffix != ".py":
         raise UserError(f"--dump-config {path}: the name of a configuration ends in .py")
     command = _command(plan.task.framework, path)
-    header = HEADER.format(**plan.asked, command=command, rate=plan.rate, note=_note(plan))
+    batch = plan.batch
+    processes = f"{batch.processes} processes" if batch.processes > 1 else "one process"
+    facts = {"processes": processes, "total": batch.total, "rate": plan.rate, "note": _note(plan)}
+    header = HEADER.format(**plan.asked, **facts, command=command)
     try:
         write_bytes(path, (header + _standalone(plan).pretty_text).encode())
     except OSError as error:
@@ -74,7 +78,8 @@ def _standalone(plan: TransferPlan) -> Config:
     imports = config.get("custom_imports") or {"imports": []}
     config.custom_imports = {"imports": [REGISTRATION, *imports["imports"]], "allow_failed_imports": False}
     speed = {"type": "SpeedHook", "bfloat16_modules": list(plan.bfloat16_modules)}
-    config.custom_hooks = [*(config.get("custom_hooks") or []), {"type": "PlainCheckpointHook"}, speed]
+    passes = {"type": "PassesHook", "passes": plan.batch.accumulate}
+    config.custom_hooks = [*(config.get("custom_hooks") or []), {"type": "PlainCheckpointHook"}, speed, passes]
     return config
 
 

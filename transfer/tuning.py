@@ -11,8 +11,7 @@ from backbones.errors import UserError
 if TYPE_CHECKING:  # the comparison names these settings too, and does without OpenMMLab
     from mmengine.config import Config
 
-# The optimizer's settings and schedules. Of ``optim_wrapper`` not all: its ``accumulative_counts`` multiplies the
-# batch, and its ``type`` chooses the arithmetic.
+# The optimizer's settings and schedules. Of ``optim_wrapper`` not all: its ``type`` chooses the arithmetic.
 TUNABLE_KEYS = (
     "optim_wrapper.optimizer",
     "optim_wrapper.paramwise_cfg",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -35,6 +36,9 @@ __all__ = ["Batch", "ImageBatches", "TrainingRequests", "ValidationRequests", "c
 # Bytes of crops that are decoded before they are resized. Decoder and resize in turn drive each other out of the
 # processor's caches.
 CROPS_TOGETHER = 4 << 20
+# The default up to Python 3.13. That of 3.14 imports torch a second time, in the process that starts the workers, and
+# sends each of them the whole list of images.
+_START_METHOD = "fork" if sys.platform == "linux" else None
 
 
 class Batch(NamedTuple):
@@ -100,6 +104,7 @@ def load_batches(
         batch_size=None,
         sampler=pieces,
         num_workers=workers,
+        multiprocessing_context=_START_METHOD if workers else None,
         collate_fn=_as_it_is,
         pin_memory=device.type == "cuda",
         prefetch_factor=prefetch.pieces,

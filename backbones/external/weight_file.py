@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import pickletools
 import re
+import zipfile
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +25,7 @@ WRAPPERS = ("state_dict", "state_dict_ema", "model", "model_ema")
 PREFIXES = ("module.", "_orig_mod.")
 # How many models an averaged one is the mean of; no tensor of the network.
 AVERAGING_COUNTER = "n_averaged"
+_LEGACY_PICKLES = 4  # magic number, version, system, object; more follow, and the tensors' bytes
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,8 @@ def _read_pickle(path: str | os.PathLike[str]) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     # A damaged file can fail anywhere inside the unpickler, with any exception.
     except Exception as error:
-        if stranger := re.search(r"GLOBAL ([\w.]+)", str(error)):
+        stranger = re.search(r"GLOBAL ([\w.]+)", str(error))
+        if stranger and not _is_cut_off(path):
             raise UserError(
                 f"{path} holds more than tensors ({stranger[1]}), and reading that could run code, so it is not read; "
                 "where you trust the file, save its tensors alone (a state_dict) and import that"
@@ -70,6 +75,25 @@ def _read_pickle(path: str | os.PathLike[str]) -> Any:
         raise UserError(
             f"{path} cannot be read as a file of torch.save ({type(error).__name__}); copy or download it again"
         ) from None
+
+
+def _is_cut_off(path: str | os.PathLike[str]) -> bool:
+    """Whether one of the pickles that ``torch.save``'s older format begins with has no end.
+
+    Cut off in a name, it seems to hold something of another name. A zip file has its table of contents at its end, and
+    is not opened without it.
+    """
+    if zipfile.is_zipfile(path):
+        return False
+    with open(path, "rb") as file:
+        for _ in range(_LEGACY_PICKLES):
+            if file.tell() == os.path.getsize(path):
+                break
+            try:
+                deque(pickletools.genops(file), maxlen=0)
+            except ValueError:
+                return True
+    return False
 
 
 def _take_entry(

@@ -86,6 +86,15 @@ def test_accumulate_and_processes_cut_the_batch(request_run: ClassificationReque
     assert settle(replace(request_run, accumulate=3), PAIR).parts == 6
 
 
+def test_batch_norm_sees_a_part_of_the_batch_or_with_sync_bn_that_of_all_processes(
+    request_run: ClassificationRequest,
+) -> None:
+    assert settle(request_run, ALONE).batch_norm_images == 12
+    plan = settle(replace(request_run, accumulate=3), PAIR)
+    assert plan.batch_norm_images == asked(plan)["settings"]["batch_norm_images"] == 2
+    assert replace(plan, request=replace(plan.request, sync_bn=True)).batch_norm_images == 4
+
+
 @mark.parametrize(
     ("change", "world", "message"),
     [

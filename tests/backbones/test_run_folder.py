@@ -34,6 +34,16 @@ def test_a_run_from_start_to_finish(tmp_path: Path) -> None:
     assert RunFolder.open(folder.path, ASKED, resume=True).finished
 
 
+def test_what_is_known_once_it_is_built_joins_the_record_and_is_not_asked_again(tmp_path: Path) -> None:
+    trained = {**ASKED, "training": {"epochs": 2.0}}
+    folder = RunFolder.open(tmp_path, trained, resume=False)
+    folder.note("training.updates", 7)
+    assert json.loads((tmp_path / "run.json").read_text())["training"] == {"epochs": 2.0, "updates": 7}
+    RunFolder.open(tmp_path, trained, resume=True)
+    with raises(UserError, match=r"training\.epochs: 2\.0 there, 3\.0 asked"):
+        RunFolder.open(tmp_path, {**ASKED, "training": {"epochs": 3.0}}, resume=True)
+
+
 def test_resumption_may_move_data_and_upgrade(tmp_path: Path) -> None:
     RunFolder.open(tmp_path, ASKED, resume=False)
     moved = {**ASKED, "data": {"root": "/there", "fingerprint": "f"}, "versions": {"torch": "2"}, "fixed_hash": "new"}

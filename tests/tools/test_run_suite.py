@@ -32,7 +32,8 @@ segmentation:
   options:
     workers: 0
     precision: fp32
-    cfg-options: [train_cfg.max_iters=2, train_dataloader.batch_size=2]
+    total-batch: 2
+    cfg-options: [train_cfg.max_iters=1]
 rows:
   - {recipe: b-standard, network: mobilenet_v1_025, options: {lr: 0.01}}
   - {recipe: random, network: mobilenet_v1_025}
@@ -71,6 +72,51 @@ def test_a_plan_shows_commands_and_states_and_makes_nothing(
     assert "    after b-standard seed 3 classification" in text
     assert "unknown for 6 runs" in text
     assert not out.exists()
+
+
+def test_a_plan_ends_with_what_is_trained(suite: Callable[..., Path], capsys: CaptureFixture[str]) -> None:
+    text = printed_plan(capsys, str(suite()), "--gpus-per-run", "2")
+    assert (
+        "classification (b-standard): 1 epoch, total batch 8 = 4 images x 2 processes, learning rate 0.01 (from --lr)\n"
+        "segmentation (fcn_os8_demo): 1.0 epochs = 4 iterations x 2 / 8 images, learning rate 0.01 / 8 x 2 = 0.0025 "
+        "(total batch 2 = 1 image x 2 processes)\n"
+    ) in text
+    assert "because" not in text
+    text = printed_plan(capsys, str(suite()), "--gpus-per-run", "4", "--commands")  # two images have no four shares
+    assert "(total batch 2 = 1 image x 2 processes), in 2 processes, because 4 cannot share it\n" in text
+    assert "--nproc-per-node 2 tools/transfer_seg.py" in text
+    assert "--nproc-per-node 4 tools/train_cls.py" in text
+
+
+@mark.parametrize(
+    ("said", "instead", "words", "message"),
+    [
+        (
+            "train_cfg.max_iters=1",
+            "train_dataloader.batch_size=2",
+            [],
+            r"mine\.yaml: segmentation\.options: --cfg-options train_dataloader\.batch_size: .*--total-batch N",
+        ),
+        (
+            "total-batch: 2",
+            "accumulate: 3",
+            [],
+            r"mine\.yaml: segmentation\.options: the total batch of 8 images cannot be cut into 1 processes x 3 parts",
+        ),
+        (
+            "total-batch: 2",
+            "accumulate: 1",
+            ["--gpus-per-run", "3"],
+            r"mine\.yaml: options of b-standard: --batch-size 8 cannot be cut into 3 processes",
+        ),
+    ],
+)
+def test_a_batch_that_cannot_be_is_found_before_anything_runs(
+    said: str, instead: str, words: list[str], message: str, suite: Callable[..., Path], tmp_path: Path
+) -> None:
+    with raises(UserError, match=message):
+        main([str(suite(said, instead)), "--out", str(tmp_path / "out"), "--plan", *words])
+    assert not (tmp_path / "out").exists()
 
 
 def test_some_rows_alone_come_with_the_teachers_they_need(tmp_path: Path, capsys: CaptureFixture[str]) -> None:
@@ -185,11 +231,11 @@ def test_a_plan_shows_further_transfers_of_a_training(
     suite: Callable[..., Path], tmp_path: Path, capsys: CaptureFixture[str]
 ) -> None:
     path = suite("seeds: [0]", "seeds: [0, 1]\ntransfers-per-training: 2")
-    lines = printed_plan(capsys, str(path), "--out", str(tmp_path / "out")).splitlines()
+    lines = printed_plan(capsys, str(path), "--out", str(tmp_path / "out"), "--commands").splitlines()
     place = next(number for number, line in enumerate(lines) if line.startswith("b-standard seed 1 segmentation 2 "))
     assert lines[place + 1] == "    after b-standard seed 1 classification"
     assert " --seed 1001 " in lines[place + 2]
-    assert "10 runs: 0 done, 10 to do" in lines
+    assert any(line.startswith("10 runs: 0 done, 10 to do") for line in lines)
 
 
 def run_it(path: Path, out: Path) -> subprocess.CompletedProcess[str]:

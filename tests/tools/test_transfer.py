@@ -94,7 +94,7 @@ def test_a_transfer_ends_with_a_proven_result(runs: Path, kind: str, task: str, 
     assert result["ops"] in ("torchvision", "mmcv")
     printed = (runs / f"{kind}.txt").read_text()
     assert "features equal bit for bit" in printed
-    assert "batch norm: BatchNorm, layers as built: {'BatchNorm2d': " in printed
+    assert "batch norm: BatchNorm, over 8 images; layers as built: {'BatchNorm2d': " in printed
     assert "after training: stem, stage1, stage2, stage3, stage4 learnt, nothing stayed; mean loss" in printed
     assert all(f"{name} " in printed for name in metrics)
     assert result["per_class"]
@@ -153,9 +153,10 @@ def test_a_transfer_draws_pictures(runs: Path, kind: str) -> None:
 
 # Whole lines of a short run; on a slow machine one of its progress may come between.
 PRINTED = {
-    "det": r"""learning rate 0\.02 / 16 x 8 = 0\.01 \(total batch 8\)
+    "det": r"""learning rate 0\.01 \(the protocol's, for its total batch of 8\)
+trains 1 epoch
 proof: \d+ tensors arrived in the built detection model, features equal bit for bit
-batch norm: BatchNorm, layers as built: \{'BatchNorm2d': \d+\}
+batch norm: BatchNorm, over 8 images; layers as built: \{'BatchNorm2d': \d+\}
 after training: stem, stage1, .* learnt, nothing stayed; mean loss of the first 2 iterations \d\.\d{3}
 voc07_map +\d+\.\d\d %
 voc_map +\d+\.\d\d %
@@ -163,10 +164,11 @@ coco_ap +\d+\.\d\d %
 coco_ap50 +\d+\.\d\d %
 coco_ap75 +\d+\.\d\d %
 """,
-    "seg": r"""learning rate 0\.01 \(the protocol's, for its batch of 8\)
+    "seg": r"""learning rate 0\.01 \(the protocol's, for its total batch of 8\)
+trains \d+\.\d epochs = \d+ iterations x 8 / \d+ images
 proof: \d+ tensors arrived in the built segmentation model, features equal bit for bit: to the classifier's in its \
 geometry, and to a fresh trunk's as built \(output stride 8\)
-batch norm: BatchNorm, layers as built: \{'BatchNorm2d': \d+\}
+batch norm: BatchNorm, over 8 images; layers as built: \{'BatchNorm2d': \d+\}
 after training: stem, stage1, .* learnt, nothing stayed; mean loss of the first 6 iterations \d\.\d{3}
 pixel_accuracy +\d+\.\d\d %
 miou +\d+\.\d\d %

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -33,14 +32,12 @@ TEST_IMAGES = 7  # a number that two processes cannot share evenly
 # The odd one out is the only one of its batch; detections of all images are kept, whatever their scores.
 SMALL = {
     "det": [
-        "train_dataloader.batch_size=4",
         "test_dataloader.batch_size=2",
-        "optim_wrapper.optimizer.lr=0.1",
+        "optim_wrapper.optimizer.lr=0.05",
         "param_scheduler.0.end=3",
         "model.test_cfg.rcnn.score_thr=0.001",
     ],
     "seg": [
-        "train_dataloader.batch_size=4",
         "test_dataloader.batch_size=2",
         "optim_wrapper.optimizer.lr=0.04",
         "multi_scale=True",
@@ -98,8 +95,10 @@ def resumed_by_one(two: Path, alone: Path, words: list[str], cwd: Path) -> dict[
     (alone / "result.json").unlink()
     asked = json.loads((alone / "run.json").read_text())
     refused = run(words, cwd)
-    assert "config_hash" in refused.stderr  # its batch would be another
-    asked["config_hash"] = refused.stderr.rpartition(" there, ")[2].split("'")[1]
+    assert "training.processes: 2 there, 1 asked" in refused.stderr
+    assert "config_hash" not in refused.stderr  # the total batch is the same
+    rate = asked["training"]["rate"].replace(" = 4 images x 2 processes", "")
+    asked["training"] |= {"processes": 1, "batch_norm_images": 8, "rate": rate}
     (alone / "run.json").write_text(json.dumps(asked))
     done = run(words, cwd)
     assert done.returncode == 0, done.stderr
@@ -116,7 +115,8 @@ def test_two_processes_count_each_image_once(kind: str, length: int, files: Path
     assert list(tmp_path.iterdir()) == [two]  # nor has mmengine left files in the current folder
     for told_once in ("learning rate", "proof:", "batch norm: BatchNorm, ", "after training: "):
         assert done.stdout.count(told_once) == 1
-    assert re.search(r"batch (of )?8 = 4 images x 2 processes\)\n", done.stdout)
+    assert "batch of 8 = 4 images x 2 processes)\n" in done.stdout
+    assert "batch norm: BatchNorm, over 4 images; " in done.stdout
     result = result_of(two)
     assert result["hardware"]["processes"] == 2
     assert result["data"]["test_images"] == TEST_IMAGES
@@ -146,6 +146,38 @@ def test_two_processes_count_each_image_once(kind: str, length: int, files: Path
         assert result["metrics"]["miou_multiscale"] != result["metrics"]["miou"]
     else:
         assert result["metrics"]["voc_map"] > 0  # equal zeros would say nothing
+
+
+def rates_of(folder: Path) -> list[tuple[int, float]]:
+    records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [(record["step"], record["learning_rate"]) for record in records if record["kind"] == "step"]
+
+
+@mark.parametrize(("kind", "length"), [param("det", 2, marks=mark.slow), ("seg", 6)])
+def test_a_total_batch_trains_alike_however_it_is_cut(kind: str, length: int, files: Path, tmp_path: Path) -> None:
+    ways = {
+        "one": command(kind, files, length, "--out", str(tmp_path / "one")),
+        "parts": command(kind, files, length, "--accumulate", "2", "--out", str(tmp_path / "parts")),
+        "two": [*TORCHRUN, *command(kind, files, length, "--out", str(tmp_path / "two"))],
+    }
+    results = {}
+    for name, words in ways.items():
+        done = run(words, tmp_path)
+        assert done.returncode == 0, done.stderr
+        results[name] = result_of(tmp_path / name)
+    steps = 4 * length if kind == "det" else length
+    for name, result in results.items():
+        training = result["training"]
+        assert training["total_batch"] == 8
+        assert training["updates"] == steps
+        assert training["epochs"] == approx(length if kind == "det" else length * 8 / 28)
+        assert training["learning_rate"] == (0.05 if kind == "det" else 0.04)
+        assert (training["processes"], training["accumulate"]) == {"one": (1, 1), "parts": (1, 2), "two": (2, 1)}[name]
+        assert training["batch_norm_images"] == (8 if name == "one" else 4)
+        assert result["config_hash"] == results["one"]["config_hash"]
+        assert rates_of(tmp_path / name) == rates_of(tmp_path / "one")
+        checkpoint = torch.load(max((tmp_path / name / "openmmlab").glob("*.pth")), weights_only=True)
+        assert checkpoint["meta"]["iter"] == steps
 
 
 def start(words: list[str], cwd: Path) -> subprocess.Popen[str]:
@@ -189,7 +221,7 @@ def test_a_killed_run_goes_on_and_ends(kind: str, length: int, files: Path, tmp_
     assert result["proof"]["features"]["equal"] is True
     newest = max((out / "openmmlab").glob("*.pth"), key=lambda path: path.stat().st_mtime)
     final = torch.load(newest, weights_only=True)
-    assert final["meta"]["iter"] == (length if kind == "seg" else 7 * length)  # 28 images in batches of 4
+    assert final["meta"]["iter"] == (length if kind == "seg" else 4 * length)  # 28 images in batches of 8
     steps = steps_of(out)
     assert steps == sorted(set(steps))
     assert steps[-1] == final["meta"]["iter"]
@@ -227,7 +259,7 @@ def test_a_mistake_is_told_once_by_two_processes_and_leaves_no_folder(files: Pat
 def test_two_processes_try_a_few_steps(files: Path, tmp_path: Path) -> None:
     done = run([*TORCHRUN, *command("det", files, 5, "--dry-run")], tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("lr        0.1 / 16 x 8 = 0.05 (total batch 8 = 4 images x 2 processes)") == 1
+    assert done.stdout.count("lr        0.05 (the protocol's, for its total batch of 8 = 4 images x 2 processes)") == 1
     assert "machine   2 x cpu, fp32" in done.stdout
     assert "training ends at iteration 20 (5 epochs)" in done.stdout  # 28 images in steps of 8
     assert list(tmp_path.iterdir()) == []

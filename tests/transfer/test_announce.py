@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 import torch
-from mmengine.config import Config
 
 from backbones.ledger import load_trunk
 from backbones.models import create_backbone
 from transfer.announce import describe_proof
-from transfer.plan import _rate
 from transfer.proof import check_features, normalise, proof_images
+from transfer.total_batch import cut, describe_rate
 from transfer.trunk import bundle_trunk, open_bundle
 
 DENSE = ": to the classifier's in its geometry, and to a fresh trunk's as built"
@@ -40,16 +39,15 @@ def test_as_it_was_proved(network: str, geometry: dict[str, Any], words: str) ->
 
 
 @pytest.mark.parametrize(
-    ("images", "batches", "processes", "line"),
+    ("total", "accumulate", "processes", "line"),
     [
-        (12, 1, 1, "0.001 (the protocol's, for its batch of 12)"),
-        (3, 2, 2, "0.001 (the protocol's, for its batch of 12 = 3 images x 2 batches x 2 processes)"),
-        (12, 1, 2, "0.001 / 12 x 24 = 0.002 (total batch 24 = 12 images x 2 processes)"),
+        (12, 1, 1, "0.001 (the protocol's, for its total batch of 12)"),
+        (12, 2, 2, "0.001 (the protocol's, for its total batch of 12 = 3 images x 2 parts x 2 processes)"),
+        (12, 1, 12, "0.001 (the protocol's, for its total batch of 12 = 1 image x 12 processes)"),
+        (24, 1, 2, "0.001 / 12 x 24 = 0.002 (total batch 24 = 12 images x 2 processes)"),
     ],
 )
 def test_the_learning_rate_is_arithmetic_only_where_it_is_scaled(
-    images: int, batches: int, processes: int, line: str
+    total: int, accumulate: int, processes: int, line: str
 ) -> None:
-    wrapper = dict(optimizer=dict(lr=0.001), accumulative_counts=batches)
-    loader = dict(batch_size=images)
-    assert _rate(Config(dict(optim_wrapper=wrapper, train_dataloader=loader, base_batch_size=12)), processes) == line
+    assert describe_rate(0.001, 12, cut(total, processes, accumulate)) == line

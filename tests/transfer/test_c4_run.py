@@ -13,7 +13,7 @@ from transfer.detection import DETECTION
 from transfer.run import TransferOptions, run_transfer
 
 PROTOCOL = Path(__file__).resolve().parents[2] / "det_configs/faster_rcnn_c4_voc07.py"
-SHORT = ("train_cfg.max_epochs=1", "train_dataloader.batch_size=4")
+SHORT = ("train_cfg.max_epochs=1",)
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +31,7 @@ def test_it_trains_and_measures(network: str, data: Path, small_c4: tuple[str, .
         data=str(data / "VOCdevkit"),
         seed=1,
         workers=0,
+        total_batch=4,
         cfg_options=(*SHORT, *small_c4),
     )
     result = run_transfer(DETECTION, options)

@@ -30,9 +30,11 @@ DEMO = ROOT / "seg_configs/fcn_os8_demo.py"
         ("train_cfg.max_iters.foo=1", "no place 'foo' there"),
         ("train_cfg=None", "train_cfg is not set"),
         ("train_cfg=5", "has a section"),
-        ("train_dataloader.batch_size=True", "train_dataloader.batch_size is True where"),
+        ("train_dataloader.batch_size=8", "batch_size: a run trains .* with --total-batch N; --accumulate N"),
+        ("train_dataloader={'batch_size': 2}", "train_dataloader.batch_size: a run trains .* with --total-batch N"),
+        ("optim_wrapper.accumulative_counts=2", "accumulative_counts: a run trains .* with --total-batch N; --accu"),
         ("train_dataloader.num_workers=-1", "train_dataloader.num_workers is -1 where a whole number from 0"),
-        ("base_batch_size=0", "base_batch_size is 0 where"),
+        ("base_batch_size=4", "base_batch_size: a run trains .* with --total-batch N"),
         ("param_scheduler=PolyLR", "has a list"),
         ("param_scheduler.9={}", "no place '9' there"),
         ("model.backbone.norm_eval=false", "write False, as in Python"),
@@ -68,6 +70,26 @@ def test_what_a_file_lacks_an_option_may_bring(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"mine\.py: base_batch_size is not set"):
         load_config(str(tmp_path / "mine.py"), ())
     assert load_config(str(tmp_path / "mine.py"), ("base_batch_size=4",)).base_batch_size == 4
+
+
+@pytest.mark.parametrize("batch", [0, True, 2.0])
+def test_the_batch_of_a_file_is_a_whole_number(batch: object, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(f"_base_ = {str(DEMO)!r}\nbase_batch_size = {batch}\n")
+    with pytest.raises(UserError, match=rf"mine\.py: base_batch_size is {batch} where a whole number from 1"):
+        load_config(str(tmp_path / "mine.py"), ())
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ("train_dataloader = dict(batch_size=8)", "train_dataloader.batch_size is 8"),
+        ("optim_wrapper = dict(accumulative_counts=2)", "optim_wrapper.accumulative_counts is 2"),
+    ],
+)
+def test_a_file_does_not_state_the_batch_twice(line: str, key: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(f"_base_ = {str(DEMO)!r}\n{line}\n")
+    with pytest.raises(UserError, match=rf"mine\.py: {key}, but base_batch_size is the total batch"):
+        load_config(str(tmp_path / "mine.py"), ())
 
 
 def test_kinds() -> None:

@@ -16,14 +16,13 @@ from transfer import ops_bridge
 from transfer.configure import (
     config_hash,
     data_root,
-    describe_batch,
     find_classes,
     load_config,
-    scale_learning_rate,
     set_input_contract,
 )
 from transfer.suite.stated_speeds import TRANSFER_SPEEDS
 from transfer.task import innermost_datasets, set_data_root
+from transfer.total_batch import move_to
 from transfer.trunk import open_bundle
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,27 +100,10 @@ def test_the_hash_covers_the_protocol_and_nothing_of_the_arm(tmp_path: Path) -> 
     assert hashed("optim_wrapper.optimizer.lr=0.5") != base
     assert hashed("model.backbone.frozen_stages=1") != base
     assert hashed(precision="fp32") != base
-    several = [config_hash(load_config(str(protocol), ()), "bf16", processes) for processes in (1, 2, 4)]
-    assert several[0] == base
-    assert len(set(several)) == 3  # the batch in the file is one process's
+    moved = load_config(str(protocol), ())
+    move_to(moved, 4)
+    assert config_hash(moved, "bf16") != base
     assert config_hash(load_config(str(ROOT / "det_configs/faster_rcnn_fpn_demo.py"), ()), "bf16") != base
-
-
-def test_learning_rate_follows_the_total_batch() -> None:
-    config = load_config(str(ROOT / "det_configs/faster_rcnn_fpn_voc0712.py"), ())
-    assert scale_learning_rate(config, processes=4) == "0.01 / 16 x 8 = 0.005"
-    assert config.optim_wrapper.optimizer.lr == 0.005
-    assert describe_batch(config, processes=4) == "total batch 8 = 2 images x 4 processes"
-    assert describe_batch(config, processes=1) == "total batch 2"
-    config.optim_wrapper.accumulative_counts = 3
-    assert scale_learning_rate(config, processes=4) == "0.005 / 16 x 24 = 0.0075"
-    assert describe_batch(config, processes=4) == "total batch 24 = 2 images x 3 batches x 4 processes"
-
-
-def test_another_batch_moves_the_learning_rate_and_not_the_length() -> None:
-    config = load_config(str(ROOT / "seg_configs/fcn_os8_ade20k.py"), ("train_dataloader.batch_size=8",))
-    assert scale_learning_rate(config, processes=1) == "0.01 / 16 x 8 = 0.005"
-    assert config.train_cfg.max_iters == config.param_scheduler[0].end == 120 * 20210 // 16
 
 
 @mark.parametrize(
@@ -190,13 +172,6 @@ def test_what_an_option_sets_is_not_moved() -> None:
     whole = "param_scheduler=[{'type': 'MultiStepLR', 'milestones': [8], 'end': 20}]"
     (alone,) = load_config(protocol, ("train_cfg.max_epochs=10", whole)).param_scheduler
     assert (alone.milestones, alone.end) == ([8], 20)
-
-
-def test_the_c4_protocol_at_four_images_is_the_papers_toolkits() -> None:
-    config = load_config(str(ROOT / "det_configs/faster_rcnn_c4_voc0712.py"), ())
-    assert scale_learning_rate(config, processes=1) == "0.001 / 4 x 4 = 0.001"
-    config = load_config(str(ROOT / "det_configs/faster_rcnn_c4_voc0712.py"), ("train_dataloader.batch_size=2",))
-    assert scale_learning_rate(config, processes=4) == "0.001 / 4 x 8 = 0.002"
 
 
 @fixture(scope="module")

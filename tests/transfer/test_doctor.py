@@ -28,6 +28,8 @@ from transfer.doctor.libraries import check_libraries
 from transfer.doctor.versions import check_python, check_versions
 
 GIB = 1 << 30
+NUMPY, OPENCV = ("2.2.6", "4.12.0.88") if sys.version_info < (3, 14) else ("2.3.5", "4.13.0.92")
+HEADLESS = f"opencv-python-headless=={OPENCV}"
 Install = Callable[[dict[str, str | None]], None]
 
 
@@ -85,13 +87,13 @@ def test_versions_here_fit_together() -> None:
             "pip install --no-deps --force-reinstall torch==2.11.0 torchvision==0.26.0",
         ),
         (
-            {"numpy": "2.3.1"},
+            {"numpy": "1.26.4"},
             "numpy",
             "problem",
-            "opencv-python-headless 4.12.0.88 needs numpy",
-            "pip install --no-deps numpy==2.2.6",
+            f"opencv-python-headless {OPENCV} needs numpy",
+            f"pip install --no-deps numpy=={NUMPY}",
         ),
-        ({"numpy": "2.2.5"}, "numpy", "warning", "is not the 2.2.6", "pip install --no-deps numpy==2.2.6"),
+        ({"numpy": "2.2.5"}, "numpy", "warning", f"is not the {NUMPY}", f"pip install --no-deps numpy=={NUMPY}"),
         (
             {"setuptools": "81.0.0"},
             "setuptools",
@@ -126,15 +128,14 @@ def test_versions_here_fit_together() -> None:
             "opencv",
             "warning",
             "the same module twice",
-            "pip uninstall -y opencv-python opencv-python-headless && "
-            "pip install --no-deps opencv-python-headless==4.12.0.88",
+            f"pip uninstall -y opencv-python opencv-python-headless && pip install --no-deps {HEADLESS}",
         ),
         (
             {"opencv-python-headless": None},
             "opencv",
             "problem",
             "not installed",
-            "pip install --no-deps opencv-python-headless==4.12.0.88",
+            f"pip install --no-deps {HEADLESS}",
         ),
         ({"addict": None}, "other packages", "warning", "not installed: addict", "pip install --no-deps -r "),
         ({"tqdm": "4.0"}, "other packages", "warning", "tqdm 4.0 (pinned: ", "pip install --no-deps -r "),
@@ -164,7 +165,10 @@ def test_what_may_differ_is_no_finding(install: Install, packages: dict[str, str
     assert {finding.status for finding in check_versions()} == {"ok"}
 
 
-@mark.parametrize(("running", "status"), [((3, 9, 18), "problem"), ((3, 10, 0), "ok"), ((3, 13, 1), "problem")])
+@mark.parametrize(
+    ("running", "status"),
+    [((3, 9, 18), "problem"), ((3, 10, 0), "ok"), ((3, 14, 8), "ok"), ((3, 15, 0), "problem")],
+)
 def test_the_interpreter_is_one_that_the_toolkits_know(
     running: tuple[int, int, int], status: str, monkeypatch: MonkeyPatch
 ) -> None:
@@ -172,6 +176,26 @@ def test_the_interpreter_is_one_that_the_toolkits_know(
     (finding,) = check_python()
     assert finding.status == status
     assert finding.remedy is None or "PYTHON=/path/to/python3.12" in finding.remedy
+
+
+@mark.parametrize(("minor", "numpy"), [(9, "1.0"), (10, "1.0"), (13, "1.0"), (14, "2.0"), (15, "2.0")])
+def test_a_remedy_names_the_pins_of_this_python(
+    minor: int, numpy: str, monkeypatch: MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "requirements.txt"
+    path.write_text(
+        "numpy==1.0 ; python_full_version < '3.14'\nnumpy==2.0 ; python_full_version >= '3.14'\n"
+        "triton==3.0 ; sys_platform == 'linux'\n"
+    )
+    monkeypatch.setattr(installation, "REQUIREMENTS", path)
+    monkeypatch.setattr(installation, "sys", SimpleNamespace(version_info=(3, minor, 1)))
+    assert installation.reinstall(["numpy", "triton"]) == f"pip install --no-deps numpy=={numpy} triton==3.0"
+
+
+def test_the_pins_that_a_remedy_names_are_those_that_pip_installs() -> None:
+    pinned = installation.pins()
+    assert len(pinned) > 60
+    assert {name: installation._pins_as_text()[name] for name in pinned} == pinned
 
 
 def test_an_interpreter_that_cannot_unpack_safely(monkeypatch: MonkeyPatch) -> None:
@@ -196,7 +220,7 @@ def test_without_packaging_versions_are_one_problem_and_the_rest_goes_on(monkeyp
         (("mmdet", "mmdet.models"), "import mmdet.models", "pip install --no-deps mmdet==3.3.0"),
         (("mmseg", "mmseg.models"), "import mmseg.models", "pip install --no-deps mmsegmentation==1.2.2"),
         (("pycocotools", "pycocotools.mask"), "import pycocotools.mask", "pip install --no-deps pycocotools==2.0.11"),
-        (("cv2",), "import cv2", "pip install --no-deps opencv-python-headless==4.12.0.88"),
+        (("cv2",), "import cv2", f"pip install --no-deps {HEADLESS}"),
     ],
 )
 def test_missing_modules(modules: tuple[str, ...], subject: str, remedy: str, monkeypatch: MonkeyPatch) -> None:
@@ -227,8 +251,7 @@ def test_missing_modules(modules: tuple[str, ...], subject: str, remedy: str, mo
             "cv2",
             ImportError("libGL.so.1: cannot open shared object file"),
             "does not load: ImportError: libGL.so.1",
-            "pip uninstall -y opencv-python && "
-            "pip install --no-deps --force-reinstall opencv-python-headless==4.12.0.88",
+            f"pip uninstall -y opencv-python && pip install --no-deps --force-reinstall {HEADLESS}",
         ),
         (
             "mmdet.models",

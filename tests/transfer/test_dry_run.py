@@ -30,22 +30,28 @@ PLAN = {
         "frozen    stem, stage 1, BatchNorm's statistics\n",
         ": 6 classes, 10 training and 6 test images, fingerprint ",
         "protocol  faster_rcnn_fpn_demo, hash ",
-        "lr        0.02 / 16 x 8 = 0.01 (total batch 8)\n",
+        "lr        0.01 (the protocol's, for its total batch of 8)\n",
         "LinearLR from iteration 0 to iteration 20, CosineAnnealingLR from iteration 0 to iteration 14; training ends "
         "at iteration 14 (7 epochs)\n",
     ),
     "seg": (
         "model     EncoderDecoder, ",
         "frozen    stem, stage 1, BatchNorm's statistics\n",
-        "lr        0.01 (the protocol's, for its batch of 8)\n",
-        "schedule  PolyLR from iteration 0 to iteration 50; training ends at iteration 50 (40.0 epochs)\n",
+        "lr        0.01 (the protocol's, for its total batch of 8)\n",
+        "schedule  PolyLR from iteration 0 to iteration 50; training ends at iteration 50 (40.0 epochs = 50 iterations "
+        "x 8 / 10 images)\n",
     ),
-    "c4": ("frozen    stem, stage 1, BatchNorm's statistics\n", "protocol  faster_rcnn_c4_voc07, hash "),
+    "c4": (
+        "frozen    stem, stage 1, BatchNorm's statistics\n",
+        "protocol  faster_rcnn_c4_voc07, hash ",
+        "lr        0.01 / 8 x 2 = 0.0025 (total batch 2)\n",
+        "length    param_scheduler.0.end 50 x 8 / 2 = 200\n",
+    ),
 }
 SHORT = {
     "det": ("train_cfg.max_epochs=7",),
     "seg": ("train_cfg.max_iters=50",),
-    "c4": ("train_cfg.max_epochs=7", "train_dataloader.batch_size=2"),
+    "c4": ("train_cfg.max_epochs=7",),
 }
 FROZEN = ("model.backbone.frozen_stages=1", "model.backbone.norm_eval=True")
 
@@ -67,6 +73,7 @@ def start(kind: str, data: Path, *options: str, out: Path | None = None) -> dict
             data=str(data / folder),
             workers=0,
             dry_run=True,
+            total_batch=2 if kind == "c4" else None,
             cfg_options=options,
         ),
     )
@@ -98,7 +105,8 @@ def test_it_prints_the_plan_and_its_cost_and_writes_nothing(
     for words in PLAN[kind]:
         assert words in printed
     assert re.search(r"proof     \d+ tensors arrived in the built model, features equal bit for bit", printed)
-    assert re.search(r"norms     BatchNorm, layers as built: \{'BatchNorm2d': \d+\}\n", printed)
+    estimate = "over 8 images" if kind == "seg" else "with the pretrained statistics"  # of the heads' own
+    assert re.search(rf"norms     BatchNorm, {estimate}; layers as built: \{{'BatchNorm2d': \d+\}}\n", printed)
     assert re.search(r"time      \d+\.\d+ s per iteration \(.*\): .* for training, .* for evaluation, ", printed)
     assert re.search(r"memory    \d\.\d GB of main memory", printed)
     assert printed.endswith("dry run: nothing was trained, nothing was written\n")

@@ -137,3 +137,83 @@ def test_the_top1_of_other_trainings_is_told(
     add_run(tmp_path, "classification", "b-standard", (66.0, 90), seed=4)
     add_run(tmp_path, "detection", "b-standard", (50, 50), backbone={"sha256": "a" * 64, "seed": seed})
     assert f"b-standard (transferred: {said}; top-1: seed 4)" in warnings(tmp_path)[0]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"parts": 4, "batch_norm_images": 64},  # processes or --accumulate
+        {"parts": 4},  # of a version that did not record it
+        {"parts": 8, "sync_bn": 1, "batch_norm_images": 256},
+        {"batch_size": 1024, "parts": 4, "batch_norm_images": 256},
+    ],
+)
+def test_batch_norm_over_other_numbers_of_images_is_not_alike(
+    tmp_path: Path, add_run: Callable[..., Path], changes: dict[str, Any]
+) -> None:
+    cut = {**SETTINGS, "sync_bn": changes.get("sync_bn")}
+    add_run(tmp_path, "classification", "b-standard", (60, 80), settings={**cut, "parts": 8, "batch_norm_images": 32})
+    add_run(tmp_path, "classification", "d-smooth", (62, 80), settings={**cut, **changes})
+    (said,) = warnings(tmp_path)
+    images = changes.get("batch_norm_images", 64)
+    assert said.startswith("NOT ALIKE, BatchNorm: statistics estimated at once, ")
+    assert f"classification over 32 images (b-standard), {images} images (d-smooth)" in said
+
+
+def test_batches_of_the_recipes_in_as_many_parts_are_alike(tmp_path: Path, add_run: Callable[..., Path]) -> None:
+    """On 8 GPUs, batch 256 has 32 images to a BatchNorm, and batch 1024 has 128, as in the paper."""
+    for recipe, total in (("b-standard", 256), ("d-efficient", 1024)):
+        settings = {**SETTINGS, "batch_size": total, "parts": 8, "batch_norm_images": total // 8}
+        add_run(tmp_path, "classification", recipe, (60, 80), settings=settings)
+    assert warnings(tmp_path) == []
+
+
+def test_equal_numbers_of_images_are_alike(tmp_path: Path, add_run: Callable[..., Path]) -> None:
+    for recipe, total, parts in (("b-standard", 256, 8), ("d-efficient", 1024, 32)):
+        settings = {**SETTINGS, "batch_size": total, "parts": parts, "batch_norm_images": 32}
+        add_run(tmp_path, "classification", recipe, (60, 80), settings=settings)
+    assert warnings(tmp_path) == []
+
+
+def test_transfers_of_one_total_batch_differ_in_what_batch_norm_sees(
+    tmp_path: Path, add_run: Callable[..., Path]
+) -> None:
+    for recipe, seed, images in (("b-standard", 0, 16), ("b-standard", 1, 2), ("d-smooth", 0, 16)):
+        training = {"total_batch": 16, "batch_norm_images": images}
+        add_run(tmp_path, "segmentation", recipe, (50, 50), seed=seed, training=training)
+    (said,) = warnings(tmp_path)
+    assert "segmentation over 16 images (b-standard, d-smooth), 2 images (b-standard)" in said
+
+
+@pytest.mark.parametrize("training", [{"total_batch": 16, "batch_norm_images": None}, {}])
+def test_kept_statistics_and_older_transfers_say_nothing(
+    tmp_path: Path, add_run: Callable[..., Path], training: dict[str, Any]
+) -> None:
+    add_run(tmp_path, "detection", "b-standard", (50, 50), training={"total_batch": 16, "batch_norm_images": None})
+    add_run(tmp_path, "detection", "d-smooth", (50, 50), training=training)
+    assert warnings(tmp_path) == []
+
+
+@pytest.mark.parametrize("training", [{"batch_norm_images": 0, "total_batch": 16}, {"batch_norm_images": 2}, [1]])
+def test_a_training_that_breaks_the_contract(tmp_path: Path, add_run: Callable[..., Path], training: Any) -> None:
+    path = add_run(tmp_path, "detection", "b-standard", (50, 50), training=training)
+    with pytest.raises(UserError, match=str(path)):
+        compare_runs(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("teachers", "said"),
+    [(("a" * 64, "a" * 64), True), (("a" * 64, "b" * 64), False), ((None, None), False), (("a" * 64,), False)],
+    ids=["one", "one each", "none", "one seed"],
+)
+def test_one_teacher_for_all_seeds_is_named(
+    tmp_path: Path, add_run: Callable[..., Path], teachers: tuple[str | None, ...], said: bool
+) -> None:
+    for seed, teacher in enumerate(teachers):
+        taught = {"teacher": {"network": "resnet34_d", "sha256": teacher}} if teacher else {}
+        add_run(tmp_path, "classification", "b-standard", (60, 80), seed=seed)
+        add_run(tmp_path, "classification", "d-distill", (62, 80), seed=seed, **taught)
+    notes = [note for note in compare_runs(tmp_path).notes if note.startswith("One teacher for all seeds: ")]
+    assert len(notes) == said
+    for note in notes:
+        assert note.startswith("One teacher for all seeds: d-distill (aaaaaaaaaaaa). ")

@@ -103,9 +103,9 @@ def test_in_a_run_it_comes_first_and_before_a_checkpoint(
         out=str(tmp_path / "run"),
         data=str(data),
         workers=0,
+        total_batch=2,
         cfg_options=(
-            "train_cfg.max_iters=4",
-            "train_dataloader.batch_size=2",
+            "train_cfg.max_iters=1",  # of 8 images
             "default_hooks.checkpoint.interval=1",
         ),
     )

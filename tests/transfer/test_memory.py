@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from mmengine.config import Config
 
 from backbones.data.shapes import make_shapes
 from backbones.errors import UserError
@@ -15,10 +14,11 @@ from transfer import ops_bridge
 from transfer.memory import lack_of_memory_explained
 from transfer.run import TransferOptions, run_transfer
 from transfer.segmentation import SEGMENTATION
+from transfer.total_batch import TotalBatch
 
 PROTOCOL = Path(__file__).resolve().parents[2] / "seg_configs/fcn_os8_demo.py"
 TOO_MUCH = 2**47  # bytes: more than a process can address
-CONFIG = Config(dict(train_dataloader=dict(batch_size=8), optim_wrapper=dict(accumulative_counts=2)))
+BATCH = TotalBatch(12, processes=2, accumulate=2)
 CUDA_WORDS = "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has 1 GiB.\n" + "See the documentation. " * 20
 
 
@@ -36,24 +36,29 @@ def ask_for_too_much(*_: Any, **__: Any) -> None:
     ids=["GPU", "Python", "loading process"],
 )
 def test_every_kind_is_explained(error: Exception) -> None:
-    with pytest.raises(UserError) as caught, lack_of_memory_explained(CONFIG):
+    with pytest.raises(UserError) as caught, lack_of_memory_explained(BATCH):
         raise error
     message = str(caught.value)
     assert message.startswith("out of memory: ")
-    assert "--cfg-options train_dataloader.batch_size=4 optim_wrapper.accumulative_counts=4" in message
+    assert "--accumulate 3 for the same total batch" in message
     assert "--precision bf16" in message
     assert "scale" in message
     assert "\n" not in message
     assert len(message) < 600
 
 
+def test_parts_of_one_image_are_the_smallest() -> None:
+    with pytest.raises(UserError, match="a smaller --total-batch"), lack_of_memory_explained(TotalBatch(4, 2, 2)):
+        raise MemoryError
+
+
 def test_the_hosts_own_is_recognised() -> None:
-    with pytest.raises(UserError, match=r"out of memory: .*allocate"), lack_of_memory_explained(CONFIG):
+    with pytest.raises(UserError, match=r"out of memory: .*allocate"), lack_of_memory_explained(BATCH):
         ask_for_too_much()
 
 
 def test_another_error_stays_what_it_is() -> None:
-    with pytest.raises(RuntimeError, match="shapes"), lack_of_memory_explained(CONFIG):
+    with pytest.raises(RuntimeError, match="shapes"), lack_of_memory_explained(BATCH):
         raise RuntimeError("shapes do not fit")
 
 
@@ -84,9 +89,10 @@ def test_training_and_evaluation_say_what_to_do(
         data=str(data),
         workers=0,
         dry_run=dry,
-        cfg_options=("train_cfg.max_iters=1", "train_dataloader.batch_size=2"),
+        total_batch=2,
+        cfg_options=("train_cfg.max_iters=1",),
     )
-    with pytest.raises(UserError, match=r"^out of memory: .*train_dataloader.batch_size=1 optim_wrapper.accum"):
+    with pytest.raises(UserError, match=r"^out of memory: .*--accumulate 2 for .*test_dataloader.batch_size=1"):
         run_transfer(SEGMENTATION, options)
     if "loss" in place:
         assert list(tmp_path.iterdir()) == []  # nothing was trained

@@ -30,12 +30,12 @@ from transfer.trunk import bundle_stage, bundle_trunk, open_bundle
 ROOT = Path(__file__).resolve().parents[2]
 NETWORK = "random:mobilenet_v1_025"
 SEGMENTATION = (
-    "train_cfg.max_iters=12",
-    "train_dataloader.batch_size=2",
+    "train_cfg.max_iters=3",  # of 8 images, which are 12 of 2
     "model.data_preprocessor.size=(64,64)",
     "train_dataloader.dataset.pipeline.2.crop_size=(64,64)",
 )
-DETECTION = ("train_cfg.max_epochs=1", "train_dataloader.batch_size=4")
+DETECTION = ("train_cfg.max_epochs=1",)
+TOTAL_BATCH = {"seg": 2, "c4": 4}
 HELD = ("model.backbone.frozen_stages=1", "model.backbone.norm_eval=True", "model.backbone.norm_frozen=True")
 
 
@@ -54,9 +54,8 @@ def transfer(kind: str, data: Path, out: Path, *options: str, resume: bool = Fal
         "c4": (detection, "det_configs/faster_rcnn_c4_voc07.py", "VOCdevkit", DETECTION),
     }[kind]
     fixed = {"config": str(ROOT / protocol), "backbone": NETWORK, "workers": 0, "seed": 1, "resume": resume}
-    return run_transfer(
-        task, TransferOptions(**fixed, out=str(out), data=str(data / folder), cfg_options=(*small, *options))
-    )
+    where = {"out": str(out), "data": str(data / folder), "total_batch": TOTAL_BATCH[kind]}
+    return run_transfer(task, TransferOptions(**fixed, **where, cfg_options=(*small, *options)))
 
 
 @pytest.mark.parametrize("kind", ["seg", "c4"])

@@ -247,6 +247,30 @@ def test_the_module_passes_for_an_installed_one() -> None:
     assert sys.modules["mmcv._ext"] is extension
 
 
+def test_pkgutil_find_loader_is_put_back_where_python_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    full_mmcv_available = importlib.import_module("mmengine.utils.dl_utils").mmcv_full_available
+    monkeypatch.delattr(pkgutil, "find_loader")
+    with pytest.raises(AttributeError, match="find_loader"):
+        full_mmcv_available()
+    ops_bridge.install()
+    assert full_mmcv_available() is True
+    assert importlib.import_module("mmcv.utils.ext_loader").check_ops_exist() is True
+    assert pkgutil.find_loader("mmcv._ext") is sys.modules["mmcv._ext"].__loader__
+    assert pkgutil.find_loader("mmcv._no_such_module") is None
+    with pytest.raises(ImportError, match=r"no_such_package\.module"):
+        pkgutil.find_loader("no_such_package.module")
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="this Python has no pkgutil.find_loader of its own")
+@pytest.mark.filterwarnings("ignore:.*pkgutil.find_loader:DeprecationWarning")
+@pytest.mark.parametrize("name", ["os", "xml", "xml.dom.minidom", "math", "mmcv.ops", "mmcv._ext", "no_such_module"])
+def test_what_is_put_back_finds_what_the_standard_library_found(name: str) -> None:
+    assert pkgutil.find_loader.__module__ == "pkgutil"  # install() leaves an existing one alone
+    theirs, ours = pkgutil.find_loader(name), ops_bridge._find_loader(name)
+    assert type(ours) is type(theirs)
+    assert getattr(ours, "path", None) == getattr(theirs, "path", None)
+
+
 @bridged
 def test_order_of_calls_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "mmcv._ext")

@@ -18,9 +18,8 @@ from transfer.segmentation import SEGMENTATION
 
 PROTOCOL = Path(__file__).resolve().parents[2] / "seg_configs/fcn_os8_demo.py"
 SMALL = (
-    "train_cfg.max_iters=2",
+    "train_cfg.max_iters=1",  # of 8 images
     "default_hooks.checkpoint.interval=1",
-    "train_dataloader.batch_size=4",
     "model.data_preprocessor.size=(64,64)",
     "train_dataloader.dataset.pipeline.2.crop_size=(64,64)",
 )
@@ -33,7 +32,9 @@ def test_a_run_stopped_while_it_draws_is_resumed(
 
     def start(**more: Any) -> dict[str, Any]:
         fixed = {"config": str(PROTOCOL), "backbone": "random:mobilenet_v1_025", "precision": "fp32", "workers": 0}
-        options = TransferOptions(**fixed, **more, out=str(tmp_path / "run"), data=str(data), cfg_options=SMALL)
+        options = TransferOptions(
+            **fixed, **more, total_batch=4, out=str(tmp_path / "run"), data=str(data), cfg_options=SMALL
+        )
         return run_transfer(SEGMENTATION, options)
 
     def stop(*_: Any, **__: Any) -> None:

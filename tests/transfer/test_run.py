@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -109,6 +111,25 @@ def test_a_run_that_was_there_survives_a_failed_start(
     assert len(asked.pop("sittings")) == 1
     assert stored == asked
     assert (out / "openmmlab" / "iter_2.pth").read_bytes() == b"a checkpoint"
+
+
+def test_no_compiler_is_no_message(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """mmengine logs the version of the compiler that Python was built with, and asks a shell for it."""
+    known = sysconfig.get_config_var
+    monkeypatch.setattr(
+        sysconfig, "get_config_var", lambda name: "no-such-compiler -pthread" if name == "CC" else known(name)
+    )
+    monkeypatch.setattr("transfer.run._train", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        start("seg", data, tmp_path / "run")
+    os.system("no-such-program")  # control: such a message is seen, and standard error is as it was before
+    (log,) = (tmp_path / "run").glob("openmmlab/*/*.log")
+    assert "GCC: n/a" in log.read_text()
+    printed = capfd.readouterr().err
+    assert "no-such-program" in printed
+    assert "no-such-compiler" not in printed
 
 
 def test_errors_that_are_ours_are_not_blamed_on_options(

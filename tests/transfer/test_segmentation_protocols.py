@@ -22,10 +22,9 @@ from backbones.data.shapes import make_shapes
 from backbones.errors import UserError
 from transfer.run import TransferOptions, run_transfer
 
-SIDE = 64
+SIDE, TOTAL_BATCH = 64, 4
 SMALL = (
-    "train_cfg.max_iters=6",
-    "train_dataloader.batch_size=4",
+    "train_cfg.max_iters=3",  # of 8 images, which are 6 of TOTAL_BATCH
     f"model.data_preprocessor.size=({SIDE},{SIDE})",
     f"train_dataloader.dataset.pipeline.2.crop_size=({SIDE},{SIDE})",
 )
@@ -75,7 +74,8 @@ def request(data: Path, out: Path, *more: str) -> tuple[Any, TransferOptions]:
     from transfer.segmentation import SEGMENTATION
 
     fixed = {"config": str(PROTOCOL), "backbone": "random:mobilenet_v1_025", "precision": "fp32", "workers": 0}
-    return SEGMENTATION, TransferOptions(**fixed, out=str(out), data=str(data), cfg_options=(*SMALL, *more))
+    where = {"out": str(out), "data": str(data), "total_batch": TOTAL_BATCH}
+    return SEGMENTATION, TransferOptions(**fixed, **where, cfg_options=(*SMALL, *more))
 
 
 @pytest.fixture(scope="module")

@@ -27,9 +27,10 @@ TASKS = {
     "det": (DETECTION, "det_configs/faster_rcnn_fpn_demo.py", "VOCdevkit"),
 }
 SHORT = {  # six steps each, in the second case of two epochs
-    "seg": ("train_cfg.max_iters=6", "default_hooks.checkpoint.interval=2", "train_dataloader.batch_size=2"),
-    "det": ("train_cfg.max_epochs=2", "train_dataloader.batch_size=3", "param_scheduler.0.end=2"),
+    "seg": ("train_cfg.max_iters=3", "default_hooks.checkpoint.interval=2"),  # of 8 images
+    "det": ("train_cfg.max_epochs=2", "param_scheduler.0.end=1"),
 }
+TOTAL_BATCH = {"seg": 4, "det": 3}
 LAST = {"seg": "iter_4.pth", "det": "epoch_1.pth"}  # of a run stopped after its fifth step
 
 
@@ -48,6 +49,7 @@ def run(kind: str, data: Path, out: Path, resume: bool = False) -> dict[str, Any
         data=str(data / folder),
         workers=0,
         resume=resume,
+        total_batch=TOTAL_BATCH[kind],
         cfg_options=SHORT[kind],
     )
     return run_transfer(task, options)

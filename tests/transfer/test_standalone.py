@@ -53,8 +53,8 @@ def start(kind: str, files: Path, *small: str, **options: Any) -> dict[str, Any]
     task, protocol, folder, short = TASKS[kind]
     backbone, data = files / "backbone.safetensors", files / "data" / folder
     fixed = {"config": str(ROOT / protocol), "backbone": os.path.relpath(backbone), "data": os.path.relpath(data)}
-    smaller = [*short, *small, "train_dataloader.batch_size=4"]
-    return run_transfer(task, TransferOptions(**fixed, seed=3, workers=0, cfg_options=smaller, **options))
+    fixed |= {"seed": 3, "workers": 0, "total_batch": 4, "cfg_options": [*short, *small]}
+    return run_transfer(task, TransferOptions(**fixed, **options))
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -122,7 +122,7 @@ def test_the_frameworks_scripts_train_the_same_weights_and_measure_the_same(
 def test_it_says_how_the_learning_rate_came_about(files: Path, tmp_path: Path) -> None:
     start("fpn", files, dump_config=str(tmp_path / "mine.py"))
     text = (tmp_path / "mine.py").read_text()
-    assert "0.02 / 16 x 4 = 0.005 (total batch 4)" in text
+    assert "0.01 / 8 x 4 = 0.005 (total batch 4)" in text
     assert re.search(r"lr=0\.005\b", text)
     assert "auto_scale_lr" not in text
 

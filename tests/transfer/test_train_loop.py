@@ -51,7 +51,7 @@ class Watch:
 
 
 def run(data: Path, out: Path, workers: int, resume: bool = False) -> None:
-    options = (f"train_cfg.max_iters={STEPS}", "default_hooks.checkpoint.interval=4")
+    options = (f"train_cfg.max_iters={STEPS * BATCH // 8}", "default_hooks.checkpoint.interval=4")
     run_transfer(
         SEGMENTATION,
         TransferOptions(
@@ -61,7 +61,8 @@ def run(data: Path, out: Path, workers: int, resume: bool = False) -> None:
             data=str(data),
             workers=workers,
             resume=resume,
-            cfg_options=(*options, f"train_dataloader.batch_size={BATCH}"),
+            total_batch=BATCH,
+            cfg_options=options,
         ),
     )
 

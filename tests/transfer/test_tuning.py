@@ -12,6 +12,7 @@ from backbones.errors import UserError
 from transfer import ops_bridge
 from transfer.compare import compare_runs
 from transfer.configure import config_hash, load_config
+from transfer.total_batch import move_to
 from transfer.tuning import describe_tuning, without_tunable
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,9 +26,10 @@ def bridge() -> None:
     ops_bridge.install()
 
 
-def hashes(protocol: Path, *options: str, precision: str = "bf16") -> tuple[str, str]:
+def hashes(protocol: Path, *options: str, precision: str = "bf16", total_batch: int | None = None) -> tuple[str, str]:
     """The whole hash, and the one without what may be tuned."""
     config = load_config(str(protocol), options)
+    move_to(config, total_batch or config.base_batch_size)
     whole, fixed = (config_hash(each, precision) for each in (config, without_tunable(config)))
     assert config_hash(config, precision) == whole  # the original keeps what its copy lost
     return whole, fixed
@@ -47,10 +49,7 @@ def test_tuning_changes_the_hash_and_not_the_fixed_one(protocol: Path) -> None:
 @mark.parametrize(
     "option",
     [
-        "train_dataloader.batch_size=1",
-        "base_batch_size=1",
         "train_cfg.max_epochs=3",
-        "optim_wrapper.accumulative_counts=2",  # a larger batch by another name
         "optim_wrapper.type=AmpOptimWrapper",
         "model.backbone.frozen_stages=3",
         "model.rpn_head.loss_cls.loss_weight=2.0",
@@ -64,19 +63,25 @@ def test_everything_else_changes_the_fixed_hash(option: str) -> None:
     assert hashes(protocol, option, "optim_wrapper.optimizer.lr=0.5")[1] == hashes(protocol, option)[1]
 
 
+def test_another_total_batch_changes_the_fixed_hash() -> None:
+    protocol = ROOT / "det_configs/faster_rcnn_fpn_voc07.py"
+    assert hashes(protocol, total_batch=8) == hashes(protocol)
+    assert hashes(protocol, total_batch=4)[1] != hashes(protocol)[1]
+
+
 def test_a_tuned_run_that_changes_the_batch_size_is_refused(tmp_path: Path, add_run: Callable[..., Path]) -> None:
     protocol, rate = ROOT / "det_configs/faster_rcnn_fpn_voc07.py", "optim_wrapper.optimizer.lr=0.5"
 
-    def add(root: Path, folder: str, *options: str, **tuned: Any) -> Path:
-        whole, fixed = hashes(protocol, *options)
+    def add(root: Path, folder: str, *options: str, total_batch: int = 8, **tuned: Any) -> Path:
+        whole, fixed = hashes(protocol, *options, total_batch=total_batch)
         path = add_run(
             root, "detection", "b-standard", (50, 50), folder=folder, config_hash=whole, fixed_hash=fixed, **tuned
         )
         return path / "result.json"
 
-    for name, options in (("alike", (rate,)), ("unlike", (rate, "train_dataloader.batch_size=1"))):
+    for name, total_batch in (("alike", 8), ("unlike", 1)):
         fixed = add(tmp_path / name, "fixed")
-        tuned = add(tmp_path / name, "tuned", *options, **describe_tuning(options, 5))
+        tuned = add(tmp_path / name, "tuned", rate, total_batch=total_batch, **describe_tuning((rate,), 5))
     assert len(compare_runs(tmp_path / "alike").tuned) == 1
     with raises(UserError) as caught:
         compare_runs(tmp_path / "unlike")

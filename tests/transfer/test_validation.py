@@ -33,14 +33,14 @@ TASKS = {
 }
 SHORT = {  # six steps each, in the second case of three epochs
     "seg": (
-        "train_cfg.max_iters=6",
+        "train_cfg.max_iters=3",  # of 8 images
         "default_hooks.checkpoint.interval=2",
         "default_hooks.logger.interval=1",
-        "train_dataloader.batch_size=2",
         "optim_wrapper.optimizer.lr=0.03",
     ),
-    "det": ("train_cfg.max_epochs=3", "train_dataloader.batch_size=3", "param_scheduler.0.end=2"),
+    "det": ("train_cfg.max_epochs=3", "param_scheduler.0.end=1"),
 }
+TOTAL_BATCH = {"seg": 4, "det": 3}
 EVERY = {"seg": 2, "det": 1}
 
 
@@ -58,6 +58,7 @@ def run(kind: str, data: Path, out: Path, task: Any = None, **more: Any) -> dict
         "out": str(out),
         "data": str(data / folder),
         "workers": 0,
+        "total_batch": TOTAL_BATCH[kind],
         "cfg_options": SHORT[kind],
     }
     return run_transfer(task or usual, TransferOptions(**{**options, **more}))

@@ -12,6 +12,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = ROOT / "requirements.txt"
+# Name, version, and where a package has several pins, for which Pythons.
+_PIN = re.compile(r"^([\w.-]+)==([^\s;]+)(?: ; python_full_version (<|>=) '3\.(\d+)')?", re.MULTILINE)
 
 
 def installed_version(package: str) -> str | None:
@@ -76,9 +78,13 @@ def install_all() -> str:
 
 
 def _pins_as_text() -> dict[str, str]:
-    """The pins without regard to platforms: a remedy must not depend on a library that may be broken."""
+    """This Python's pins without regard to platforms: a remedy must not depend on a library that may be broken."""
     try:
         text = REQUIREMENTS.read_text(encoding="utf-8")
     except OSError:
         return {}
-    return dict(re.findall(r"^([\w.-]+)==([^\s;]+)", text, re.MULTILINE))
+    found = {}
+    for name, pin, bound, minor in _PIN.findall(text):
+        if not bound or (sys.version_info[:2] < (3, int(minor))) == (bound == "<"):
+            found[name] = pin
+    return found

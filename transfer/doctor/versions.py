@@ -17,7 +17,7 @@ from transfer.doctor.installation import (
     reinstall,
 )
 
-OLDEST_PYTHON, NEWEST_PYTHON = (3, 10), (3, 12)
+OLDEST_PYTHON, NEWEST_PYTHON = (3, 10), (3, 14)
 # The ones that must fit each other; each gets a finding of its own.
 CORE = ("torch", "torchvision", "mmengine", "mmdet", "mmsegmentation", "numpy", "setuptools")
 MMCV_BUILDS = ("mmcv-lite", "mmcv")
@@ -38,7 +38,7 @@ def check_python() -> Iterator[Finding]:
     name = f"{sys.version_info[0]}.{sys.version_info[1]}.{sys.version_info[2]}"
     another = "make --always-make PYTHON=/path/to/python3.12 .venv/.ready"
     if not OLDEST_PYTHON <= running <= NEWEST_PYTHON:
-        yield problem("python", f"{name} is not one of 3.10, 3.11 and 3.12", another)
+        yield problem("python", f"{name} is not one of 3.10 to 3.14", another)
     elif not hasattr(tarfile, "data_filter"):
         message = f"{name} cannot unpack tar archives safely (3.10.12, 3.11.4 and 3.12 can), which prepare_data.py does"
         yield warning("python", message, another)

@@ -31,8 +31,8 @@ def require_tar_filter() -> None:
     """
     if not hasattr(tarfile, "data_filter"):
         raise UserError(
-            f"Python {platform.python_version()} cannot unpack tar archives safely; use 3.10.12, 3.11.4, 3.12 or a "
-            "later release of one of them (make PYTHON=/path/to/python), or unpack by hand"
+            f"Python {platform.python_version()} cannot unpack tar archives safely; use 3.10.12, 3.11.4 or a later "
+            "release of one of them, or 3.12 or later (make PYTHON=/path/to/python), or unpack by hand"
         )
 
 

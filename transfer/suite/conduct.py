@@ -23,6 +23,7 @@ from transfer.suite.planned import PlannedRun
 from transfer.suite.planning import plan_runs
 from transfer.suite.progress import metrics_of
 from transfer.suite.status import DONE, Board
+from transfer.suite.trainings import training_lines
 
 Execute = Callable[[Sequence[PlannedRun], Board, Reporter], None]
 EXIT_MISSED = 1
@@ -87,6 +88,7 @@ def print_plan(suite: Suite, conduct: Conduct, gpu: bool, price: Price | None, c
     """Print what would be done, with the ``commands`` or in short; nothing is run, and nothing is made."""
     suite, runs, _ = settle_suite(suite, conduct)
     print("\n".join(plan_lines(runs, Estimator(conduct.out, gpu), price, commands)))
+    print("\n".join(training_lines(runs)))
     for folder in _missing(suite):
         print(f"missing: {folder}; the ids of runs that need it will change when it is there")
 

@@ -24,7 +24,10 @@ class Shapes:
 
 @dataclass(frozen=True)
 class Data:
-    """A folder, or rendered images; ``train_images`` is what the plan reckons with while the folder is not there."""
+    """A folder, or rendered images.
+
+    ``train_images`` is what the plan reckons with: of a transfer always, of a training while the folder is not there.
+    """
 
     path: Path | None = None
     shapes: Shapes | None = None

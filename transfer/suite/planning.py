@@ -18,6 +18,7 @@ from transfer.suite.data import data_fingerprint, data_folder, train_images
 from transfer.suite.definition import Row, Suite
 from transfer.suite.planned import ID_DIGITS, PlannedRun, digest_of
 from transfer.suite.seeds import check_transfer_seeds, transfer_seed
+from transfer.suite.trainings import classifier_training, transfer_training
 
 BUNDLE = "backbone.safetensors"
 
@@ -29,7 +30,7 @@ def plan_runs(suite: Suite, out: Path, parsers: Parsers, processes: int = 1) -> 
         suite: What is asked for.
         out: Folder of the suite.
         parsers: Of the tools, by task.
-        processes: Of each run (``torchrun``).
+        processes: Of each run (``torchrun``); a transfer takes fewer where its total batch has no so many shares.
 
     Raises:
         UserError: Options, protocols or weights that a run would refuse, or seeds of transfers that would be the same.
@@ -98,9 +99,12 @@ class _Planner:
             "code": code_fingerprint(TASKS[task].tool, protocol, ROOT),
             "backbone": backbone.digest,
         }
+        asked = commands.resolved(self.parsers[task], [*words, "--out", "."], place, task)
+        images = settings.data.train_images if settings.data else None
+        training = transfer_training(protocol, asked, images, self.processes, place)
         network = parse_source(row.source.source).architecture if row.source else row.network
-        facts = {"protocol": Path(word).stem, "network": network}
-        self._add(row, seed, task, words, place, identity, backbone.needs, facts, number)
+        facts = {"protocol": Path(word).stem, "network": network, "training": training.words}
+        self._add(row, seed, task, words, place, identity, backbone.needs, facts, training.processes, number)
 
     def _training(self, row: Row, seed: int) -> _Backbone:
         settings = self.suite.tasks[CLASSIFICATION]
@@ -122,7 +126,10 @@ class _Planner:
         taught_by = next((each.network for each in self.suite.teachers if each.name == row.teacher), None)
         facts = {"network": row.network, "images": train_images(data), "recipe": row.recipe, "teacher": taught_by}
         needs = teacher.needs if teacher else ()
-        run = self._add(row, seed, CLASSIFICATION, [*words, "--seed", str(seed)], place, identity, needs, facts)
+        words += ["--seed", str(seed)]
+        asked = commands.resolved(self.parsers[CLASSIFICATION], [*words, "--out", "."], place, CLASSIFICATION)
+        facts["training"] = classifier_training(asked, self.processes, place).words
+        run = self._add(row, seed, CLASSIFICATION, words, place, identity, needs, facts, self.processes)
         return _Backbone(str(run.folder / BUNDLE), (run.name,), run.digest)
 
     def _teacher(self, row: Row) -> _Backbone | None:
@@ -169,11 +176,12 @@ class _Planner:
         identity: dict[str, Any],
         needs: tuple[str, ...],
         facts: dict[str, Any],
+        processes: int,
         number: int = 1,
     ) -> PlannedRun:
         # A folder is named only once the options are known to be good; --out itself is no part of the identity.
         asked = commands.resolved(self.parsers[task], [*words, "--out", "."], place, task)
-        digest = digest_of({"tool": TASKS[task].tool, "asked": asked, "processes": self.processes, **identity})
+        digest = digest_of({"tool": TASKS[task].tool, "asked": asked, "processes": processes, **identity})
         taught = row in self.suite.teachers
         further = "" if number == 1 else str(number)
         group, step = f"{row.name}-seed{seed}", f"{TASKS[task].short}{further}-{digest[:ID_DIGITS]}"
@@ -183,14 +191,14 @@ class _Planner:
             row=row.name,
             kind=task,
             seed=transfer_seed(seed, number),
-            command=commands.launched(TASKS[task].tool, [*words, "--resume", "--out", str(folder)], self.processes),
+            command=commands.launched(TASKS[task].tool, [*words, "--resume", "--out", str(folder)], processes),
             folder=folder,
             product=folder / "result.json",
             log=self.out / "logs" / f"{group}-{step}.log",
             needs=needs,
             digest=digest,
             compared=not taught,
-            facts={**facts, "asked": asked, "processes": self.processes},
+            facts={**facts, "asked": asked, "processes": processes},
         )
         self.runs[run.name] = run
         return run

@@ -83,7 +83,7 @@ def _read_task(document: Section, name: str, shapes: dict[str, Shapes]) -> Task:
     if name == CLASSIFICATION:
         section = document.section(name, ("data", "train-images", "options"))
         return Task(_read_data(section, name, shapes), dict(section.section("options")))
-    section = document.section(name, ("data", "protocol", "options", "transfers-per-training"))
+    section = document.section(name, ("data", "train-images", "protocol", "options", "transfers-per-training"))
     protocol = section.text("protocol")
     if protocol is None:
         section.error("protocol", "is missing; give a file of det_configs/ or seg_configs/")
@@ -103,7 +103,7 @@ def _read_data(section: Section, task: str, shapes: dict[str, Shapes]) -> Data |
     said = section.text("data")
     if said is None:
         return None
-    count = section.whole("train-images", least=1) if task == CLASSIFICATION else None
+    count = section.whole("train-images", least=1)
     if not said.startswith(SHAPES_PREFIX):
         return Data(path=Path(said), train_images=count)
     name = said.removeprefix(SHAPES_PREFIX)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -171,3 +172,18 @@ def test_a_loader_leaves_torchs_generator_alone(folder: ImageFolder) -> None:
     before = torch.get_rng_state()
     training_batches(folder, workers=1)
     assert torch.equal(before, torch.get_rng_state())
+
+
+@mark.skipif(sys.platform != "linux", reason="only Linux's workers are forks")
+def test_workers_are_forks_whatever_this_python_starts_by_default(
+    folder: ImageFolder, monkeypatch: MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loader, "decode_pixels", lambda path: np.full((40, 40, 3), 7, dtype=np.uint8))
+    before = multiprocessing.get_start_method()
+    multiprocessing.set_start_method("spawn", force=True)  # such workers would not know of the patch
+    try:
+        batches = training_batches(folder, workers=2)
+    finally:
+        multiprocessing.set_start_method(before, force=True)
+    assert len(batches) == 6
+    assert all(batch.images.eq(7).all() for batch in batches)

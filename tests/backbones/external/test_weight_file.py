@@ -112,6 +112,27 @@ def test_a_truncated_file_is_refused(path: Path, share: float, zip_format: bool)
         read_weight_file(path)
 
 
+def test_a_file_that_ends_anywhere_is_no_file_with_code(path: Path) -> None:
+    torch.save({"a": torch.ones(3)}, path, _use_new_zipfile_serialization=False)
+    whole = path.read_bytes()
+    assert whole.count(b"_rebuild_tensor_v2\n") == 1
+    for size in range(len(whole)):
+        path.write_bytes(whole[:size])
+        with raises(UserError, match=r"cannot be read as a file of torch\.save"):
+            read_weight_file(path)
+
+
+@mark.parametrize("by_torch", [True, False])
+def test_code_in_the_older_format_and_in_a_plain_pickle(path: Path, tmp_path: Path, by_torch: bool) -> None:
+    content = {"rate": 0.1, "extra": Code(tmp_path / "ran")}
+    if by_torch:
+        torch.save(content, path, _use_new_zipfile_serialization=False)
+    else:
+        path.write_bytes(pickle.dumps(content, protocol=2))
+    with raises(UserError, match=r"holds more than tensors \((posix|nt)\.mkdir\)"):
+        read_weight_file(path)
+
+
 def test_a_truncated_safetensors_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "file.safetensors"
     save_file(TENSORS, path)

@@ -18,8 +18,8 @@ from backbones.errors import UserError
 from tools.run_suite import tool_parsers
 from transfer import ops_bridge
 from transfer.batch_norm import LOCAL, SYNCHRONISED, images_per_estimate
+from transfer.catalogue import CLASSIFICATION
 from transfer.configure import config_hash, load_config, set_batch
-from transfer.suite.definition import CLASSIFICATION
 from transfer.suite.planned import PlannedRun
 from transfer.suite.planning import plan_runs
 from transfer.suite.reading import read_suite

@@ -1,8 +1,10 @@
 """Do the rows with the better top-1 transfer better? Spearman's rank correlation over the rows, and the paper's.
 
-The rows are taken as a sample of ways to train: the question is about recipes, not about these seven. So both the test
-and the interval count rows, at one seed too, and can be given for the paper's own tables. Noise between seeds blurs the
-ranks and pulls a correlation towards 0; nothing here corrects that.
+Both the test and the interval count rows, at one seed too, and can be given for the paper's own tables. They take the
+rows for exchangeable: a sample of ways to train that have nothing to do with each other. The rows of Tables 8 and 9 are
+not, because each refinement is stacked on the one before, and two columns that grow step by step agree more often than
+chance has it (docs/simulations.md says how often). Of such rows the correlation describes whether the two orders agree,
+and p is no evidence. Noise between seeds blurs the ranks and pulls a correlation towards 0; nothing here corrects that.
 
 - p: exact, over all orders of one column, two-sided (up to ``MOST_PERMUTED`` rows; above, the usual t approximation).
 - Interval: Fisher's z with the variance of D. Bonett and T. Wright, Sample size requirements for estimating Pearson,

@@ -54,18 +54,18 @@ def test_the_sum_of_section_6_by_hand(plan: Plan) -> None:
     # Table 3: an epoch takes ResNet-50 4.4 minutes on 8 GPUs. A teacher's forward pass is a third of its training.
     hour = 4.4 / 60 * 8 / A  # GPU-hours of an epoch, for 1e9 multiply-adds
     teachers = (120 + 200) * TEACHER * hour
-    rows = 120 * B + 3 * 120 * D + 200 * D + (120 + 200) * (D + TEACHER / 3)  # b-standard; to d-smooth; mixup; distill
+    rows = 3 * 120 * D + 200 * D + (120 + 200) * (D + TEACHER / 3)  # to d-smooth; mixup; distill
     found = sums(plan("section6"))
-    assert found["classification"] == approx(teachers + 3 * rows * hour, rel=1e-3)
+    assert found["classification"] == approx(teachers + (5 * 120 * B + 4 * rows) * hour, rel=1e-3)
     # detectron2: 0.537 s for 16 images on 8 GPUs; VOC07+12 has 5011 + 11540 images, 20 epochs. Its ResNet-50 strides in
     # the 1x1 convolution, as the original does.
     c4 = 16551 * 20 * 0.537 * 8 / 16 / 3600
     assert c4 == approx(24.7, abs=0.05)
-    assert found["detection"] == approx(3 * c4 * (B + 6 * D) / A, rel=1e-3)
+    assert found["detection"] == approx(c4 * (5 * B + 4 * 6 * D) / A, rel=1e-3)
     # mmsegmentation: 0.83 s for 2 images on a GPU; 130.5 G of 531.1 G multiply-adds; 20210 images, 120 epochs.
     fcn = 20210 * 120 * 0.83 / 2 * 130.5 / 531.1 / 3600
     assert fcn == approx(68.7, abs=0.05)
-    assert found["segmentation"] == approx(3 * fcn * (B + 6 * D) / B, rel=1e-3)
+    assert found["segmentation"] == approx(fcn * (5 * B + 4 * 6 * D) / B, rel=1e-3)
     assert set(found) == {"classification", "detection", "segmentation"}
 
 
@@ -76,13 +76,13 @@ def test_a_machine_with_gpus_reckons_alike_as_long_as_nothing_is_measured(plan: 
 
 def test_fpn_takes_what_mmdetection_says(plan: Plan) -> None:
     fpn = 16551 * 12 * 0.216 * 8 / 16 / 3600
-    assert sums(plan("section6-fpn"))["detection"] == approx(3 * fpn * (B + 6 * D) / B, rel=1e-3)
+    assert sums(plan("section6-fpn"))["detection"] == approx(2 * fpn * (5 * B + 4 * 6 * D) / B, rel=1e-3)
 
 
 def test_imported_weights_have_the_network_that_they_are_of(plan: Plan) -> None:
     transfers = [run for run in plan("imported") if run.kind != "import"]
     fcn = 20210 * 120 * 0.83 / 2 * 130.5 / 531.1 / 3600
-    assert sums(transfers)["segmentation"] == approx(3 * fcn * (2 * B + 2 * D) / B, rel=1e-3)  # b, d, b, random d
+    assert sums(transfers)["segmentation"] == approx(4 * fcn * (2 * B + 2 * D) / B, rel=1e-3)  # b, d, b, random d
 
 
 def classifier(network: str, recipe: str = "efficient", images: int | None = 1_281_167, **asked: Any) -> PlannedRun:
@@ -183,19 +183,19 @@ def lines_of(runs: list[PlannedRun], hours: dict[str, float | None], price: Pric
 def test_a_sum_with_unknown_parts_says_at_least(plan: Plan) -> None:
     hours = {"classification": 10.0, "detection": None, "segmentation": 1.0}
     lines = lines_of(plan("section6"), hours, Price(2.5, "EUR"))
-    assert "classification    23 runs  about 230 V100 GPU-hours, 580 EUR" in lines
-    assert "detection         21 runs  unknown" in lines
-    assert "segmentation      21 runs  about 21 V100 GPU-hours, 52 EUR" in lines
-    assert "all               65 runs  at least 250 V100 GPU-hours, 630 EUR" in lines  # 251 x 2.5 = 627.5
+    assert "classification    31 runs  about 310 V100 GPU-hours, 780 EUR" in lines  # 310 x 2.5 = 775
+    assert "detection         29 runs  unknown" in lines
+    assert "segmentation      29 runs  about 29 V100 GPU-hours, 72 EUR" in lines
+    assert "all               89 runs  at least 340 V100 GPU-hours, 850 EUR" in lines  # 339 x 2.5 = 847.5
     assert "at 2.5 EUR an hour of one device" in lines
-    assert any(line.startswith("unknown for 21 runs") for line in lines)
+    assert any(line.startswith("unknown for 29 runs") for line in lines)
     assert not any("No price" in line for line in lines)
 
 
 def test_without_a_currency_a_price_has_none_and_without_a_price_there_is_none(plan: Plan) -> None:
     hours = {"classification": 10.0, "detection": 1.0, "segmentation": 1.0}
-    assert "all               65 runs  about 270 V100 GPU-hours, 540" in lines_of(plan("section6"), hours, Price(2))
-    assert "all               65 runs  about 270 V100 GPU-hours" in lines_of(plan("section6"), hours)
+    assert "all               89 runs  about 370 V100 GPU-hours, 740" in lines_of(plan("section6"), hours, Price(2))
+    assert "all               89 runs  about 370 V100 GPU-hours" in lines_of(plan("section6"), hours)
 
 
 def test_what_is_done_costs_nothing_more(plan: Plan) -> None:
@@ -205,13 +205,13 @@ def test_what_is_done_costs_nothing_more(plan: Plan) -> None:
             run.folder.mkdir(parents=True)
             run.product.write_text("{}")
     lines = lines_of(runs, {"classification": 10.0, "detection": 2.0})
-    assert "classification    23 runs  nothing to pay for" in lines
-    assert "all               44 runs  about 42 V100 GPU-hours" in lines
-    assert "44 runs: 23 done, 21 to do" in lines
+    assert "classification    31 runs  nothing to pay for" in lines
+    assert "all               89 runs  about 120 V100 GPU-hours" in lines
+    assert "89 runs: 31 done, 58 to do" in lines
     (line,) = [line for line in lines if line.startswith("d-mixup") and "detection" in line]
-    assert line.split() == ["d-mixup", "detection", "3", "to", "do", "2.0", "6.0", "V100", "GPU-hours", "[1]"]
+    assert line.split() == ["d-mixup", "detection", "8", "to", "do", "2.0", "16", "V100", "GPU-hours", "[1]"]
     (line,) = [line for line in lines if line.startswith("d-mixup") and "classification" in line]
-    assert line.split() == ["d-mixup", "classification", "3", "done"]
+    assert line.split() == ["d-mixup", "classification", "4", "done"]
 
 
 @mark.parametrize(
@@ -232,7 +232,7 @@ def test_the_suites_of_section_6_share_their_trainings(plan: Plan) -> None:
         for name in ("section6", "section6-fpn")
     )
     assert c4 == fpn
-    assert len(c4) == 23
+    assert len(c4) == 2 + 6 * 4 + 5
 
 
 def test_the_papers_detector_is_in_the_papers_suite(plan: Plan) -> None:

@@ -1,0 +1,48 @@
+"""Simulate how often the rules of the statistics are right, and write docs/simulations.md from what was found."""
+
+from __future__ import annotations
+
+import pathlib
+import shlex
+import sys
+from collections.abc import Sequence
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from backbones.command import CommandParser, run_command
+
+EXAMPLE = """examples:
+  python tools/simulate_statistics.py                                  # all, into docs; a quarter of an hour
+  python tools/simulate_statistics.py --quick --out runs/simulations   # fewer studies of everything
+  python tools/simulate_statistics.py --document                       # docs/simulations.md alone, from its JSON
+"""
+
+
+def build_parser() -> CommandParser:
+    """Options of this tool."""
+    parser = CommandParser(description=__doc__, epilog=EXAMPLE)
+    parser.add_argument("--quick", action="store_true", help="fewer studies of everything")
+    parser.add_argument("--document", action="store_true", help="simulate nothing; write the document from its numbers")
+    parser.add_argument(
+        "--out", type=pathlib.Path, default=ROOT / "docs", metavar="DIR", help="folder of simulations.{json,md} (docs)"
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Simulate, write both files, print the document's path."""
+    words = sys.argv[1:] if arguments is None else arguments
+    options = build_parser().parse_args(words)
+    from tools.run_suite import tool_parsers
+    from transfer.simulation.files import QUICK, Effort, document_again, simulate_to_files
+
+    if options.document:
+        print(document_again(options.out))
+        return
+    command = shlex.join(["python", "tools/simulate_statistics.py", *words])
+    print(simulate_to_files(options.out, QUICK if options.quick else Effort(), command, tool_parsers()))
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -10,11 +10,9 @@ import time
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from backbones.errors import ToldError, UserError, did_you_mean
+from backbones.errors import EXIT_INTERRUPTED, EXIT_USER_ERROR, ToldError, UserError, did_you_mean
 
-EXIT_USER_ERROR = 2
 SECONDS_TO_TELL = 3.0  # torchrun ends all processes when the first one ends, and another has something to print
-EXIT_INTERRUPTED = 130  # 128 + SIGINT, the shell's convention
 
 
 class CommandParser(argparse.ArgumentParser):

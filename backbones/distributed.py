@@ -19,8 +19,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from backbones.command import EXIT_INTERRUPTED
-from backbones.errors import ToldError, UserError
+from backbones.errors import EXIT_INTERRUPTED, ToldError, UserError
 from backbones.interruption import ignored
 
 Result = TypeVar("Result")

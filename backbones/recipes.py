@@ -13,6 +13,8 @@ from itertools import groupby
 from backbones.errors import UserError, did_you_mean
 from backbones.paper import paper_results, table_rows
 
+RANDOM_RECIPE = "random"  # what a trunk that was never pretrained is called where a recipe is asked for
+
 # Coefficients that change the colours of a training image, in the words of Section 2.1 or of GluonCV's training script.
 COLORS = {"paper": "brightness, saturation and hue", "gluoncv": "brightness, saturation and contrast"}
 

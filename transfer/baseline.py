@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from backbones.errors import UserError
 from backbones.external.families import FAMILIES
-from transfer.paper import RANDOM_RECIPE, recipe_order
+from backbones.recipes import RANDOM_RECIPE
+from transfer.paper import recipe_order
 
 DEFAULT_BASELINE = "b-standard"
 Row = tuple[str, str]  # recipe and network

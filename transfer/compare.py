@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from backbones.recipes import RANDOM_RECIPE
 from transfer.baseline import DEFAULT_BASELINE, choose_baseline, missing_note
 from transfer.cells import Cell, measure_cell, shown_metrics
 from transfer.counterparts import check_counterparts, counterpart_notes
@@ -16,7 +17,7 @@ from transfer.image_noise import Noise, read_noise
 from transfer.judging import TOP1, judge_and_plan
 from transfer.losses import LossRow, loss_rows
 from transfer.notes import reading_notes
-from transfer.paper import RANDOM_RECIPE, PaperRow, find_row, paper_number, recipe_order
+from transfer.paper import PaperRow, find_row, paper_number, recipe_order
 from transfer.rank_correlation import Correlation, correlations
 from transfer.result_file import Run
 from transfer.results import RunTree, read_tree

@@ -63,7 +63,7 @@ def ops_in_use() -> str:
     """
     module = sys.modules.get(EXTENSION)
     if module is None:
-        raise RuntimeError("transfer.ops_bridge.install() has not been called")
+        raise RuntimeError("install() of the bridge to mmcv's ops has not been called")
     return "torchvision" if isinstance(getattr(module, "__loader__", None), _BridgeLoader) else "mmcv"
 
 
@@ -95,7 +95,7 @@ def _put_bridge_in_place() -> None:
     # Both import what they find of mmcv.ops and go on without the rest: too late to bring it back.
     late = sorted({"mmdet.models", "mmseg.models"} & sys.modules.keys())
     if late:
-        raise RuntimeError(f"{', '.join(late)} imported before transfer.ops_bridge.install()")
+        raise RuntimeError(f"{', '.join(late)} imported before install() of the bridge to mmcv's ops")
     # mmengine recognises a full mmcv by pkgutil.find_loader, which wants a __spec__ with a loader.
     module = module_from_spec(ModuleSpec(EXTENSION, _BridgeLoader(), origin=__name__))
     _BridgeLoader().exec_module(module)

@@ -9,8 +9,6 @@ from typing import Any
 from backbones.paper import load_paper, table_rows
 from transfer.catalogue import paper_sources
 
-RANDOM_RECIPE = "random"  # the row that was never pretrained; the paper has none
-
 
 @dataclass(frozen=True)
 class PaperNumber:

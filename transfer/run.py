@@ -15,6 +15,7 @@ from backbones.distributed import join_world, leave_world
 from backbones.energy import energy_record, meter_for
 from backbones.files import read_json, write_json
 from backbones.memory import peak_bytes
+from backbones.recipes import RANDOM_RECIPE
 from backbones.run_folder import RunFolder
 from transfer import ops_bridge
 from transfer.announce import describe_proof
@@ -35,7 +36,6 @@ from transfer.hooks import (
 )
 from transfer.memory import lack_of_memory_explained
 from transfer.movement import Held, after_training, describe
-from transfer.paper import RANDOM_RECIPE
 from transfer.passes import PassesHook
 from transfer.plan import TransferOptions, TransferPlan, settle
 from transfer.proof import prove

@@ -20,7 +20,7 @@ from backbones.bundle import Bundle, imagenet_contract, make_bundle, read_bundle
 from backbones.errors import UserError
 from backbones.ledger import load_part, load_trunk
 from backbones.models import Trunk, create_backbone, create_classifier, default_image_size
-from transfer.paper import RANDOM_RECIPE
+from backbones.recipes import RANDOM_RECIPE
 
 RANDOM_PREFIX = "random:"
 CLASSIFICATION_STRIDE = 32

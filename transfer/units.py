@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from transfer.paper import RANDOM_RECIPE
+from backbones.recipes import RANDOM_RECIPE
 from transfer.result_file import Run
 
 Unit = int | None  # the training's seed; None: weights from outside, whose seed nobody noted

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
+from backbones.recipes import RANDOM_RECIPE
 from transfer.catalogue import metric_names, questions
 from transfer.cells import Cell
 from transfer.compare import Comparison
 from transfer.deciding import hours_needed
-from transfer.paper import RANDOM_RECIPE
 from transfer.power import POWER
 from transfer.report.words import joined, label, number, unbroken
 from transfer.statistics import CONFIDENCE, Difference

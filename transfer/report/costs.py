@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
 
+from backbones.recipes import RANDOM_RECIPE
 from transfer.catalogue import TASKS, questions
 from transfer.compare import Comparison, Row
-from transfer.paper import RANDOM_RECIPE
 from transfer.report.records import Record, Records, known
 from transfer.report.words import joined
 from transfer.run_log import last_records

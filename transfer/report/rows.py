@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from backbones.recipes import RANDOM_RECIPE
 from transfer.catalogue import TASKS
 from transfer.compare import Comparison, Row
 from transfer.counterparts import is_imported
-from transfer.paper import RANDOM_RECIPE, find_row, paper_number, recipe_order
+from transfer.paper import find_row, paper_number, recipe_order
 from transfer.report.marks import MISSING, PARTIAL, Mark, run_marks
 from transfer.report.records import Record, Records
 from transfer.report.words import label

@@ -8,7 +8,7 @@ from typing import Any
 
 from backbones.markdown import MISSING, markdown_table
 from transfer.bootstrap import RESAMPLES
-from transfer.cells import METRIC_NAMES
+from transfer.catalogue import metric_names
 from transfer.power import POWER
 from transfer.simulation.ade20k import IMAGES_WITH
 from transfer.simulation.designs import ENOUGH, FURTHER, NOISES
@@ -113,7 +113,7 @@ def _error_table(lines: Iterable[Line]) -> str:
 
 
 def _power_table(lines: Iterable[Line]) -> str:
-    header = ["r", "seeds", *(f"{METRIC_NAMES[metric]}, {rule}" for metric in METRICS for rule in TESTS)]
+    header = ["r", "seeds", *(f"{metric_names()[metric]}, {rule}" for metric in METRICS for rule in TESTS)]
     rows = []
     for line in lines:
         found = [_bold(_range(line["rules"][rule][metric]), line, rule) for metric in METRICS for rule in TESTS]
@@ -159,7 +159,7 @@ def _design_table(lines: Iterable[Line]) -> str:
     header = [
         f"trainings {TIMES} transfers",
         "GPU-hours",
-        *(METRIC_NAMES[metric] for metric in METRICS),
+        *(metric_names()[metric] for metric in METRICS),
         "all",
         *others,
         "claims",

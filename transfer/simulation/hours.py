@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from backbones.code import ROOT
+from backbones.runs.fingerprint import ROOT
 from transfer.simulation.designs import Hours
 from transfer.simulation.truth import BASELINE
 from transfer.suite.commands import Parsers

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from statistics import fmean
 
 from backbones.errors import did_you_mean
+from backbones.recipes import RANDOM_RECIPE
 from transfer.catalogue import CLASSIFICATION, TASKS
-from transfer.paper import RANDOM_RECIPE
 from transfer.suite.definition import Expectation, Row
 from transfer.suite.section import Section
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from backbones.external.families import parse_source
 from backbones.files import sha256_file
+from backbones.recipes import RANDOM_RECIPE
 from backbones.runs.fingerprint import ROOT, code_fingerprint
 from backbones.trained import find_bundle
 from transfer.catalogue import CLASSIFICATION, TASKS
-from transfer.paper import RANDOM_RECIPE
 from transfer.suite import commands
 from transfer.suite.commands import IMPORTER, Parsers
 from transfer.suite.data import data_fingerprint, data_folder, train_images

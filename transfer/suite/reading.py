@@ -9,9 +9,8 @@ from typing import Any
 
 from backbones.data.shapes import LAYOUTS
 from backbones.errors import UserError, did_you_mean
-from backbones.recipes import find_recipe
+from backbones.recipes import RANDOM_RECIPE, find_recipe
 from transfer.catalogue import CLASSIFICATION, TASKS, transfers
-from transfer.paper import RANDOM_RECIPE
 from transfer.suite.definition import Data, Import, Row, Shapes, Suite, Task
 from transfer.suite.expectations import read_expectations
 from transfer.suite.section import Section, read_yaml

@@ -110,10 +110,9 @@ class _Graph:
             if definition in self._used:
                 continue
             self._used[definition] = []
+            for module in definition.loads:
+                self.load(module)
             for reference in definition.references:
-                if reference.name == "":
-                    self.load(reference.module)
-                    continue
                 meaning = self._resolve(reference)
                 self._used[definition].append(meaning)
                 pending += meaning

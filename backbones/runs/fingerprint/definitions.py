@@ -32,11 +32,12 @@ PLAIN_DECORATORS = ("dataclass", "cache", "lru_cache", "contextmanager")  # they
 
 @dataclass(frozen=True)
 class Definition:
-    """``names`` are those that it binds, in order; an effect binds none."""
+    """``names`` are those that it binds, in order; an effect binds none. ``loads`` are modules it imports itself."""
 
     names: tuple[str, ...]
     essence: str
     references: tuple[Reference, ...]
+    loads: tuple[Path, ...] = ()
 
 
 @dataclass
@@ -109,7 +110,7 @@ def _define(
     resolved = resolver.visit(statement)
     if isinstance(resolved, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         resolved.name = "own0"
-    return Definition(names, ast.unparse(resolved), tuple(resolver.references))
+    return Definition(names, ast.unparse(resolved), tuple(resolver.references), tuple(resolver.loads))
 
 
 def _may_register(statement: ast.stmt) -> bool:

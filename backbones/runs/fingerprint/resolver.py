@@ -26,6 +26,7 @@ class Resolver(ast.NodeTransformer):
     def __init__(self, names: tuple[str, ...], meanings: Mapping[str, Reference | str], root: Path) -> None:
         self.names, self.meanings, self.root = names, meanings, root
         self.references: list[Reference] = []
+        self.loads: list[Path] = []
         self.scopes: list[dict[str, Reference | str | None]] = []  # None: a local variable
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
@@ -85,8 +86,9 @@ class Resolver(ast.NodeTransformer):
     visit_ImportFrom = visit_Import
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
-        module = module_file(self.root, node.value) if is_text(node) else None
-        return self._refer(Reference(module)) if module else node
+        name, _, inner = node.value.partition(":") if is_text(node) else ("", "", "")
+        module = module_file(self.root, name)
+        return self._refer(Reference(module, inner or None)) if module else node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         names, base = [node.attr], node.value
@@ -118,8 +120,7 @@ class Resolver(ast.NodeTransformer):
         for statement in own_statements(body):
             for name, meaning, loaded in imported(statement, self.root):
                 scope[name] = meaning
-                for module in loaded:
-                    self._refer(Reference(module, ""))
+                self.loads += loaded
         scope[""] = "function"
         self.scopes.append(scope)
         found = [self.visit(statement) for statement in body]

@@ -16,7 +16,7 @@ class Reference:
 
     Attributes:
         module: A file.
-        name: A name at its top; None for the whole module, "" for its being imported and no more.
+        name: A name at its top; None for the whole module.
     """
 
     module: Path

@@ -13,12 +13,13 @@ from scipy import stats
 from backbones.errors import UserError
 from backbones.files import read_json
 from tools.run_suite import tool_parsers
-from transfer.catalogue import DETECTION, SEGMENTATION, Suite
+from transfer.catalogue import DETECTION, SEGMENTATION
 from transfer.simulation.designs import ENOUGH, Design
 from transfer.simulation.document import share, simulation_document
 from transfer.simulation.files import Effort, document_again, simulate_to_files
 from transfer.simulation.found import found_shares
 from transfer.simulation.hours import hours_of
+from transfer.suite.definition import Suite
 from transfer.suite.estimate import Estimator
 from transfer.suite.planning import plan_runs
 from transfer.suite.reading import read_suite

@@ -1,18 +1,25 @@
-"""Fixtures shared by all tests: the licensed images beside the checkout, unpacked once per session."""
+"""Fixtures shared by all tests: the licensed images beside the checkout, and run folders as the tools leave them."""
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and every program they start with them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+METRICS = {
+    "classification": ("top1", "top5"),
+    "detection": ("voc07_map", "voc_map"),
+    "segmentation": ("pixel_accuracy", "miou"),
+}
 _ARCHIVES = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
 
@@ -70,3 +77,64 @@ def event_files_in_order() -> None:
     writer = sys.modules.get("tensorboard.summary.writer.event_file_writer")
     if writer is not None:
         writer._global_uid = writer.AtomicCounter(0)
+
+
+@pytest.fixture
+def add_run() -> Callable[..., Path]:
+    """Writes a run folder; without values an unfinished one."""
+
+    def add(
+        root: Path,
+        task: str,
+        recipe: str,
+        values: tuple[float, float] | None,
+        seed: int = 0,
+        network: str = "resnet18_d",
+        folder: str | None = None,
+        **extra: Any,
+    ) -> Path:
+        path = root / (folder or f"{recipe}-{network}-{task}-{seed}")
+        path.mkdir(parents=True)
+        asked = {
+            "format": 1,
+            "task": task,
+            "recipe": recipe,
+            "network": network,
+            "seed": seed,
+            "protocol": f"{task}_demo",
+        }
+        if task != "classification":
+            asked |= {"config_hash": f"{task:.6}123456", "backbone": {}, "proof": {"features": {"equal": True}}}
+        asked |= {"data": {"root": "/data", "fingerprint": "f1"}, **extra}
+        (path / "run.json").write_text(json.dumps(asked))
+        if values is not None:
+            metrics = dict(zip(METRICS[task], values, strict=True))
+            (path / "result.json").write_text(json.dumps({**asked, "metrics": metrics}))
+        return path
+
+    return add
+
+
+@pytest.fixture
+def one_seed(tmp_path: Path, add_run: Callable[..., Path]) -> Path:
+    """random, b-standard and d-smooth, one seed each; random has no classification run."""
+    for recipe, top1, detection, segmentation in (
+        ("d-smooth", 64.0, (33.5, 34.0), (71.25, 41.0)),
+        ("b-standard", 61.5, (30.0, 31.0), (70.0, 42.5)),
+        ("random", None, (12.25, 11.0), (55.0, 20.0)),
+    ):
+        if top1 is not None:
+            add_run(tmp_path, "classification", recipe, (top1, 90.0))
+        add_run(tmp_path, "detection", recipe, detection)
+        add_run(tmp_path, "segmentation", recipe, segmentation)
+    return tmp_path
+
+
+@pytest.fixture
+def three_seeds(tmp_path: Path, add_run: Callable[..., Path]) -> Path:
+    """Detection only: b-standard with seeds 0, 1, 2 and d-smooth with seeds 0, 1, 2, 7."""
+    for seed, value in ((0, 30.0), (1, 31.0), (2, 35.0)):
+        add_run(tmp_path, "detection", "b-standard", (value, value), seed)
+    for seed, value in ((0, 33.0), (1, 35.0), (2, 40.0), (7, 90.0)):
+        add_run(tmp_path, "detection", "d-smooth", (value, value), seed)
+    return tmp_path

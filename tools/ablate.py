@@ -10,7 +10,12 @@ from collections.abc import Sequence
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from backbones.ablation import (
+from backbones.cli.command import CommandParser, run_command
+from backbones.cli.options import natural_int
+from backbones.errors import UserError
+from backbones.training.request import ClassificationRequest
+from studies.ablation.execution import train_all
+from studies.ablation.rows import (
     PRESETS,
     Ablation,
     AblationRow,
@@ -19,11 +24,6 @@ from backbones.ablation import (
     leave_one_out_rows,
     preset_rows,
 )
-from backbones.ablation_runs import train_all
-from backbones.command import CommandParser, run_command
-from backbones.errors import UserError
-from backbones.options import natural_int
-from backbones.request import ClassificationRequest
 from tools.train_cls import build_parser as build_train_parser
 from tools.train_cls import read_request
 
@@ -118,9 +118,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not ablation.data.is_dir():
         raise UserError(f"--data {ablation.data} is not a folder; give one with train/CLASS/IMAGE and val/CLASS/IMAGE")
 
-    from backbones.ablation_check import check_alike
-    from transfer.ablation_files import as_markdown, write_table
-    from transfer.ablation_table import ablation_table
+    from studies.ablation.check import check_alike
+    from studies.ablation.files import as_markdown, write_table
+    from studies.ablation.table import ablation_table
 
     check_alike(ablation, read_training)
     failures = train_all(ablation, lambda failed: write_table(ablation_table(ablation, failed), ablation.out))

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from backbones.command import CommandParser, run_command
-from backbones.options import positive_int
+from backbones.cli.command import CommandParser, run_command
+from backbones.cli.options import positive_int
 
 EXAMPLE = """examples:
   python tools/bench.py                                # all, into docs
@@ -41,9 +41,9 @@ def build_parser() -> CommandParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print tables, write both files, print the document's path."""
     options = build_parser().parse_args(arguments)
-    from benchmarks.registry import choose, load
-    from benchmarks.running import run_benchmarks
-    from benchmarks.settings import Settings
+    from benchmarks.harness.registry import choose, load
+    from benchmarks.harness.running import run_benchmarks
+    from benchmarks.harness.settings import Settings
 
     chosen = choose(options.names, options.quick)
     if options.list:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from backbones.command import CommandParser, run_command
+from backbones.cli.command import CommandParser, run_command
 
 
 def build_parser() -> CommandParser:
@@ -37,10 +37,10 @@ def build_parser() -> CommandParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table, write the report in all its forms, print where."""
     options = build_parser().parse_args(arguments)
-    from transfer.compare import compare_runs
-    from transfer.counterparts import read_counterparts
-    from transfer.report.page import write_page
-    from transfer.tables import as_text, write_report
+    from studies.comparison.compare import compare_runs
+    from studies.comparison.public_weights import read_counterparts
+    from studies.report.page import write_page
+    from studies.report.text import as_text, write_report
 
     sys.stdout.reconfigure(errors="replace")  # a terminal without Δ shows ? and not a traceback
     comparison = compare_runs(options.runs, options.baseline, options.note, read_counterparts(options.beside))

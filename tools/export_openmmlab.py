@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from backbones.command import CommandParser, run_command
+from backbones.cli.command import CommandParser, run_command
 
 EXAMPLE = """examples:
   python tools/export_openmmlab.py runs/cls/backbone.safetensors --style mmdet --out resnet50_d.pth
@@ -33,7 +33,7 @@ def build_parser() -> CommandParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Export, and print what became of the tensors and the configuration to use."""
     options = build_parser().parse_args(arguments)
-    from transfer.export import export_file
+    from transfer.openmmlab.export import export_file
 
     print(*export_file(options.bundle, options.style, options.out, options.force).lines(), sep="\n")
 

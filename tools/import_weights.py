@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from backbones.command import CommandParser, run_command
+from backbones.cli.command import CommandParser, run_command
 from backbones.errors import UserError
 from backbones.external.families import family_list
 

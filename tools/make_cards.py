@@ -9,7 +9,7 @@ from collections.abc import Sequence
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from backbones.command import CommandParser, run_command
+from backbones.cli.command import CommandParser, run_command
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -26,9 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked = parser.parse_args(arguments)
     folder = asked.out
 
-    from backbones.cards import write_cards
     from backbones.files import read_json, write_json
-    from backbones.measured import measured
+    from studies.ablation.measured_effects import measured
+    from studies.ablation.method_cards import write_cards
 
     if asked.ablation:
         known = folder / "measured.json"

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from backbones.command import CommandParser, run_command
-from backbones.options import natural_int, positive_int
+from backbones.cli.command import CommandParser, run_command
+from backbones.cli.options import natural_int, positive_int
 
 EXAMPLE = "example:\n  python tools/make_shapes.py --images 2000 --size 64 --out DIR --workers 2\n"
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from backbones.command import CommandParser, run_command
-from backbones.options import positive_float, positive_int
+from backbones.cli.command import CommandParser, run_command
+from backbones.cli.options import positive_float, positive_int
 
 EXAMPLE = """examples:
   python tools/prepare_data.py voc2007 --out data                    # makes data/VOCdevkit/VOC2007

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from backbones.command import CommandParser, run_command
-from backbones.options import positive_int
+from backbones.cli.command import CommandParser, run_command
+from backbones.cli.options import positive_int
 
 EXAMPLE = """examples:
   python tools/profile_network.py resnet18_d --image-size 64
@@ -36,7 +36,7 @@ def build_parser() -> CommandParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print the tables, write the files that were asked for."""
     options = vars(build_parser().parse_args(arguments))
-    from backbones.network_table import network_summary, profile_to_files
+    from backbones.profiling.table import network_summary, profile_to_files
 
     print(network_summary(profile_to_files(**options)))
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from backbones.command import CommandParser, run_command
+from backbones.cli.command import CommandParser, run_command
+from backbones.cli.options import natural_int, positive_float, positive_int
 from backbones.errors import UserError
-from backbones.options import natural_int, positive_float, positive_int
 
 EXAMPLE = """examples:
   python tools/run_suite.py suites/demo.yaml
@@ -59,7 +59,7 @@ def tool_parsers() -> Mapping[str, CommandParser]:
     """The parsers of the tools that a suite runs, by task."""
     from tools.train_cls import build_parser as classification_parser
     from transfer.catalogue import CLASSIFICATION, transfers
-    from transfer.options import add_transfer_options
+    from transfer.run.options import add_transfer_options
 
     parsers = {CLASSIFICATION: classification_parser()}
     for task in transfers():
@@ -70,13 +70,13 @@ def tool_parsers() -> Mapping[str, CommandParser]:
 
 def run(options: argparse.Namespace) -> int:
     """Print the plan, or run the suite; the exit code."""
-    from transfer.suite.conduct import Conduct, print_plan, run_suite
-    from transfer.suite.display import shown
-    from transfer.suite.local import run_here
-    from transfer.suite.plan_table import Price
-    from transfer.suite.reading import read_suite
-    from transfer.suite.slots import find_slots, visible_gpus
-    from transfer.suite.slurm import parse_slurm_options, run_on_slurm
+    from studies.suite.costs.plan_table import Price
+    from studies.suite.executors.display import shown
+    from studies.suite.executors.local import run_here
+    from studies.suite.executors.slots import find_slots, visible_gpus
+    from studies.suite.executors.slurm import parse_slurm_options, run_on_slurm
+    from studies.suite.reading import read_suite
+    from studies.suite.run import Conduct, print_plan, run_suite
 
     suite = read_suite(options.suite)
     out = (options.out or pathlib.Path("runs", suite.name)).absolute()

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from backbones.command import CommandParser, run_command
+from backbones.cli.command import CommandParser, run_command
 
 EXAMPLE = """examples:
   python tools/simulate_statistics.py                                  # all, into docs; a quarter of an hour
@@ -34,8 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Simulate, write both files, print the document's path."""
     words = sys.argv[1:] if arguments is None else arguments
     options = build_parser().parse_args(words)
+    from studies.simulation.files import QUICK, Effort, document_again, simulate_to_files
     from tools.run_suite import tool_parsers
-    from transfer.simulation.files import QUICK, Effort, document_again, simulate_to_files
 
     if options.document:
         print(document_again(options.out))

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from backbones.command import CommandParser, run_command
-from backbones.options import natural_int, positive_int
-from backbones.processes import loader_workers
+from backbones.cli.command import CommandParser, run_command
+from backbones.cli.options import natural_int, positive_int
+from backbones.machine.processes import loader_workers
 
 EXAMPLE = """example:
   python tools/test_cls.py --model RUN --data DIR --out REPORT
@@ -40,7 +40,7 @@ def build_parser() -> CommandParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write the report, print its figures."""
     options = vars(build_parser().parse_args(arguments))
-    from backbones.bundle_evaluation import EvaluationRequest, evaluate_bundle
+    from backbones.evaluation.report import EvaluationRequest, evaluate_bundle
 
     report = evaluate_bundle(EvaluationRequest(**options))
     metrics = report["metrics"]

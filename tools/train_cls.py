@@ -11,12 +11,12 @@ from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from backbones.command import CommandParser, run_command
+from backbones.cli.command import CommandParser, run_command
+from backbones.cli.options import fraction, natural_int, positive_float, positive_int
 from backbones.errors import UserError
-from backbones.options import fraction, natural_int, positive_float, positive_int
-from backbones.processes import loader_workers
-from backbones.recipes import COLORS, recipe_list
-from backbones.request import ClassificationRequest
+from backbones.machine.processes import loader_workers
+from backbones.recipes.recipe import COLORS, recipe_list
+from backbones.training.request import ClassificationRequest
 
 EXAMPLE = """examples:
   python tools/train_cls.py --data DIR --network resnet18_d --recipe d-smooth --epochs 10 --batch-size 128 \\
@@ -98,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if missing:
         raise UserError(f"{', '.join(missing)} not given; see --help")
 
-    from backbones.classification import run_classification
+    from backbones.training.run import run_classification
 
     result = run_classification(read_request(options))
     if result and os.environ.get("RANK", "0") == "0":

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from backbones.command import CommandParser, run_command
-from transfer.options import add_transfer_options, parse_transfer_options, print_result
+from backbones.cli.command import CommandParser, run_command
+from transfer.run.options import add_transfer_options, parse_transfer_options, print_result
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -21,8 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add_transfer_options(parser)
     options = parse_transfer_options(parser, arguments)
 
-    from transfer.run import TransferOptions, run_transfer
-    from transfer.segmentation import SEGMENTATION
+    from transfer.run.run import TransferOptions, run_transfer
+    from transfer.tasks.segmentation import SEGMENTATION
 
     print_result(run_transfer(SEGMENTATION, TransferOptions(**options)))
 

@@ -100,7 +100,7 @@ TASKS: dict[str, TaskEntry] = {
         ),
         question="voc07_map",
         evaluations={SINGLE_SCALE: ""},
-        reader="transfer.evaluation_files:read_detections",
+        reader="transfer.evaluation.files:read_detections",
         weighted="transfer.evaluation.detection:weighted_measures",
         per_class=("voc07_ap", "AP 07"),
         drawing=BOXES,
@@ -117,7 +117,7 @@ TASKS: dict[str, TaskEntry] = {
         ),
         question="miou",
         evaluations={SINGLE_SCALE: "", MULTI_SCALE: "_multiscale"},
-        reader="transfer.evaluation_files:read_segmentations",
+        reader="transfer.evaluation.files:read_segmentations",
         weighted="transfer.evaluation.segmentation:weighted_measures",
         per_class=("iou", "IoU"),
         drawing=MAPS,
@@ -171,3 +171,15 @@ def load(name: str) -> Callable[..., Any]:
 
 def _metrics() -> list[Metric]:
     return [metric for entry in TASKS.values() for metric in entry.metrics]
+
+
+# The optimizer's settings and schedules. Of ``optim_wrapper`` not all: its ``type`` chooses the arithmetic.
+TUNABLE_KEYS = (
+    "optim_wrapper.optimizer",
+    "optim_wrapper.paramwise_cfg",
+    "optim_wrapper.clip_grad",
+    "param_scheduler",
+)
+
+
+LEAST_SEARCH = 2

@@ -9,9 +9,9 @@ import numpy as np
 from mmdet.registry import METRICS
 from mmengine.evaluator import BaseMetric
 
-from transfer.evaluated import DetectionEvaluation, EvaluatedImage
 from transfer.evaluation.detection import measure_detection, voc_curves
-from transfer.voc_ap import VocCurve
+from transfer.evaluation.per_image import DetectionEvaluation, EvaluatedImage
+from transfer.evaluation.voc_ap import VocCurve
 
 
 @METRICS.register_module()

@@ -1,12 +1,12 @@
 """For OpenMMLab's own scripts: importing this registers all that a configuration of this project names.
 
-``transfer.standalone`` writes it into the ``custom_imports`` of the configurations that it makes.
+``transfer.run.dump`` writes it into the ``custom_imports`` of the configurations that it makes.
 """
 
 from __future__ import annotations
 
-from transfer import ops_bridge
+from transfer.openmmlab import ops_bridge
 
 ops_bridge.install()  # before anything imports mmdet's models
 
-from transfer import hooks, passes, trunk  # noqa: E402, F401 -- what they register
+from transfer.openmmlab import passes, trunk  # noqa: E402, F401 -- what they register

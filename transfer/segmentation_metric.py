@@ -10,7 +10,7 @@ from mmengine.evaluator import BaseMetric
 from mmseg.registry import METRICS
 from torch import Tensor
 
-from transfer.evaluated import SegmentationEvaluation, SegmentedImage
+from transfer.evaluation.per_image import SegmentationEvaluation, SegmentedImage
 from transfer.evaluation.segmentation import measure_segmentation
 
 

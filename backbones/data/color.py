@@ -74,7 +74,7 @@ class ColorChange:
 
 
 def random_color(count: int, random: np.random.Generator, choice: str = "paper") -> ColorChange:
-    """Draw the training-time change of ``count`` images; ``choice`` is one of ``backbones.recipes.COLORS``."""
+    """Draw the training-time change of ``count`` images; ``choice`` is one of ``backbones.recipes.recipe.COLORS``."""
     brightness, saturation, third = random.uniform(*JITTER, size=(3, count))
     hue, contrast = {"paper": (third, None), "gluoncv": (np.ones(count), third)}[choice]
     return ColorChange(brightness, saturation, hue, random.normal(0.0, PCA_STD, size=(count, 3)), contrast)

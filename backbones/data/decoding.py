@@ -9,8 +9,8 @@ from collections.abc import Callable
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from backbones.data.jpeg_scan import lost_scan_data
-from backbones.data.plain_jpeg import plain_pixels
+from backbones.data.jpeg.plain import plain_pixels
+from backbones.data.jpeg.scan import lost_scan_data
 from backbones.errors import UserError
 
 _JPEG_FORMATS = ("JPEG", "MPO")  # MPO: a JPEG followed by more JPEGs, as some cameras write

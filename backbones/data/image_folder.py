@@ -18,9 +18,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from backbones.data.decoded_images import KnownImages
 from backbones.data.decoding import what_is_wrong
-from backbones.data.known_images import KnownImages
-from backbones.data.verified import check_each
+from backbones.data.verification import check_each
 from backbones.errors import UserError
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")

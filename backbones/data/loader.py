@@ -25,9 +25,9 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info
 from backbones.data.augmentation import Crop, random_crop, resized, validation_view
 from backbones.data.decoding import decode_pixels
 from backbones.data.image_folder import ImageSplit
+from backbones.data.prefetch import REMEDY, describe_room, plan_prefetch
 from backbones.data.randomness import Purpose, keyed_generator
-from backbones.data.requests import Request, TrainingRequests, ValidationRequests, count_steps
-from backbones.data.shared_memory import REMEDY, describe_room, plan_prefetch
+from backbones.data.sampling import Request, TrainingRequests, ValidationRequests, count_steps
 from backbones.errors import UserError
 
 __all__ = ["Batch", "ImageBatches", "TrainingRequests", "ValidationRequests", "count_steps", "load_batches"]

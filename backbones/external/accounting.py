@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from backbones.bundle import tensor_checksum
+from backbones.bundles.bundle import tensor_checksum
+from backbones.bundles.ledger import DROPPED_AUXILIARY, HEAD, MAPPED, Ledger, LedgerEntry, name_tensors
 from backbones.errors import UserError
 from backbones.external.keys.layers import BATCH_COUNTER
-from backbones.ledger import DROPPED_AUXILIARY, HEAD, MAPPED, Ledger, LedgerEntry, name_tensors
 from backbones.models import Classifier
 
 # Each of them goes into float32 without rounding.

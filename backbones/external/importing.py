@@ -11,7 +11,8 @@ from torch import Tensor
 
 import backbones.external.timm
 import backbones.external.torchvision
-from backbones.bundle import Bundle, InputContract, make_bundle, read_bundle, write_bundle
+from backbones.bundles.bundle import Bundle, make_bundle, read_bundle, write_bundle
+from backbones.bundles.contract import InputContract
 from backbones.errors import UserError
 from backbones.external.accounting import head_size, load_by_table
 from backbones.external.families import Source, parse_source
@@ -20,7 +21,7 @@ from backbones.external.weight_file import read_weight_file
 from backbones.external.weights import PublicWeights, choose_download, choose_for_file
 from backbones.files import sha256_file
 from backbones.models import Classifier, create_classifier
-from backbones.versions import package_versions
+from backbones.runs.versions import package_versions
 
 _LIBRARIES = {"torchvision": backbones.external.torchvision, "timm": backbones.external.timm}
 _VERSIONED = ("torch", "torchvision", "timm", "safetensors")

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from backbones.bundle import InputContract
+from backbones.bundles.contract import InputContract
 from backbones.errors import UserError
 from backbones.external.families import Source
 from backbones.external.weights import Catalogue, PublicWeights, pixel_levels

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torchvision.models import WeightsEnum, get_model, get_model_weights
 
-from backbones.bundle import InputContract
+from backbones.bundles.contract import InputContract
 from backbones.external.families import Source
 from backbones.external.weights import Catalogue, PublicWeights, pixel_levels
 

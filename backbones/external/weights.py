@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from backbones.bundle import InputContract
+from backbones.bundles.contract import InputContract
 from backbones.errors import UserError
 from backbones.external.families import Source
 

@@ -7,7 +7,7 @@ float32, so the float32 weights are the master copy that the update is applied t
 formula    fp16: gradients of (scale * loss), divided by the scale before the update; when one overflows, that update
            is left out and the scale halves. bf16: has the exponent of float32, needs no scaling
 default    a property of the machine, the same for every recipe, so that rows differ in their tricks only; see
-           ``backbones.precision`` for how it is chosen
+           ``backbones.machine.precision`` for how it is chosen
 cost       none in accuracy (below); memory falls by up to a half
 paper      FP16 on V100 is 2 to 3 times faster; ResNet-50 top-1, Table 4: 76.16 -> 76.15 at batch 256, 76.03 -> 76.21 at
            batch 1024

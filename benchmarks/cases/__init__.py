@@ -1,1 +1,1 @@
-"""One benchmark per file; see ``benchmarks.registry``."""
+"""One benchmark per file; see ``benchmarks.harness.registry``."""

@@ -18,12 +18,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.classifying import Classifying, ours, timm_loop, torchvision_loop, training_folder
-from benchmarks.contender import Contender, race
-from benchmarks.findings import Aim, Comparison, Findings, compare
-from benchmarks.losses import loss_figures
-from benchmarks.photographs import CLASSES, photographs
-from benchmarks.settings import Settings
+from benchmarks.harness.contender import Contender, race
+from benchmarks.harness.findings import Aim, Comparison, Findings, compare
+from benchmarks.harness.loss_spread import loss_figures
+from benchmarks.harness.settings import Settings
+from benchmarks.subjects.classification_loops import Classifying, ours, timm_loop, torchvision_loop, training_folder
+from benchmarks.subjects.photographs import CLASSES, photographs
 
 TITLE = "Training step of a classifier, images/s"
 QUICK = True

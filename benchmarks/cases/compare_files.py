@@ -13,12 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.findings import Findings
-from benchmarks.settings import Settings
+from backbones.runs.fingerprint import ROOT
+from benchmarks.harness.findings import Findings
+from benchmarks.harness.settings import Settings
 
 TITLE = "Comparing a thousand runs"
 QUICK = True
-TOOL = Path(__file__).resolve().parents[2] / "tools" / "compare.py"
+TOOL = ROOT / "tools" / "compare.py"
 RUNS, SEEDS = 1000, 5
 TASKS = {
     "classification": {"top1": 70.0, "top5": 90.0},

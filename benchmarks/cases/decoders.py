@@ -17,10 +17,10 @@ import torch
 from PIL import Image
 from torchvision.io import decode_jpeg
 
-from benchmarks.findings import Findings, compare
-from benchmarks.photographs import photographs, source
-from benchmarks.settings import Settings
-from benchmarks.turns import take_turns
+from benchmarks.harness.findings import Findings, compare
+from benchmarks.harness.interleaved import take_turns
+from benchmarks.harness.settings import Settings
+from benchmarks.subjects.photographs import photographs, source
 
 TITLE = "JPEG decoders"
 QUICK = True

@@ -10,11 +10,11 @@ end. Weights are random: proposals are as at the start of a training.
 
 from __future__ import annotations
 
-from benchmarks.both import compare_both
-from benchmarks.findings import Findings
-from benchmarks.iterations import Work
-from benchmarks.scenes import write_voc
-from benchmarks.settings import Settings
+from benchmarks.harness.findings import Findings
+from benchmarks.harness.settings import Settings
+from benchmarks.subjects.openmmlab_comparison import compare_both
+from benchmarks.subjects.openmmlab_loops import Work
+from benchmarks.subjects.scenes import write_voc
 
 TITLE = "Training step and evaluation of a detector, images/s"
 QUICK = True

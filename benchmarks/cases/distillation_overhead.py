@@ -14,13 +14,14 @@ from pathlib import Path
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from backbones.bundle import imagenet_contract, write_bundle
+from backbones.bundles.bundle import write_bundle
+from backbones.bundles.contract import imagenet_contract
 from backbones.models import create_classifier
-from benchmarks.classifying import Classifying, ours, training_folder
-from benchmarks.contender import Contender, race
-from benchmarks.findings import Comparison, Findings, compare
-from benchmarks.photographs import CLASSES, photographs
-from benchmarks.settings import Settings
+from benchmarks.harness.contender import Contender, race
+from benchmarks.harness.findings import Comparison, Findings, compare
+from benchmarks.harness.settings import Settings
+from benchmarks.subjects.classification_loops import Classifying, ours, training_folder
+from benchmarks.subjects.photographs import CLASSES, photographs
 
 TITLE = "Cost of distillation"
 QUICK = True

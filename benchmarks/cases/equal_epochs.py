@@ -16,10 +16,16 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from backbones.data.shapes import make_shapes
-from benchmarks.accuracy import Training, ours, over_seeds
-from benchmarks.classifying import MEAN, STD, torchvision_model, torchvision_training_loader, train_one_epoch
-from benchmarks.findings import Findings
-from benchmarks.settings import Settings
+from benchmarks.harness.findings import Findings
+from benchmarks.harness.settings import Settings
+from benchmarks.subjects.accuracy import Training, ours, over_seeds
+from benchmarks.subjects.classification_loops import (
+    MEAN,
+    STD,
+    torchvision_model,
+    torchvision_training_loader,
+    train_one_epoch,
+)
 
 TITLE = "Accuracy after equal epochs"
 QUICK = False

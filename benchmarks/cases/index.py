@@ -16,12 +16,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.findings import Findings
-from benchmarks.settings import Settings
+from backbones.runs.fingerprint import ROOT
+from benchmarks.harness.findings import Findings
+from benchmarks.harness.settings import Settings
 
 TITLE = "Large data sets"
 QUICK = True
-ROOT = Path(__file__).resolve().parents[2]
 SIZES, QUICK_SIZES = (10_000, 100_000, 1_281_167), (10_000, 40_000)
 CLASSES, DECODE, WORKERS = 1000, 200, 2
 # A process of its own for each size: memory that was in use before does not go back.

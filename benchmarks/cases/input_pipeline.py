@@ -18,17 +18,17 @@ import numpy as np
 import simplejpeg
 import torch
 
-from backbones.bundle import IMAGENET_MEAN, IMAGENET_STD
+from backbones.bundles.contract import IMAGENET_MEAN, IMAGENET_STD
 from backbones.data.color import apply_color, color_map, random_color
 from backbones.data.image_folder import ImageSplit, open_image_folder
 from backbones.data.loader import ImageBatches
 from backbones.data.randomness import Purpose, keyed_generator
-from backbones.data.requests import Request
-from benchmarks import peers
-from benchmarks.findings import Aim, Findings, compare
-from benchmarks.photographs import image_folder, photographs, source
-from benchmarks.settings import Settings
-from benchmarks.turns import take_turns
+from backbones.data.sampling import Request
+from benchmarks.harness.findings import Aim, Findings, compare
+from benchmarks.harness.interleaved import take_turns
+from benchmarks.harness.settings import Settings
+from benchmarks.subjects import augmentations as peers
+from benchmarks.subjects.photographs import image_folder, photographs, source
 
 TITLE = "Input pipeline, images/s of one core"
 QUICK = True

@@ -11,11 +11,11 @@ from statistics import median
 
 import numpy as np
 
-from benchmarks.findings import Findings
-from benchmarks.settings import Settings
-from transfer import ops_bridge
-from transfer.bootstrap import RESAMPLES, resample
-from transfer.evaluated import DetectionEvaluation, EvaluatedImage, SegmentationEvaluation, SegmentedImage
+from benchmarks.harness.findings import Findings
+from benchmarks.harness.settings import Settings
+from studies.statistics.bootstrap import RESAMPLES, resample
+from transfer.evaluation.per_image import DetectionEvaluation, EvaluatedImage, SegmentationEvaluation, SegmentedImage
+from transfer.openmmlab import ops_bridge
 
 TITLE = "Resampling the test images"
 QUICK = False

@@ -14,11 +14,11 @@ import torch
 
 from backbones.data.image_folder import ImageSplit, open_image_folder
 from backbones.data.loader import ImageBatches
-from backbones.data.requests import Request
-from benchmarks.findings import Comparison, Findings, compare
-from benchmarks.photographs import image_folder, write_made_up
-from benchmarks.settings import Settings
-from benchmarks.turns import take_turns
+from backbones.data.sampling import Request
+from benchmarks.harness.findings import Comparison, Findings, compare
+from benchmarks.harness.interleaved import take_turns
+from benchmarks.harness.settings import Settings
+from benchmarks.subjects.photographs import image_folder, write_made_up
 from transfer.prepare.resize_cache import make_resize_cache
 
 TITLE = "Images made smaller once"

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from backbones.data.image_folder import open_image_folder
 from backbones.data.shapes import make_shapes
-from benchmarks.accuracy import ours, over_seeds
-from benchmarks.findings import Findings
-from benchmarks.settings import Settings
+from benchmarks.harness.findings import Findings
+from benchmarks.harness.settings import Settings
+from benchmarks.subjects.accuracy import ours, over_seeds
 from transfer.prepare.resize_cache import resize_split
 
 TITLE = "Accuracy with images made smaller once"

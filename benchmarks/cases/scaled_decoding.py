@@ -9,10 +9,10 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
-from benchmarks.findings import Findings, compare
-from benchmarks.photographs import HEIGHT, WIDTH, photographs, source
-from benchmarks.settings import Settings
-from benchmarks.turns import take_turns
+from benchmarks.harness.findings import Findings, compare
+from benchmarks.harness.interleaved import take_turns
+from benchmarks.harness.settings import Settings
+from benchmarks.subjects.photographs import HEIGHT, WIDTH, photographs, source
 
 TITLE = "Scaled decoding"
 QUICK = True

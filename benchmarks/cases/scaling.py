@@ -19,15 +19,15 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from benchmarks.classifying import Classifying, ours, ours_in_processes, training_folder
-from benchmarks.contender import Contender, race
-from benchmarks.findings import Comparison, Findings, compare
-from benchmarks.growth import draw_growth, growth_lines
-from benchmarks.iterations import Work
-from benchmarks.iterations import ours as our_iterations
-from benchmarks.photographs import photographs
-from benchmarks.scenes import write_voc
-from benchmarks.settings import Settings
+from benchmarks.harness.contender import Contender, race
+from benchmarks.harness.findings import Comparison, Findings, compare
+from benchmarks.harness.growth import draw_growth, growth_lines
+from benchmarks.harness.settings import Settings
+from benchmarks.subjects.classification_loops import Classifying, ours, ours_in_processes, training_folder
+from benchmarks.subjects.openmmlab_loops import Work
+from benchmarks.subjects.openmmlab_loops import ours as our_iterations
+from benchmarks.subjects.photographs import photographs
+from benchmarks.subjects.scenes import write_voc
 
 TITLE = "Scaling: image size, batch, classes, boxes, processes"
 QUICK = True

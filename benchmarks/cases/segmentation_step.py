@@ -10,11 +10,11 @@ processes, which are stopped between turns. Evaluation is at one scale, without 
 
 from __future__ import annotations
 
-from benchmarks.both import compare_both
-from benchmarks.findings import Findings
-from benchmarks.iterations import Work
-from benchmarks.scenes import write_ade20k
-from benchmarks.settings import Settings
+from benchmarks.harness.findings import Findings
+from benchmarks.harness.settings import Settings
+from benchmarks.subjects.openmmlab_comparison import compare_both
+from benchmarks.subjects.openmmlab_loops import Work
+from benchmarks.subjects.scenes import write_ade20k
 
 TITLE = "Training step and evaluation of a segmentor, images/s"
 QUICK = False

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import torch
 
+from backbones.machine.precision import resolve_precision
 from backbones.models.convolution import Convolution, no_products
-from backbones.precision import resolve_precision
 from backbones.tricks.low_precision import autocast
-from benchmarks.findings import Comparison, Findings, compare
-from benchmarks.settings import Settings
-from benchmarks.turns import take_turns
+from benchmarks.harness.findings import Comparison, Findings, compare
+from benchmarks.harness.interleaved import take_turns
+from benchmarks.harness.settings import Settings
 
 TITLE = "Convolutions of small maps, trained"
 QUICK = True

@@ -18,18 +18,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-from benchmarks.findings import Findings
-from benchmarks.first_step import TOOLS, seconds_to_first_step, small_data
-from benchmarks.settings import Settings
+from backbones.runs.fingerprint import ROOT
+from benchmarks.harness.findings import Findings
+from benchmarks.harness.settings import Settings
+from benchmarks.subjects.first_step import TOOLS, seconds_to_first_step, small_data
 
 TITLE = "Start"
 QUICK = True
-ROOT = Path(__file__).resolve().parents[2]
 IMPORTS = {
     "PyTorch": "import torch",
-    "train_cls.py": "import backbones.classification",
-    "transfer_det.py": "from transfer import ops_bridge; ops_bridge.install(); import transfer.run, mmdet.apis",
-    "transfer_seg.py": "from transfer import ops_bridge; ops_bridge.install(); import transfer.run, mmseg.apis",
+    "train_cls.py": "import backbones.training.run",
+    "transfer_det.py": "from transfer import ops_bridge; ops_bridge.install(); import transfer.run.run, mmdet.apis",
+    "transfer_seg.py": "from transfer import ops_bridge; ops_bridge.install(); import transfer.run.run, mmseg.apis",
 }
 
 

@@ -11,11 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
-from backbones.bundle import InputContract, imagenet_contract, write_bundle
-from backbones.classification import run_classification
+from backbones.bundles.bundle import write_bundle
+from backbones.bundles.contract import InputContract, imagenet_contract
 from backbones.models import Classifier, create_classifier
-from backbones.request import ClassificationRequest
-from backbones.training import TrainingJob
+from backbones.training.loop import TrainingJob
+from backbones.training.request import ClassificationRequest
+from backbones.training.run import run_classification
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -79,7 +80,7 @@ def job_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[ClassificationRequest],
     def find(request: ClassificationRequest) -> TrainingJob:
         jobs: list[TrainingJob] = []
         with monkeypatch.context() as patch:
-            patch.setattr("backbones.classification.dry_run", lambda job, lines: jobs.append(job))
+            patch.setattr("backbones.training.run.dry_run", lambda job, lines: jobs.append(job))
             assert run_classification(replace(request, dry_run=True)) == {}
         return jobs[0]
 

@@ -9,9 +9,9 @@ from pytest import MonkeyPatch, approx
 
 from backbones.data.image_folder import open_image_folder
 from backbones.data.shapes import make_shapes
-from benchmarks import accuracy
-from benchmarks.accuracy import Training
 from benchmarks.cases.resize_cache_accuracy import ORIGINAL, SHORT_SIDE, make_smaller
+from benchmarks.subjects import accuracy
+from benchmarks.subjects.accuracy import Training
 
 
 def test_every_training_has_its_own_data_folder_and_seed(tmp_path: Path, monkeypatch: MonkeyPatch) -> None:

@@ -13,11 +13,11 @@ from PIL import Image
 from pytest import approx, raises
 
 from backbones.errors import UserError
-from benchmarks import peers
 from benchmarks.cases import compare_files, index, scaled_decoding
-from benchmarks.photographs import image_folder, photographs, write_made_up
-from benchmarks.settings import Settings
-from transfer.compare import compare_runs
+from benchmarks.harness.settings import Settings
+from benchmarks.subjects import augmentations as peers
+from benchmarks.subjects.photographs import image_folder, photographs, write_made_up
+from studies.comparison.compare import compare_runs
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "bench.py"
 

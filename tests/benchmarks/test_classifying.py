@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import classifying
 from benchmarks.cases.distillation_overhead import Setting, _write_teacher, arithmetic
-from benchmarks.classifying import Classifying, training_folder
-from benchmarks.contender import Contender
-from benchmarks.photographs import write_made_up
+from benchmarks.harness.contender import Contender
+from benchmarks.subjects import classification_loops as classifying
+from benchmarks.subjects.classification_loops import Classifying, training_folder
+from benchmarks.subjects.photographs import write_made_up
 
 STEPS = 3
 

@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 from pytest import raises
 
-from benchmarks.contender import Contender, Reporter, race
+from benchmarks.harness.contender import Contender, Reporter, race
 
 PROGRAM = """
 import subprocess, sys, time

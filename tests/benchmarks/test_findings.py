@@ -6,9 +6,9 @@ import json
 
 from pytest import approx
 
-from benchmarks.document import describe
-from benchmarks.findings import Aim, Findings, Ratio, compare, findings_from_json
-from benchmarks.turns import take_turns
+from benchmarks.harness.document import describe
+from benchmarks.harness.findings import Aim, Findings, Ratio, compare, findings_from_json
+from benchmarks.harness.interleaved import take_turns
 
 SECONDS = {"slow": [2.0, 4.0, 8.0], "fast": [1.0, 1.0, 2.0]}
 

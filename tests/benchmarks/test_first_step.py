@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pytest import raises
 
-from benchmarks.first_step import ROOT, TOOLS, seconds_to_first_step, small_data
+from benchmarks.subjects.first_step import ROOT, TOOLS, seconds_to_first_step, small_data
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ import pytest
 from pytest import MonkeyPatch, approx
 
 from benchmarks.cases import scaling
-from benchmarks.findings import Findings
-from benchmarks.growth import draw_growth, growth_lines
-from benchmarks.running import write_document
+from benchmarks.harness.findings import Findings
+from benchmarks.harness.growth import draw_growth, growth_lines
+from benchmarks.harness.running import write_document
 
 POINTS = [(0.5, 2.0), (1.0, 2.5), (4.0, 3.0)]
 

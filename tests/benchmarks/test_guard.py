@@ -10,16 +10,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from backbones.bundle import IMAGENET_MEAN, IMAGENET_STD
+from backbones.bundles.contract import IMAGENET_MEAN, IMAGENET_STD
 from backbones.data.color import apply_color, color_map, random_color
 from backbones.data.decoding import decode_image, decode_pixels
 from backbones.data.image_folder import ImageSplit, open_image_folder
 from backbones.data.loader import ImageBatches
-from backbones.data.requests import Request
-from benchmarks import peers
-from benchmarks.findings import compare
-from benchmarks.photographs import image_folder, write_made_up
-from benchmarks.turns import take_turns
+from backbones.data.sampling import Request
+from benchmarks.harness.findings import compare
+from benchmarks.harness.interleaved import take_turns
+from benchmarks.subjects import augmentations as peers
+from benchmarks.subjects.photographs import image_folder, write_made_up
 
 IMAGES, TRIES = 8, 4
 

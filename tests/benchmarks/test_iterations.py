@@ -11,13 +11,13 @@ import torch
 from torch import nn
 
 from backbones.models import create_backbone
-from benchmarks.iterations import Work, our_config, stock_config
-from benchmarks.same_weights import load_ours, load_stock, save_stock
-from benchmarks.scenes import write_ade20k, write_voc
-from transfer import ops_bridge
+from benchmarks.subjects.openmmlab_loops import Work, our_config, stock_config
+from benchmarks.subjects.same_weights import load_ours, load_stock, save_stock
+from benchmarks.subjects.scenes import write_ade20k, write_voc
+from transfer.data.class_names import ade20k_classes
 from transfer.data.index_png import check_index_png
 from transfer.data.voc import VOC_CLASSES, check_voc
-from transfer.segmentation import ade20k_classes
+from transfer.openmmlab import ops_bridge
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytest import approx, raises
 
-from benchmarks.losses import loss_figures
+from benchmarks.harness.loss_spread import loss_figures
 
 
 def test_means_and_distances_over_the_steps_that_all_have() -> None:

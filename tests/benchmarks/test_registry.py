@@ -9,9 +9,9 @@ from pytest import mark, raises
 
 from backbones.errors import UserError
 from backbones.files import read_json
-from benchmarks.document import document
-from benchmarks.findings import Aim, Comparison, Findings
-from benchmarks.registry import choose, load, names
+from benchmarks.harness.document import document
+from benchmarks.harness.findings import Aim, Comparison, Findings
+from benchmarks.harness.registry import choose, load, names
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 

@@ -12,7 +12,8 @@ import pytest
 import torch
 from pytest import mark
 
-from backbones.bundle import imagenet_contract, write_bundle
+from backbones.bundles.bundle import write_bundle
+from backbones.bundles.contract import imagenet_contract
 from backbones.models import create_classifier
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,7 +12,7 @@ import torch
 from pytest import mark
 from safetensors.torch import save_file
 
-from backbones.bundle import read_bundle
+from backbones.bundles.bundle import read_bundle
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = [sys.executable, str(ROOT / "tools" / "import_weights.py")]

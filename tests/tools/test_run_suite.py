@@ -131,8 +131,8 @@ def test_the_document_counts_the_runs_as_the_plan_does(
     name: str, tmp_path: Path, capsys: CaptureFixture[str], monkeypatch: MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)  # where no data are
-    monkeypatch.setattr("transfer.suite.conduct.Estimator", lambda out, gpu: None)
-    monkeypatch.setattr("transfer.suite.conduct.plan_lines", lambda runs, *_: [f"{len(runs)} runs"])
+    monkeypatch.setattr("studies.suite.run.Estimator", lambda out, gpu: None)
+    monkeypatch.setattr("studies.suite.run.plan_lines", lambda runs, *_: [f"{len(runs)} runs"])
     counted = printed_plan(capsys, str(ROOT / "suites" / f"{name}.yaml")).splitlines()[0]
     (line,) = [line for line in (ROOT / "docs" / "suites.md").read_text().splitlines() if f"| `{name}` |" in line]
     assert f"| {counted}" in line
@@ -157,7 +157,7 @@ def test_a_folder_that_cannot_be_made_is_one_message(suite: Callable[..., Path],
 def test_a_plan_reckons_with_what_was_measured_and_with_the_price(
     suite: Callable[..., Path], tmp_path: Path, capsys: CaptureFixture[str], monkeypatch: MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("transfer.suite.slots.visible_gpus", lambda: [])
+    monkeypatch.setattr("studies.suite.executors.slots.visible_gpus", lambda: [])
     folder = tmp_path / "out" / "runs" / "earlier-seed0" / "seg-1"
     folder.mkdir(parents=True)
     result = {

@@ -15,9 +15,10 @@ import torch
 from PIL import Image
 from pytest import TempPathFactory, approx, fixture, mark, raises
 
-from backbones.bundle import InputContract, imagenet_contract, read_bundle, write_bundle
-from backbones.bundle_evaluation import EvaluationRequest, evaluate_bundle
+from backbones.bundles.bundle import read_bundle, write_bundle
+from backbones.bundles.contract import InputContract, imagenet_contract
 from backbones.errors import UserError
+from backbones.evaluation.report import EvaluationRequest, evaluate_bundle
 from backbones.models import create_classifier
 
 TOOLS = Path(__file__).resolve().parents[2] / "tools"

@@ -15,9 +15,9 @@ from PIL import Image
 from pytest import CaptureFixture, MonkeyPatch, TempPathFactory, fixture, mark, raises
 from safetensors import safe_open
 
-from backbones.command import run_command
-from backbones.processes import loader_workers
-from backbones.request import ClassificationRequest
+from backbones.cli.command import run_command
+from backbones.machine.processes import loader_workers
+from backbones.training.request import ClassificationRequest
 from tools import train_cls
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -162,7 +162,7 @@ def test_the_colours_of_a_run(data: Path, tmp_path: Path, options: list[str], li
 
 def test_every_option_reaches_the_request(monkeypatch: MonkeyPatch, tmp_path: Path) -> None:
     asked: list[ClassificationRequest] = []
-    monkeypatch.setattr("backbones.classification.run_classification", lambda request: asked.append(request) or {})
+    monkeypatch.setattr("backbones.training.run.run_classification", lambda request: asked.append(request) or {})
     words = """--data D --network resnet50_d --recipe d-distill --with mixup warmup=3 --without cosine
         --with low-precision --epochs 3 --batch-size 64 --lr 0.5 --image-size 96 --color gluoncv --teacher T
         --init-from I --auxiliary --ema 0.99 --clip 2.5 --accumulate 4 --sync-bn --seed 9 --workers 3 --device cuda
@@ -202,7 +202,7 @@ def test_every_option_reaches_the_request(monkeypatch: MonkeyPatch, tmp_path: Pa
 
 def test_what_is_not_given_is_left_to_recipe_network_and_machine(monkeypatch: MonkeyPatch, tmp_path: Path) -> None:
     asked: list[ClassificationRequest] = []
-    monkeypatch.setattr("backbones.classification.run_classification", lambda request: asked.append(request) or {})
+    monkeypatch.setattr("backbones.training.run.run_classification", lambda request: asked.append(request) or {})
     for _ in range(2):  # no list of one call is left for the next
         train_cls.main(["--data", "D", "--network", "n", "--recipe", "r", "--out", str(tmp_path), "--with", "mixup"])
     bare = ClassificationRequest(Path("D"), "n", "r", tmp_path, ("mixup",), workers=loader_workers())

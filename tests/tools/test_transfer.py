@@ -16,7 +16,8 @@ import torch
 from PIL import Image
 from pytest import TempPathFactory, fixture, mark
 
-from backbones.bundle import imagenet_contract, write_bundle
+from backbones.bundles.bundle import write_bundle
+from backbones.bundles.contract import imagenet_contract
 from backbones.data.shapes import make_shapes
 from backbones.models import create_classifier
 
@@ -108,14 +109,14 @@ def test_a_transfer_ends_with_a_proven_result(runs: Path, kind: str, task: str, 
 @mark.parametrize("kind", list(CONFIGS))
 def test_what_was_measured_is_kept_image_by_image(runs: Path, shapes: Path, kind: str) -> None:
     """All numbers of the result can be computed from the stored files alone."""
-    from transfer import ops_bridge
+    from transfer.openmmlab import ops_bridge
 
     ops_bridge.install()
-    from transfer import detection, segmentation
     from transfer.catalogue import MULTI_SCALE, SINGLE_SCALE
     from transfer.evaluation.detection import measure_detection, voc_curves
+    from transfer.evaluation.files import read_detections, read_segmentations
     from transfer.evaluation.segmentation import measure_segmentation
-    from transfer.evaluation_files import read_detections, read_segmentations
+    from transfer.tasks import detection, segmentation
 
     result = json.loads((runs / kind / "result.json").read_text())
     if kind == "det":

@@ -17,10 +17,11 @@ import numpy as np
 import torch
 from pytest import TempPathFactory, approx, fixture, mark, param
 
-from backbones.bundle import imagenet_contract, write_bundle
+from backbones.bundles.bundle import write_bundle
+from backbones.bundles.contract import imagenet_contract
 from backbones.data.shapes import make_shapes
 from backbones.models import create_classifier
-from transfer.movement import FIRST_STEPS
+from transfer.proof.after_training import FIRST_STEPS
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}

@@ -9,6 +9,10 @@ from pathlib import Path
 import numpy as np
 from pytest import MonkeyPatch, approx, fixture, mark, raises
 
+from studies.comparison.compare import compare_runs
+from studies.report.page import write_page
+from studies.report.text import as_csv, as_text, write_report
+from studies.suite.reading import read_suite
 from transfer.catalogue import (
     CLASSIFICATION,
     MAPS,
@@ -22,10 +26,6 @@ from transfer.catalogue import (
     task_of,
     transfers,
 )
-from transfer.compare import compare_runs
-from transfer.report.page import write_page
-from transfer.suite.reading import read_suite
-from transfer.tables import as_csv, as_text, write_report
 
 MODULE = '''
 """Counting: how many images were counted right. The one module of a toy task."""

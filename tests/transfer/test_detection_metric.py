@@ -15,8 +15,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pytest import approx, fixture, mark
 
-from transfer import ops_bridge
-from transfer.evaluated import EvaluatedImage
+from transfer.evaluation.per_image import EvaluatedImage
+from transfer.openmmlab import ops_bridge
 
 Box = tuple[int, int, int, int]
 CLASSES = 3
@@ -149,8 +149,8 @@ def slow_coco(images: list[EvaluatedImage], label: int) -> tuple[float, float, f
 @given(seed=st.integers(0, 2**31), count=st.integers(1, 5))
 @example(seed=0, count=40)
 def test_both_equal_their_definitions(seed: int, count: int) -> None:
-    from transfer.coco_ap import coco_precision
-    from transfer.voc_ap import voc_precision
+    from transfer.evaluation.coco_ap import coco_precision
+    from transfer.evaluation.voc_ap import voc_precision
 
     images = random_images(seed, count)
     coco = coco_precision(images, CLASSES)
@@ -193,7 +193,7 @@ def measure(images: list[EvaluatedImage], names: tuple[str, ...]) -> dict[str, f
 
 
 def test_the_metric_reports_means_and_classes() -> None:
-    from transfer.detection import metrics, per_class
+    from transfer.tasks.detection import metrics, per_class
 
     images = random_images(3, 20)
     names = ("a", "b/with a slash", "c", *(f"absent{k}" for k in range(18)))  # more than VOC has
@@ -260,7 +260,7 @@ def mmdetections_voc07(images: list[EvaluatedImage], classes: int) -> list[float
 @given(st.integers(0, 10_000))
 def test_matching_is_mmdetections(seed: int) -> None:
     """Their code as the oracle of ours, on scores that are all different."""
-    from transfer.voc_ap import voc_precision
+    from transfer.evaluation.voc_ap import voc_precision
 
     images = random_images(seed, 12)
     theirs = mmdetections_voc07(images, CLASSES)
@@ -273,7 +273,7 @@ def test_matching_is_mmdetections(seed: int) -> None:
 def test_overlaps_are_mmdetections() -> None:
     from mmdet.evaluation.functional import bbox_overlaps
 
-    from transfer.voc_overlap import overlaps
+    from transfer.evaluation.voc_overlap import overlaps
 
     draw = np.random.default_rng(0)
     one, other = (np.sort(draw.uniform(0, 300, (40, 2, 2)), axis=1).reshape(-1, 4).astype(np.float32) for _ in range(2))
@@ -300,7 +300,7 @@ def test_recalls_are_those_of_published_evaluations() -> None:
 
 def test_of_equal_scores_the_earlier_detection_comes_first() -> None:
     """Two detections of one object with one score: the first is right, whatever sorts them, in any number."""
-    from transfer.voc_ap import judge
+    from transfer.evaluation.voc_ap import judge
 
     near, far = OBJECT, (2, 2, 22, 22)
     for count in (2, 20, 200):  # small and large arrays are sorted in different ways
@@ -312,7 +312,7 @@ def test_of_equal_scores_the_earlier_detection_comes_first() -> None:
 
 def test_a_comparison_shows_only_what_it_names(one_seed: Path) -> None:
     """Numbers of single classes, and a metric that it does not know, change nothing in it."""
-    from transfer.compare import compare_runs
+    from studies.comparison.compare import compare_runs
 
     before = compare_runs(one_seed)
     for path in one_seed.glob("*-detection-*/result.json"):

@@ -46,3 +46,10 @@ def read_classes(path: Path) -> tuple[str, ...]:
             raise UserError(f"{path}, line {number}: class {name!r} is already on line {seen[name]}; remove one")
         seen[name] = number
     return tuple(names)
+
+
+def ade20k_classes() -> tuple[str, ...]:
+    """The 150 classes of ADE20K's scene parsing benchmark, label 1 first."""
+    from mmseg.datasets import ADE20KDataset
+
+    return tuple(ADE20KDataset.METAINFO["classes"])

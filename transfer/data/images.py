@@ -35,7 +35,7 @@ def verify_image(path: Path) -> tuple[int, int]:
     """Return (width, height) of a file that decodes entirely and to the right pixels.
 
     The size is that of the stored raster, which is the frame the annotation is in, because files with an orientation
-    tag are refused. Every file is decoded; which damage shows then is said in ``backbones.data.jpeg_scan`` for JPEG,
+    tag are refused. Every file is decoded; which damage shows then is said in ``backbones.data.jpeg.scan`` for JPEG,
     and PNG has checksums.
     Raises ``UserError`` naming the file for anything missing, empty, truncated, undecodable or ambiguous.
     """

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from backbones.data.verified import FileStamp, check_each, content_fingerprint, remembered, stamp
+from backbones.data.verification import FileStamp, check_each, content_fingerprint, remembered, stamp
 from backbones.errors import UserError
 from transfer.data.images import verify_image
 

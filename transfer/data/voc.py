@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from backbones.data.verified import FileStamp, check_each, content_fingerprint, remembered, stamp
+from backbones.data.verification import FileStamp, check_each, content_fingerprint, remembered, stamp
 from backbones.errors import UserError
 from transfer.data.images import verify_image
 

@@ -58,7 +58,7 @@ def driver_version() -> str | None:
 def _check_cpu() -> Iterator[Finding]:
     import torch
 
-    from backbones.versions import hardware
+    from backbones.runs.versions import hardware
 
     device = torch.device("cpu")
     features = torch.cpu.get_capabilities()
@@ -73,7 +73,7 @@ def _check_cpu() -> Iterator[Finding]:
 
 
 def _automatic_precision(device: Any) -> str:
-    resolved = importlib.import_module("backbones.precision").resolve_precision("auto", device)
+    resolved = importlib.import_module("backbones.machine.precision").resolve_precision("auto", device)
     return "fp16 in classification and fp32 in transfers" if resolved == "fp16" else resolved
 
 

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from backbones.runs.fingerprint import ROOT
+
 REQUIREMENTS = ROOT / "requirements.txt"
 # Name, version, and where a package has several pins, for which Pythons.
 _PIN = re.compile(r"^([\w.-]+)==([^\s;]+)(?: ; python_full_version (<|>=) '3\.(\d+)')?", re.MULTILINE)

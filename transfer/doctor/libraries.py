@@ -73,7 +73,7 @@ def _remedy(package: str, error: Exception) -> str:
 
 def _check_ops() -> Iterator[Finding]:
     """Whose ops answer, and that they do: overlapping boxes are suppressed."""
-    from transfer import ops_bridge
+    from transfer.openmmlab import ops_bridge
 
     try:
         owner = ops_bridge.install()

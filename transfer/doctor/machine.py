@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from backbones.data import shared_memory
+from backbones.data import prefetch as shared_memory
 from transfer.doctor.finding import Finding, ok, problem, warning
 
 GIB = 1 << 30

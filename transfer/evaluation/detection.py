@@ -8,10 +8,10 @@ from statistics import fmean
 import numpy as np
 from numpy.typing import NDArray
 
-from transfer.coco_ap import coco_precision
-from transfer.evaluated import DetectionEvaluation
+from transfer.evaluation.coco_ap import coco_precision
+from transfer.evaluation.per_image import DetectionEvaluation
+from transfer.evaluation.voc_ap import VocCurve, judge, voc_curve
 from transfer.evaluation.weighted import mean_of_known
-from transfer.voc_ap import VocCurve, judge, voc_curve
 
 # Of one class: VOC's 11 points and area at IoU 0.5, COCO's mean over IoU thresholds and at two of them.
 AVERAGE_PRECISIONS = ("voc07_ap", "voc_ap", "coco_ap", "coco_ap50", "coco_ap75")

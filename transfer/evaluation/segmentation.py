@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from transfer.evaluated import SegmentationEvaluation
+from transfer.evaluation.per_image import SegmentationEvaluation
 from transfer.evaluation.weighted import mean_of_known
 
 

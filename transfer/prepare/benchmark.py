@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backbones.errors import UserError
-from transfer.prepare.checksum import md5_file
 from transfer.prepare.disk import alone_in, require_space
-from transfer.prepare.download import Patience, download
+from transfer.prepare.fetch.checksum import md5_file
+from transfer.prepare.fetch.download import Patience, download
+from transfer.prepare.fetch.unpack import require_tar_filter, unpack
 from transfer.prepare.sources import Archive, Benchmark
-from transfer.prepare.unpack import require_tar_filter, unpack
 
 DOWNLOADS = "downloads"
 

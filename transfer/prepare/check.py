@@ -125,8 +125,8 @@ def _collect(report: Report, check: Callable[[], Split]) -> None:
 
 
 def _ade20k_classes() -> tuple[str, ...]:
-    from transfer import ops_bridge
-    from transfer.segmentation import ade20k_classes
+    from transfer.data.class_names import ade20k_classes
+    from transfer.openmmlab import ops_bridge
 
     ops_bridge.install()  # before mmseg, which cannot be imported without mmcv's ops
     return ade20k_classes()

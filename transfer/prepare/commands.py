@@ -9,7 +9,7 @@ from backbones.files import write_json
 from transfer.prepare.benchmark import prepare_benchmark
 from transfer.prepare.check import check_folder
 from transfer.prepare.disk import writing
-from transfer.prepare.download import Patience
+from transfer.prepare.fetch.download import Patience
 from transfer.prepare.imagenet import arrange_imagenet
 from transfer.prepare.report import Report
 from transfer.prepare.resize_cache import make_resize_cache

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from backbones.errors import UserError
-from backbones.locks import Owner, try_lock
+from backbones.runs.locks import Owner, try_lock
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 

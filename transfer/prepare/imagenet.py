@@ -14,11 +14,11 @@ from tqdm import tqdm
 
 from backbones.errors import UserError
 from backbones.files import read_json, write_json
-from transfer.prepare.checksum import require_md5
 from transfer.prepare.devkit import validation_classes
 from transfer.prepare.disk import alone_in, require_space, writing
+from transfer.prepare.fetch.checksum import require_md5
+from transfer.prepare.fetch.unpack import readable, require_tar_filter, safe_tar_members
 from transfer.prepare.sources import Archive, ImageNetRelease
-from transfer.prepare.unpack import readable, require_tar_filter, safe_tar_members
 
 _KEPT = "what is arranged stays"
 _VAL_NAME = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG")

@@ -27,7 +27,7 @@ from backbones.data.shapes.outlines import OBJECT_CLASSES
 from backbones.data.shapes.scene import compose_scene
 from backbones.errors import UserError
 from backbones.files import cache_dir, sha256_file, write_json
-from backbones.processes import process_pool
+from backbones.machine.processes import process_pool
 
 # To be raised by every change that makes other pictures from the same arguments and difficulty.
 GENERATOR_VERSION = 1

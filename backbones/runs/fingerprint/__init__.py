@@ -22,10 +22,10 @@ ROOT = Path(__file__).resolve().parents[3]
 SHORT = 12  # digits that a run records
 # Modules, with what is in them, that no metric depends on; each of them exists (a test looks).
 WATCHING = (
-    *("backbones.runs.fingerprint", "backbones.command", "backbones.drawing"),
-    *("backbones.dry_run", "backbones.energy", "backbones.memory", "backbones.progress", "backbones.trackers"),
-    *("transfer.announce", "transfer.dry_run", "transfer.pictures", "transfer.standalone", "transfer.tensorboard"),
-    *("backbones.paper", "transfer.paper"),  # numbers to stand beside ours
+    *("backbones.cli.command", "backbones.monitoring", "backbones.reporting.drawing", "backbones.runs.fingerprint"),
+    *("backbones.training.dry_run", "transfer.evaluation.pictures", "transfer.openmmlab.tensorboard"),
+    *("transfer.proof.announce", "transfer.run.dry_run", "transfer.run.dump"),
+    *("backbones.recipes.paper", "studies.results.paper"),  # numbers to stand beside ours
 )
 _ROUNDS = 4  # to this depth the hash of a definition knows its references; deeper ones are in the fingerprint, too
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-PACKAGES = ("backbones", "transfer", "tools")
+PACKAGES = ("backbones", "transfer", "studies", "tools")
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pytest import approx, mark, raises
 
-from backbones.bundle import IMAGENET_MEAN, IMAGENET_STD
+from backbones.bundles.contract import IMAGENET_MEAN, IMAGENET_STD
 from backbones.data.color import (
     ColorChange,
     apply_color,
@@ -24,7 +24,7 @@ from backbones.data.color import (
     mean_luma,
     random_color,
 )
-from backbones.recipes import COLORS
+from backbones.recipes.recipe import COLORS
 
 EIGENVALUES = (55.46, 4.794, 1.148)
 EIGENVECTORS = ((-0.5675, 0.7192, 0.4009), (-0.5808, -0.0045, -0.8140), (-0.5836, -0.6948, 0.4203))

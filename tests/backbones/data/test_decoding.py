@@ -13,8 +13,8 @@ from PIL import Image
 from pytest import MonkeyPatch, approx, mark, raises
 
 from backbones.data.decoding import decode_image, decode_pixels, what_is_wrong
-from backbones.data.jpeg_scan import lost_scan_data
-from backbones.data.plain_jpeg import plain_pixels
+from backbones.data.jpeg.plain import plain_pixels
+from backbones.data.jpeg.scan import lost_scan_data
 from backbones.errors import UserError
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)

@@ -11,7 +11,7 @@ from PIL import Image
 from pytest import CaptureFixture, fixture, mark
 
 from backbones.data.decoding import decode_image, what_is_wrong
-from backbones.data.jpeg_scan import lost_scan_data
+from backbones.data.jpeg.scan import lost_scan_data
 
 END = b"\xff\xd9"
 

@@ -15,15 +15,9 @@ from pytest import MonkeyPatch, fixture, mark, raises
 
 from backbones.data import loader
 from backbones.data.image_folder import ImageFolder, open_image_folder
-from backbones.data.loader import (
-    Batch,
-    ImageBatches,
-    TrainingRequests,
-    ValidationRequests,
-    load_batches,
-)
-from backbones.data.requests import Request
-from backbones.data.shared_memory import Prefetch
+from backbones.data.loader import Batch, ImageBatches, TrainingRequests, ValidationRequests, load_batches
+from backbones.data.prefetch import Prefetch
+from backbones.data.sampling import Request
 from backbones.errors import UserError
 
 CPU = torch.device("cpu")

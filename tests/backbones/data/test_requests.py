@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytest import raises
 
-from backbones.data.requests import TrainingRequests, ValidationRequests, count_steps
+from backbones.data.sampling import TrainingRequests, ValidationRequests, count_steps
 from backbones.errors import UserError
 
 

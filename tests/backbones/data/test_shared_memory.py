@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest import MonkeyPatch, mark, raises
 
-from backbones.data.shared_memory import PREFETCHED_BYTES, PREFETCHED_PIECES, plan_prefetch
+from backbones.data.prefetch import PREFETCHED_BYTES, PREFETCHED_PIECES, plan_prefetch
 from backbones.errors import UserError
 
 PHOTO = 3 * 224 * 224

@@ -11,9 +11,9 @@ from types import ModuleType
 
 from pytest import MonkeyPatch, fixture, raises
 
-from backbones.data.verified import check_each, stamp
+from backbones.data.verification import check_each, stamp
 from backbones.errors import UserError
-from backbones.processes import loader_workers, usable_cpus
+from backbones.machine.processes import loader_workers, usable_cpus
 
 # Where new processes can import it.
 MODULE = """

@@ -12,9 +12,10 @@ import numpy as np
 from PIL import Image
 from pytest import MonkeyPatch, fixture, mark, raises, warns
 
-from backbones.data import decoding, image_folder, jpeg_scan
+from backbones.data import decoding, image_folder
+from backbones.data.decoded_images import KnownImages
 from backbones.data.image_folder import ImageFolder, open_image_folder, verify_images
-from backbones.data.known_images import KnownImages
+from backbones.data.jpeg import scan as jpeg_scan
 from backbones.errors import UserError
 
 

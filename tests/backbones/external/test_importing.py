@@ -13,11 +13,11 @@ from pytest import mark, raises
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from backbones.bundle import read_bundle
+from backbones.bundles.bundle import read_bundle
+from backbones.bundles.loading import class_order, trained_classifier
 from backbones.errors import UserError
 from backbones.external.families import FAMILIES
 from backbones.external.importing import import_weights
-from backbones.trained import class_order, trained_classifier
 
 Reference = Callable[[str, str], nn.Module]
 

@@ -69,7 +69,7 @@ FILES = {
     "backbones/helpers.py": "SIZE = 3\n\n\ndef square(x):\n    return x * x\n\n\ndef cube(x):\n    return x**3\n",
     "backbones/late.py": "def half(x):\n    return x // 2\n",
     "backbones/unused.py": "x = 1\n",
-    "backbones/drawing.py": "def draw():\n    return 1\n",
+    "backbones/reporting/drawing.py": "def draw():\n    return 1\n",
     "transfer/__init__.py": "",
     "transfer/metric.py": "x = 1\n",
     "configs/base.py": "custom_imports = dict(imports=['transfer.metric'])\n",
@@ -145,7 +145,7 @@ def test_what_is_used_counts(project: Path, fingerprint: Callable[[], str], name
         ("backbones/used.py", '(shape: "Shape") -> int', "(shape)"),
         ("backbones/helpers.py", "x**3", "x**4"),
         ("backbones/unused.py", "x = 1", "x = 2"),
-        ("backbones/drawing.py", "return 1", "return 2"),
+        ("backbones/reporting/drawing.py", "return 1", "return 2"),
         ("configs/mine.py", "x = 1\n", "x = 1  # one\n"),
         ("docs/page.md", "words", "other words"),
     ],
@@ -207,7 +207,9 @@ def test_every_definition_in_use_counts(project: Path) -> None:
 
     before = compute()
     assert before == code_fingerprint("tools/train_cls.py")  # where the project lies does not count
-    chosen = random.Random(0).sample(["training", "schedule", "optimizer", "models/resnet", "data/color", "bundle"], 3)
+    chosen = random.Random(0).sample(
+        ["training/loop", "recipes/schedule", "training/optimizer", "models/resnet", "data/color", "bundles/bundle"], 3
+    )
     for name in chosen:
         path = copy / f"backbones/{name}.py"
         text = path.read_text()

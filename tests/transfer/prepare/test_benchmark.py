@@ -14,7 +14,7 @@ from backbones.errors import UserError
 from transfer.prepare.benchmark import prepare_benchmark
 from transfer.prepare.check import check_folder
 from transfer.prepare.disk import in_gigabytes
-from transfer.prepare.download import Patience
+from transfer.prepare.fetch.download import Patience
 from transfer.prepare.sources import BENCHMARKS, Benchmark
 
 PATIENCE = Patience(silence=2.0, pause=0.01)

@@ -8,10 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backbones.data.shapes import (
-    OBJECT_CLASSES,
-    make_shapes,
-)
+from backbones.data.shapes import OBJECT_CLASSES, make_shapes
 from backbones.data.shapes.scene import Scene, Style, compose_scene
 
 

@@ -12,14 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from backbones.data.shapes import (
-    LAYOUTS,
-    cached_shapes,
-    difficulty,
-    generation,
-    image_count,
-    make_shapes,
-)
+from backbones.data.shapes import LAYOUTS, cached_shapes, difficulty, generation, image_count, make_shapes
 from backbones.errors import UserError
 
 IMAGES, SIZE = 60, 48  # of the fixture

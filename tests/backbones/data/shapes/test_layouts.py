@@ -8,11 +8,7 @@ from pathlib import Path
 import pytest
 from torchvision.datasets import ImageFolder, VOCDetection
 
-from backbones.data.shapes import (
-    OBJECT_CLASSES,
-    STUFF_CLASSES,
-    make_shapes,
-)
+from backbones.data.shapes import OBJECT_CLASSES, STUFF_CLASSES, make_shapes
 from transfer.data.class_names import read_classes
 from transfer.data.index_png import check_index_png
 from transfer.data.voc import check_voc

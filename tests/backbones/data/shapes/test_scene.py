@@ -13,13 +13,7 @@ import scipy.ndimage
 import scipy.stats
 from PIL import Image, ImageDraw
 
-from backbones.data.shapes import (
-    LAYOUTS,
-    OBJECT_CLASSES,
-    STUFF_CLASSES,
-    difficulty,
-    scene,
-)
+from backbones.data.shapes import LAYOUTS, OBJECT_CLASSES, STUFF_CLASSES, difficulty, scene
 from backbones.data.shapes.outlines import OUTLINES
 from backbones.data.shapes.scene import CENTERED, SCATTERED, Scene, Style
 

@@ -1,0 +1,152 @@
+"""``backbone.safetensors``: the only thing that crosses from classification to transfer.
+
+The file holds the classifier's tensors under their own names (``trunk.…``, ``head.…``) and, in its header, a JSON
+document: format version, architecture, stage channels and strides, input contract, training facts, and a SHA-256
+checksum of every tensor. There is no pickle in it: a file from a stranger cannot run code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from backbones.bundles.contract import InputContract
+from backbones.errors import UserError
+from backbones.files import write_bytes
+from backbones.models import Classifier, FeatureInfo
+
+FORMAT = 1
+HEADER_KEY = "carryover"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A classifier as read from a file: tensors by name, and everything that is known about them.
+
+    ``source`` names the file, or the description of a trunk that was made and not read. ``training`` holds recipe,
+    network, epochs, seed, classes, top1 and top5 in percent, data set and versions, as far as they are known.
+    """
+
+    tensors: dict[str, Tensor]
+    architecture: str
+    feature_info: tuple[FeatureInfo, ...]
+    input_contract: InputContract
+    training: dict[str, Any]
+    checksums: dict[str, str]
+    source: str
+
+
+def tensor_checksum(tensor: Tensor) -> str:
+    """SHA-256 over dtype, shape and values, independent of device and memory layout."""
+    values = tensor.detach().cpu().contiguous()
+    digest = hashlib.sha256(f"{values.dtype} {tuple(values.shape)} ".encode())
+    digest.update(values.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def make_bundle(
+    classifier: Classifier,
+    architecture: str,
+    input_contract: InputContract,
+    training: Mapping[str, Any],
+    source: str,
+) -> Bundle:
+    """Describe a classifier in memory exactly as ``read_bundle`` would describe its file."""
+    # A copy, contiguous: the classifier may train on, and safetensors stores no strides.
+    tensors = {
+        name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, value in classifier.state_dict().items()
+    }
+    checksums = {name: tensor_checksum(value) for name, value in tensors.items()}
+    feature_info = tuple(classifier.trunk.feature_info)
+    return Bundle(tensors, architecture, feature_info, input_contract, dict(training), checksums, source)
+
+
+def write_bundle(
+    path: str | os.PathLike[str],
+    classifier: Classifier,
+    architecture: str,
+    input_contract: InputContract,
+    training: Mapping[str, Any],
+) -> Bundle:
+    """Write a classifier as a bundle, atomically, and return what was written.
+
+    Raises:
+        WriteError: The file cannot be written.
+    """
+    bundle = make_bundle(classifier, architecture, input_contract, training, str(path))
+    header = {
+        "format": FORMAT,
+        "architecture": bundle.architecture,
+        "feature_info": [asdict(info) for info in bundle.feature_info],
+        "input_contract": asdict(input_contract),
+        "training": bundle.training,
+        "checksums": bundle.checksums,
+    }
+    write_bytes(path, save(bundle.tensors, metadata={HEADER_KEY: json.dumps(header)}))
+    return bundle
+
+
+def read_bundle(path: str | os.PathLike[str]) -> Bundle:
+    """Read a bundle and check every tensor against its checksum.
+
+    Raises:
+        UserError: The file is missing, cut short, not a bundle, of another format version, or holds a tensor that is
+            not the one that was written; the message names the file and the tensor.
+    """
+    if not Path(path).is_file():
+        raise UserError(f"{path}: no such bundle; tools/train_cls.py writes backbone.safetensors into its --out")
+    try:
+        with safe_open(path, framework="pt") as stream:
+            metadata = stream.metadata() or {}
+            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 (not a mapping)
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path} is not a whole safetensors file ({error}); write or copy it again") from None
+    if HEADER_KEY not in metadata:
+        raise UserError(f"{path} is a safetensors file but not a bundle of tools/train_cls.py: its header is missing")
+    try:
+        bundle = _parse(json.loads(metadata[HEADER_KEY]), tensors, str(path))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path}: its header is damaged ({error!r}); write or copy it again") from None
+    _check_tensors(bundle)
+    return bundle
+
+
+def _parse(header: dict[str, Any], tensors: dict[str, Tensor], source: str) -> Bundle:
+    if header["format"] != FORMAT:
+        raise UserError(f"{source} has bundle format {header['format']}, this version reads {FORMAT}; write it again")
+    return Bundle(
+        tensors=tensors,
+        architecture=header["architecture"],
+        feature_info=tuple(FeatureInfo(**info) for info in header["feature_info"]),
+        input_contract=_contract(header["input_contract"], source),
+        training=header["training"],
+        checksums=header["checksums"],
+        source=source,
+    )
+
+
+def _contract(fields: dict[str, Any], source: str) -> InputContract:
+    try:
+        return InputContract(**{**fields, "mean": tuple(fields["mean"]), "std": tuple(fields["std"])})
+    except ValueError as error:
+        raise UserError(f"{source}: its input contract is wrong: {error}; write it again") from None
+
+
+def _check_tensors(bundle: Bundle) -> None:
+    unlisted = sorted(bundle.tensors.keys() ^ bundle.checksums.keys())
+    if unlisted:
+        raise UserError(f"{bundle.source}: header and tensors disagree about {', '.join(unlisted)}; write it again")
+    changed = [name for name, value in bundle.tensors.items() if tensor_checksum(value) != bundle.checksums[name]]
+    if changed:
+        raise UserError(f"{bundle.source}: not the tensors that were written: {', '.join(changed)}; restore the file")

@@ -1,0 +1,44 @@
+"""What a user asks a classification run to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class ClassificationRequest:
+    """The options of ``tools/train_cls.py``. None means: as the recipe, the network or the machine has it.
+
+    ``switched_on`` and ``switched_off`` are tricks by name, as ``backbones.recipes.switches`` reads them. ``color`` is
+    one of ``backbones.recipes.recipe.COLORS``. ``ema`` is the decay of the average of the weights, ``clip`` the largest
+    norm of the gradient, ``accumulate`` the parts that a batch is cut into, in each process. Sizes are in images and
+    pixels. A dry run needs no ``out``.
+    """
+
+    data: Path
+    network: str
+    recipe: str
+    out: Path | None
+    switched_on: tuple[str, ...] = ()
+    switched_off: tuple[str, ...] = ()
+    epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    image_size: int | None = None
+    color: str | None = None
+    teacher: Path | None = None
+    init_from: Path | None = None
+    auxiliary: bool = False
+    ema: float | None = None
+    clip: float | None = None
+    accumulate: int = 1
+    sync_bn: bool = False
+    seed: int = 0
+    workers: int = 0
+    device: str = "auto"
+    precision: str = "auto"
+    tensorboard: bool = False
+    wandb: str | None = None
+    resume: bool = False
+    dry_run: bool = False

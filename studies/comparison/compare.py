@@ -1,0 +1,186 @@
+"""The comparison: means per recipe and metric, differences from the baseline row, the paper's numbers beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+
+from backbones.recipes.recipe import RANDOM_RECIPE
+from studies.comparison.against_cosine import LossRow, loss_rows
+from studies.comparison.baseline import DEFAULT_BASELINE, choose_baseline, missing_note
+from studies.comparison.cells import measure_cell, shown_metrics
+from studies.comparison.fairness import classification_settings, fairness_notes
+from studies.comparison.judging import TOP1, judge_and_plan
+from studies.comparison.public_weights import check_counterparts, counterpart_notes
+from studies.comparison.rank_correlation import Correlation, correlations
+from studies.comparison.reading_notes import reading_notes
+from studies.comparison.rows import Row
+from studies.comparison.seed_correlation import SeedCorrelation, seed_correlations
+from studies.comparison.tuned_arm import TunedTask, tuned_tasks, tuning_notes
+from studies.results.paper import PaperRow, find_row, paper_number, recipe_order
+from studies.results.replicates import Noise, read_noise
+from studies.results.run_record import Run
+from studies.results.run_tree import RunTree, read_tree
+from studies.results.units import unit_notes
+from studies.statistics.variance import Components, noise_components
+from studies.statistics.verdict import direction_of
+
+
+@dataclass(frozen=True)
+class _Reference:
+    """What the rows are compared with: recipe and network, finished runs, and the paper's row."""
+
+    row: tuple[str, str]
+    runs: Sequence[Run]
+    paper: PaperRow | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything the report shows; ``notes`` say how to read it. The paper knows the baseline as ``baseline_recipe``.
+
+    The cells of ``rows`` are the fixed arm's, and top-1, which is the same in both arms; ``tuned`` has the tasks that
+    have tuned runs. ``correlations`` are of the fixed arm, over its rows. ``losses`` are differences from the row with
+    cosine decay, which the paper has below it. ``components`` and ``seed_correlations`` say where the fixed arm's noise
+    comes from. ``tree`` has the runs that all this was made of.
+    """
+
+    root: Path
+    baseline: str
+    baseline_recipe: str
+    rows: tuple[Row, ...]
+    unfinished: tuple[str, ...]
+    notes: tuple[str, ...]
+    tree: RunTree
+    tuned: tuple[TunedTask, ...] = ()
+    correlations: tuple[Correlation, ...] = ()
+    losses: tuple[LossRow, ...] = ()
+    remarks: tuple[str, ...] = ()
+    components: tuple[Components, ...] = ()
+    seed_correlations: tuple[SeedCorrelation, ...] = ()
+
+    @property
+    def baseline_row(self) -> Row | None:
+        """None where no run of it is finished; then nothing is compared with it."""
+        return next((row for row in self.rows if row.name == self.baseline), None)
+
+
+def compare_runs(
+    root: str | Path,
+    baseline: str | None = None,
+    remarks: Sequence[str] = (),
+    counterparts: Mapping[str, str] = MappingProxyType({}),
+) -> Comparison:
+    """Compare all finished runs below a folder with one of their rows.
+
+    Args:
+        root: Folder that holds run folders, at any depth.
+        baseline: Recipe or "recipe (network)"; None takes b-standard. If no run of it is finished, there are no
+            differences from it, and the notes say so.
+        remarks: What readers are to know first; they come before the notes.
+        counterparts: The paper's recipe by the name of public weights that stand beside it.
+
+    Raises:
+        UserError: The runs cannot be compared (see ``studies.results.run_tree.read_tree``), or there is no such row,
+            neither here nor in the paper, or no row of the public weights named.
+    """
+    tree = read_tree(Path(root))
+    grouped = tree.rows()
+    unfinished = [run.row for run in tree.unfinished]
+    check_counterparts(counterparts, (recipe for recipe, _ in (*grouped, *unfinished)))
+    names = _names(grouped, counterparts)
+    chosen = choose_baseline(names, baseline, unfinished)
+    chosen_name = names.get(chosen) or baseline or DEFAULT_BASELINE
+    metrics = shown_metrics(run for run in tree.finished if not run.tuned)
+    noise = read_noise(tree.finished)
+    reference = grouped.get(chosen, [])
+    baseline_recipe = counterparts.get(chosen[0], chosen[0])
+    compared_with = _Reference(chosen, reference, find_row(baseline_recipe, ""))
+    rows = _judged(
+        [
+            _row(names[key], grouped[key], compared_with, counterparts.get(key[0]), metrics, tree.root, noise)
+            for key in names
+        ],
+        chosen[0],
+    )
+    named = {name: grouped[key] for key, name in names.items()}
+    tuned = tuned_tasks(named, chosen_name, tree.root, noise, {row.name: _direction(row, chosen[0]) for row in rows})
+    missing = [] if reference else [missing_note(chosen_name)]
+    imported = counterpart_notes([recipe for recipe, _ in names], counterparts)
+    told = (*remarks, *missing, *fairness_notes(named), *tuning_notes(named, chosen_name), *imported)
+    return Comparison(
+        root=tree.root,
+        baseline=chosen_name,
+        baseline_recipe=baseline_recipe,
+        rows=rows,
+        unfinished=tuple(_unfinished(run, tree.root) for run in tree.unfinished),
+        notes=(*told, *reading_notes(tree, rows, tuned, chosen_name, baseline_recipe), *unit_notes(named)),
+        remarks=tuple(remarks),
+        tree=tree,
+        tuned=tuned,
+        correlations=correlations({row.name: (row.paper_recipe, row.cells) for row in rows}),
+        losses=loss_rows(named, chosen_name, noise),
+        components=noise_components(grouped.values(), metrics),
+        seed_correlations=seed_correlations(chosen_name, {row.name: row.cells for row in rows}),
+    )
+
+
+def _unfinished(run: Run, root: Path) -> str:
+    what = f"{'tuned ' if run.tuned else ''}{run.task} of {run.recipe} ({run.network}), seed {run.seed}"
+    return f"{run.path.parent.relative_to(root)}: {what}"
+
+
+def _names(keys: Iterable[tuple[str, str]], counterparts: Mapping[str, str]) -> dict[tuple[str, str], str]:
+    """What the rows are called, in their order: random first, then the paper's order, then the alphabet."""
+    known = (RANDOM_RECIPE, *recipe_order())
+
+    def position(key: tuple[str, str]) -> tuple[int, str, str]:
+        recipe = counterparts.get(key[0], key[0])
+        return (known.index(recipe) if recipe in known else len(known)), *key
+
+    order = sorted(keys, key=position)
+    several = len({network for _, network in order}) > 1
+    return {key: f"{key[0]} ({key[1]})" if several else key[0] for key in order}
+
+
+def _row(
+    name: str,
+    runs: Sequence[Run],
+    baseline: _Reference,
+    stands_for: str | None,
+    metrics: Sequence[str],
+    root: Path,
+    noise: Noise,
+) -> Row:
+    recipe, network = runs[0].row
+    paper = find_row(stands_for or recipe, network)
+    reference = None if baseline.row == (recipe, network) else baseline.runs
+    cells = {
+        metric: measure_cell(metric, runs, reference, noise, paper=paper_number(metric, paper, baseline.paper))
+        for metric in metrics
+    }
+    paths = tuple(run.path.relative_to(root).as_posix() for run in runs if not run.tuned)
+    settings = classification_settings(runs)
+    return Row(name, recipe, network, paper and paper.network, cells, paths, settings, stands_for)
+
+
+def _judged(rows: Sequence[Row], baseline_recipe: str) -> tuple[Row, ...]:
+    directions = {
+        place: _direction(row, baseline_recipe) for place, row in enumerate(rows) if _is_random(row, baseline_recipe)
+    }
+    judged = judge_and_plan([row.cells for row in rows], directions)
+    return tuple(replace(row, cells=cells) for row, cells in zip(rows, judged, strict=True))
+
+
+def _is_random(row: Row, baseline_recipe: str) -> bool:
+    """Whether the row or the baseline was never pretrained: such a trunk has no top-1 that could be compared."""
+    return RANDOM_RECIPE in (row.recipe, baseline_recipe)
+
+
+def _direction(row: Row, baseline_recipe: str) -> int:
+    """The direction of a judged row's top-1. A trunk that was never trained guesses, so it is below every other."""
+    if _is_random(row, baseline_recipe):
+        return (baseline_recipe == RANDOM_RECIPE) - (row.recipe == RANDOM_RECIPE)
+    return direction_of(row.cells[TOP1].difference)

@@ -1,0 +1,43 @@
+"""What it takes to decide a row that is undecided: more seeds of it and of the baseline, in hours of these machines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from studies.results.run_record import Run
+from studies.results.units import group_by_unit
+from studies.statistics.verdict import Verdict
+from transfer.catalogue import CLASSIFICATION, task_of
+
+
+def hours_needed(verdict: Verdict, metric: str, row: Sequence[Run], baseline: Sequence[Run]) -> float | None:
+    """Hours of the further seeds, those of the baseline too, each trained and transferred as long as these took.
+
+    A seed with several transfers is given as many again.
+
+    Args:
+        verdict: With the seeds that it needs.
+        metric: Of a transfer, or top-1.
+        row: Finished runs of the row.
+        baseline: Of the baseline.
+
+    Returns:
+        None where nobody knows the seeds, or some run did not record its time.
+    """
+    if verdict.seeds_needed is None:
+        return None
+    task = task_of(metric)
+    hours = [_hours_of(verdict.seeds_needed, task, runs) for runs in (row, baseline)]
+    return None if None in hours else sum(hours)
+
+
+def _hours_of(seeds: int, task: str, runs: Sequence[Run]) -> float | None:
+    total = 0.0
+    for each in dict.fromkeys((CLASSIFICATION, task)):
+        mine = [run for run in runs if run.task == each and not run.tuned]
+        if any(run.seconds is None for run in mine):
+            return None
+        if mine:  # a trunk that was not trained here took no time
+            units = len(group_by_unit(runs, mine))
+            total += max(0, seeds - units) * sum(run.seconds for run in mine) / units / 3600
+    return total

@@ -1,0 +1,49 @@
+"""Where the noise of a comparison comes from, as grids of text: trainings or transfers, and what rows share by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from backbones.reporting.markdown import MISSING
+from studies.comparison.compare import Comparison
+from studies.report.grids import Grid, signed
+from transfer.catalogue import further_names, metric_names
+
+COMPONENTS_HEADER = ["metric", "sd of trainings", "df", "sd of transfers", "df"]
+SEEDS_HEADER = ["metric", "rows", "seeds", "correlation"]
+
+
+def noise_sections(comparison: Comparison) -> Iterator[tuple[str, Grid]]:
+    """Titles and grids, as far as there is something to say.
+
+    Correlations where a row shares three seeds with the baseline, components where a training has several transfers.
+    """
+    if any(each.value is not None for each in comparison.seed_correlations):
+        yield f"correlation over seeds of the rows with {comparison.baseline}", _seeds_grid(comparison)
+    if comparison.components:
+        yield "noise of trainings and of transfers, standard deviations in points", _components_grid(comparison)
+
+
+def _seeds_grid(comparison: Comparison) -> Grid:
+    grid = [SEEDS_HEADER]
+    for each in comparison.seed_correlations:
+        value = MISSING if each.value is None else signed(each.value)
+        grid.append([(metric_names() | further_names())[each.metric], str(len(each.rows)), str(each.seeds), value])
+    return grid
+
+
+def _components_grid(comparison: Comparison) -> Grid:
+    grid = [COMPONENTS_HEADER]
+    for each in comparison.components:
+        training = MISSING if each.training_sd is None else f"{each.training_sd:.2f}"
+        degrees = each.training_degrees, each.transfer_degrees
+        grid.append(
+            [
+                (metric_names() | further_names())[each.metric],
+                training,
+                str(degrees[0]),
+                f"{each.transfer_sd:.2f}",
+                str(degrees[1]),
+            ]
+        )
+    return grid

@@ -1,0 +1,309 @@
+"""A comparison as text, Markdown, CSV and JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from backbones.errors import UserError
+from backbones.files import write_bytes, write_json
+from backbones.reporting.markdown import MISSING, markdown_table
+from studies.comparison.cells import Cell
+from studies.comparison.compare import Comparison
+from studies.comparison.rows import Row
+from studies.comparison.tuned_arm import TunedTask
+from studies.report.answer import plain_answer
+from studies.report.grids import Grid, half_width, signed, statistics_sections
+from studies.report.noise_tables import noise_sections
+from studies.results.paper import setting
+from studies.results.run_record import FIXED, TUNED
+from studies.statistics.seeds import CONFIDENCE, PAIRED, Difference
+from studies.statistics.verdict import Verdict
+from transfer.catalogue import further_names, metric_names, paper_sources
+
+FORMAT = 2
+WIDTH = 120
+INDENT = "  "  # of the lines that belong to the row above
+CSV_FIELDS = (
+    *("row", "recipe", "network", "metric", "n", "seeds", "mean", "interval_low", "interval_high"),
+    *("baseline", "difference", "pairs", "difference_low", "difference_high"),
+    *("paper", "paper_difference", "paper_network", "paper_table"),
+    *("sd", "images_low", "images_high", "difference_sd", "difference_images_low", "difference_images_high"),
+    *("test", "p_value", "p_holm", "simultaneous_low", "simultaneous_high"),
+    *("verdict", "margin", "seeds_needed", "paper_verdict", "paper_margin", "paper_seeds_needed"),
+)
+FURTHER_TITLE = "further metrics"
+ARM_FIELDS = ("arm", "search")
+
+
+def as_text(comparison: Comparison) -> str:
+    """For a terminal: the answer, aligned columns, statistics, the tuned arm and the notes, wrapped at ``WIDTH``."""
+    parts = [*_wrapped(plain_answer(comparison)), "", *_text_table(_grid(comparison, metric_names()))]
+    for title, grid in _sections(comparison):
+        parts += ["", title, "", *_text_table(grid)]
+    return "\n".join([*parts, *_wrapped(comparison.notes), *_wrapped(_unfinished(comparison))])
+
+
+def _sections(comparison: Comparison) -> Iterator[tuple[str, Grid]]:
+    """What there is below the table of all rows: titles and grids."""
+    if further := _further(comparison):
+        yield FURTHER_TITLE, _grid(comparison, further)
+    yield from statistics_sections(comparison)
+    yield from noise_sections(comparison)
+    for task in comparison.tuned:
+        yield _tuned_title(task), _tuned_grid(task, comparison.baseline)
+
+
+def _text_table(lines: Grid) -> list[str]:
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    table = []
+    for line in lines:
+        cells = (cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))
+        table.append("  ".join([line[0].ljust(widths[0]), *cells]).rstrip())
+    rule = "-" * max(map(len, table))
+    return [table[0], rule, *table[1:], rule]
+
+
+def as_markdown(comparison: Comparison) -> str:
+    """The same as ``as_text``, in Markdown."""
+    parts = ["# Comparison", "", *[f"{sentence}\n" for sentence in plain_answer(comparison)]]
+    parts += [_markdown_table(_grid(comparison, metric_names())), ""]
+    sections = list(_sections(comparison))
+    for title, grid in sections:
+        parts += [f"## {title[0].upper()}{title[1:]}", "", _markdown_table(grid), ""]
+    if sections:
+        parts += ["## Notes", ""]
+    parts += [f"- {note}" for note in comparison.notes]
+    if comparison.unfinished:
+        parts += ["", "## Unfinished runs", "", *[f"- {run}" for run in comparison.unfinished]]
+    return "\n".join(parts) + "\n"
+
+
+def _markdown_table(grid: Grid) -> str:
+    header, *lines = grid
+    for line in lines:
+        line[0] = f"*{line[0].strip()}*" if line[0].startswith(INDENT) else f"**{line[0]}**"
+    return markdown_table(header, lines)
+
+
+def as_csv(comparison: Comparison) -> str:
+    """One line per row and metric, with ``CSV_FIELDS``; what is not known is empty.
+
+    Rows of ``Comparison.losses`` have lines of their own, with their reference as the baseline. With tuned runs
+    ``ARM_FIELDS`` too: then a row has a line more per metric of a task that has some.
+    """
+    records = [
+        {**_record(comparison.baseline, row, metric, cell), "arm": FIXED}
+        for row in comparison.rows
+        for metric, cell in row.cells.items()
+    ]
+    rows = {row.name: row for row in comparison.rows}
+    for loss in comparison.losses:
+        records += [
+            {**_record(loss.reference, rows[loss.name], metric, cell), "arm": FIXED}
+            for metric, cell in loss.cells.items()
+        ]
+    for task in comparison.tuned:
+        for row, tuned in zip(comparison.rows, task.rows, strict=True):
+            arm = {"arm": TUNED, "search": " ".join(map(str, tuned.searches))}
+            records += [_record(comparison.baseline, row, metric, cell) | arm for metric, cell in tuned.cells.items()]
+    fields = CSV_FIELDS + ARM_FIELDS if comparison.tuned else CSV_FIELDS
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, fields, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    return stream.getvalue()
+
+
+def as_json(comparison: Comparison) -> dict[str, Any]:
+    """The full structure, every seed's value included; "tuned" is there when there are tuned runs."""
+    hidden = {"root", "tree"} if comparison.tuned else {"root", "tree", "tuned"}
+    return {
+        "format": FORMAT,
+        "confidence": CONFIDENCE,
+        "paper": setting(),
+        "metrics": metric_names() | _further(comparison),
+        **{key: value for key, value in asdict(comparison).items() if key not in hidden},
+    }
+
+
+def write_report(comparison: Comparison, out: str | Path | None = None) -> Path:
+    """Write comparison.json, comparison.csv and comparison.md; returns the path of the last, which is written last.
+
+    Args:
+        comparison: What to write.
+        out: Folder; None takes ``report`` in the compared folder.
+
+    Raises:
+        UserError: The folder cannot be written to.
+    """
+    folder = comparison.root / "report" if out is None else Path(out)
+    try:
+        write_json(folder / "comparison.json", as_json(comparison))
+        write_bytes(folder / "comparison.csv", as_csv(comparison).encode())
+        write_bytes(folder / "comparison.md", as_markdown(comparison).encode())
+    except OSError as error:
+        raise UserError(f"cannot write the report to {folder}: {error.strerror}; choose another --out") from error
+    return folder / "comparison.md"
+
+
+def _further(comparison: Comparison) -> dict[str, str]:
+    """The further metrics that some run has, with the names that the tables show."""
+    return {metric: name for metric, name in further_names().items() if metric in comparison.rows[0].cells}
+
+
+def _grid(comparison: Comparison, metrics: Mapping[str, str]) -> Grid:
+    """Header, then per row a line of values, and where there is something to say lines of ±, n and the paper."""
+    header = ["row"]
+    for name in metrics.values():
+        header += [name, "Δ"]
+    shown = {row.name: [row.cells[metric] for metric in metrics] for row in comparison.rows}
+    seeds = _several_seeds(shown.values())
+    lines = [header]
+    for row in comparison.rows:
+        cells = shown[row.name]
+        lines += _row_lines(row.name, cells, row.name == comparison.baseline, seeds)
+        if row.paper_network and any(cell.paper for cell in cells):
+            lines.append(_line(f"{INDENT}paper", [_paper(cell) for cell in cells]))
+    return lines
+
+
+def _tuned_grid(task: TunedTask, baseline: str) -> Grid:
+    """As ``_grid``, with the size of each row's search and without the paper."""
+    header = ["row", "best of"]
+    for metric in task.rows[0].cells:
+        header += [(metric_names() | further_names())[metric], "Δ"]
+    seeds = _several_seeds(row.cells.values() for row in task.rows)
+    lines = [header]
+    for row in task.rows:
+        searches = [", ".join(map(str, row.searches)) or MISSING]
+        for name, *rest in _row_lines(row.name, list(row.cells.values()), row.name == baseline, seeds):
+            lines.append([name, *searches, *rest])
+            searches = [""]
+    return lines
+
+
+def _tuned_title(task: TunedTask) -> str:
+    """Task and size of the search, or the range of the sizes."""
+    sizes = sorted({size for row in task.rows for size in row.searches})
+    return f"{task.task}, tuned: best of {' to '.join(map(str, dict.fromkeys((sizes[0], sizes[-1]))))}"
+
+
+def _several_seeds(rows: Iterable[Iterable[Cell]]) -> bool:
+    return any(cell.n > 1 for row in rows for cell in row)
+
+
+def _row_lines(name: str, cells: Sequence[Cell], is_baseline: bool, seeds: bool) -> Grid:
+    lines = [_line(name, [_values(cell, is_baseline) for cell in cells])]
+    if any(_has_interval(cell) for cell in cells):
+        lines.append(_line(f"{INDENT}± seeds", [_intervals(cell) for cell in cells]))
+    if any(cell.image_interval for cell in cells):
+        lines.append(_line(f"{INDENT}± images", [_image_intervals(cell) for cell in cells]))
+    if seeds:
+        lines.append(_line(f"{INDENT}n", [_counts(cell) for cell in cells]))
+    return lines
+
+
+def _line(name: str, pairs: Sequence[tuple[str, str]]) -> list[str]:
+    return [name, *[text for pair in pairs for text in pair]]
+
+
+def _values(cell: Cell, is_baseline: bool) -> tuple[str, str]:
+    value = MISSING if cell.mean is None else f"{cell.mean:.2f}"
+    if cell.difference is not None:
+        return value, signed(cell.difference.value)
+    return value, "base" if is_baseline and cell.mean is not None else MISSING
+
+
+def _has_interval(cell: Cell) -> bool:
+    return cell.interval is not None or (cell.difference is not None and cell.difference.interval is not None)
+
+
+def _intervals(cell: Cell) -> tuple[str, str]:
+    return half_width(cell.interval), half_width(cell.difference.interval if cell.difference else None)
+
+
+def _image_intervals(cell: Cell) -> tuple[str, str]:
+    return half_width(cell.image_interval), half_width(cell.difference.image_interval if cell.difference else None)
+
+
+def _counts(cell: Cell) -> tuple[str, str]:
+    if not cell.difference:
+        return str(cell.n) if cell.n else MISSING, MISSING
+    row, baseline = cell.difference.n
+    return str(cell.n), f"{row} pairs" if cell.difference.test == PAIRED else f"{row}+{baseline}"
+
+
+def _paper(cell: Cell) -> tuple[str, str]:
+    if cell.paper is None:
+        return MISSING, MISSING
+    difference = cell.paper.difference
+    return f"{cell.paper.value:.2f}", MISSING if difference is None else signed(difference)
+
+
+def _unfinished(comparison: Comparison) -> list[str]:
+    return [f"unfinished: {run}" for run in comparison.unfinished]
+
+
+def _wrapped(paragraphs: Sequence[str]) -> list[str]:
+    return [textwrap.fill(text, WIDTH, subsequent_indent="  ", break_long_words=False) for text in paragraphs]
+
+
+def _record(baseline: str, row: Row, metric: str, cell: Cell) -> dict[str, Any]:
+    low, high = cell.interval or (None, None)
+    images_low, images_high = cell.image_interval or (None, None)
+    return {
+        "row": row.name,
+        "recipe": row.recipe,
+        "network": row.network,
+        "metric": metric,
+        "n": cell.n,
+        "seeds": " ".join(map(str, cell.seeds)),
+        "mean": cell.mean,
+        "sd": cell.sd,
+        "interval_low": low,
+        "interval_high": high,
+        "images_low": images_low,
+        "images_high": images_high,
+        "baseline": baseline,
+        **(_difference_record(cell.difference) if cell.difference else {}),
+        "paper": cell.paper and cell.paper.value,
+        "paper_difference": cell.paper and cell.paper.difference,
+        "paper_network": row.paper_network if cell.paper else None,
+        "paper_table": paper_sources()[metric][0] if cell.paper else None,
+        **_verdict_record("", cell.verdict),
+        **_verdict_record("paper_", cell.paper_verdict),
+    }
+
+
+def _verdict_record(prefix: str, verdict: Verdict | None) -> dict[str, Any]:
+    return {
+        f"{prefix}verdict": verdict and verdict.outcome,
+        f"{prefix}margin": verdict and verdict.margin,
+        f"{prefix}seeds_needed": verdict and verdict.seeds_needed,
+    }
+
+
+def _difference_record(difference: Difference) -> dict[str, Any]:
+    low, high = difference.interval or (None, None)
+    images_low, images_high = difference.image_interval or (None, None)
+    simultaneous_low, simultaneous_high = difference.simultaneous or (None, None)
+    return {
+        "difference": difference.value,
+        "pairs": difference.pairs,
+        "difference_sd": difference.spread and difference.spread[2],
+        "difference_low": low,
+        "difference_high": high,
+        "difference_images_low": images_low,
+        "difference_images_high": images_high,
+        "test": difference.test,
+        "p_value": difference.p_value,
+        "p_holm": difference.adjusted_p,
+        "simultaneous_low": simultaneous_low,
+        "simultaneous_high": simultaneous_high,
+    }

@@ -1,0 +1,65 @@
+"""Numbers as the page and the LaTeX tables write them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from backbones.reporting.markdown import MISSING
+from studies.comparison.rows import Row
+
+MINUS = "\u2212"
+
+
+def plain(value: float, digits: int = 2) -> str:
+    """To that many decimals, with a true minus sign."""
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", MINUS)  # + 0.0: no minus before a rounded zero
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """As ``plain``, with a plus too."""
+    return f"{round(value, digits) + 0.0:+.{digits}f}".replace("-", MINUS)
+
+
+def p_value(value: float) -> str:
+    """To three decimals, or that it is smaller than those can tell."""
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def number(value: float | None, source: str, kind: str = "plain", digits: int = 2) -> Markup:
+    """A number as HTML that also holds its exact value, and where in ``comparison.json`` that stands.
+
+    Args:
+        value: None becomes a dash.
+        source: Keys and places from the top of the file, with dots between.
+        kind: "plain", "signed" or "p".
+        digits: Decimals, for the first two.
+    """
+    if value is None:
+        return Markup('<span class="none">{}</span>').format(MISSING)
+    text = {"plain": plain, "signed": signed}[kind](value, digits) if kind != "p" else p_value(value)
+    return Markup('<data value="{}" data-from="{}">{}</data>').format(repr(value), source, text)
+
+
+def interval(ends: tuple[float, float] | None, source: str, kind: str = "plain") -> Markup:
+    """Both ends in brackets; nothing without any."""
+    if ends is None:
+        return Markup("")
+    low, high = (number(end, f"{source}.{place}", kind) for place, end in enumerate(ends))
+    return Markup("[{}, {}]").format(low, high)
+
+
+def label(row: Row, rows: Sequence[Row]) -> str:
+    """A row's recipe, or its whole name where other rows have the same recipe on other networks."""
+    return row.name if sum(other.recipe == row.recipe for other in rows) > 1 else row.recipe
+
+
+def unbroken(name: str) -> Markup:
+    """A name that no line ends in the middle of."""
+    return Markup('<span class="nb">{}</span>').format(name)
+
+
+def joined(words: list[str], last: str = "and") -> str:
+    """ "a, b and c"."""
+    return f" {last} ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

@@ -1,0 +1,132 @@
+"""The command of every run, and what it comes to: the options of the tool, read by the tool's own parser."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from backbones.bundles.loading import find_bundle
+from backbones.cli.command import CommandParser
+from backbones.errors import UserError
+from backbones.files import sha256_file
+from backbones.runs.fingerprint import ROOT
+from studies.suite.definition import Import
+from transfer.catalogue import CLASSIFICATION, TASKS
+
+IMPORTER = "tools/import_weights.py"
+# What the suite gives each run itself, and what makes no run.
+RESERVED = {
+    "data": "data of the same section",
+    "network": "network of a row",
+    "recipe": "recipe of a row",
+    "teacher": "teacher of a row",
+    "backbone": "rows",
+    "seed": "seeds",
+    "out": "--out of tools/run_suite.py",
+    "resume": "nothing: every run resumes what it finds",
+    "dry-run": "--plan of tools/run_suite.py",
+    "dump-config": "nothing: it makes no run",
+}
+# Paths, and what changes no number of a classifier.
+NOT_IDENTITY = ("data", "out", "resume", "teacher", "backbone", "tensorboard", "wandb", "validate_every", "config")
+SAME_FOR_CLASSIFIERS = ("workers",)
+
+# Options that name a file: looked for where the command is given, as data are, and known by what is in it.
+FILES = ("init-from", "classes")
+
+Parsers = Mapping[str, CommandParser]  # by task
+
+
+def option_words(options: Mapping[str, Any], place: str) -> list[str]:
+    """Options of a suite as words of a command line.
+
+    Args:
+        options: Names without dashes; a list for several words, true for a switch.
+        place: File and key, for messages.
+
+    Raises:
+        UserError: An option that the suite gives itself, or a value that no command line could have.
+    """
+    words = []
+    for name, value in options.items():
+        if name in RESERVED:
+            raise UserError(f"{place}.{name}: the suite gives it to each run itself; it comes from {RESERVED[name]}")
+        if name in FILES and isinstance(value, str):
+            words += [f"--{name}", str(Path(value).expanduser().absolute())]
+        elif isinstance(value, list) and value and not any(isinstance(each, (list, dict)) for each in value):
+            words += [f"--{name}", *map(str, value)]
+        elif value is True:
+            words.append(f"--{name}")
+        elif isinstance(value, (str, int, float)) and not isinstance(value, bool):
+            words += [f"--{name}", str(value)]
+        else:
+            raise UserError(f"{place}.{name} is {value!r} where a word, a number, a list or true should be")
+    return words
+
+
+def resolved(parser: CommandParser, words: Sequence[str], place: str, task: str) -> dict[str, Any]:
+    """Everything that a command asks for, defaults included, but for paths; of files that decide a result, their hash.
+
+    Raises:
+        UserError: Options that the tool would refuse, or a file that is not there.
+    """
+
+    def refuse(message: str) -> NoReturn:
+        raise UserError(f"{place}: {message}; see python {TASKS[task].tool if task in TASKS else IMPORTER} --help")
+
+    parser.error = refuse  # type: ignore[method-assign]
+    left_out = {*NOT_IDENTITY, *(SAME_FOR_CLASSIFIERS if task == CLASSIFICATION else ())}
+    asked = vars(parser.parse_args(list(words)))
+    if asked.get("init_from"):
+        asked["init_from"] = sha256_file(find_bundle(asked["init_from"], f"{place}.init-from"))
+    if asked.get("classes"):
+        if not Path(asked["classes"]).is_file():
+            raise UserError(f"{place}.classes {asked['classes']}: there is no such file")
+        asked["classes"] = sha256_file(asked["classes"])
+    return {name: value for name, value in asked.items() if name not in left_out}
+
+
+def training_words(recipe: str, network: str, options: Sequence[str], data: Path, teacher: Path | None) -> list[str]:
+    """``tools/train_cls.py``, up to seed and folder."""
+    words = ["--data", str(data), "--network", network, "--recipe", recipe, *options]
+    return words + (["--teacher", str(teacher)] if teacher else [])
+
+
+def transfer_words(protocol: str, backbone: str, data: Path | None, options: Sequence[str]) -> list[str]:
+    """``tools/transfer_det.py`` or ``_seg.py``, up to seed and folder."""
+    return [protocol, "--backbone", backbone, *(["--data", str(data)] if data else []), *options]
+
+
+def import_words(weights: Import) -> list[str]:
+    """``tools/import_weights.py``, up to the bundle."""
+    words = [weights.source]
+    for name in ("checkpoint", "key", "classes"):
+        if value := getattr(weights, name):
+            words += [f"--{name}", str(value.expanduser().absolute() if isinstance(value, Path) else value)]
+    return words
+
+
+def find_protocol(said: str, place: str) -> tuple[str, Path]:
+    """A protocol as a command names it, from the project's folder, and its file.
+
+    Raises:
+        UserError: No such file.
+    """
+    for folder in (ROOT, Path.cwd()):
+        if (path := folder / said).is_file():
+            return (said if folder == ROOT else str(path)), path
+    raise UserError(f"{place}: {said} is no file here, and none of the project; see det_configs/ and seg_configs/")
+
+
+def launched(tool: str, words: Sequence[str], processes: int) -> tuple[str, ...]:
+    """The words after ``python``; several processes are torchrun's.
+
+    A command is given in the project's folder, so paths in there need not say where that is.
+    """
+    words = [word.removeprefix(f"{ROOT}{os.sep}") for word in words]
+    if processes == 1:
+        return (tool, *words)
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes))
+    return (*torchrun, tool, *words)

@@ -1,0 +1,62 @@
+"""How far a run is, from its ``metrics.jsonl``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from backbones.errors import UserError
+from backbones.files import read_json
+from studies.results.metrics_log import last_records
+from studies.suite.planned_run import PlannedRun
+from transfer.catalogue import TASKS
+
+_NAMES = {"top1": "top-1", "voc07_map": "mAP 07", "miou": "mIoU"}
+
+
+@dataclass(frozen=True)
+class Progress:
+    """``share`` of the training that is done, 0 to 1, if that is known; ``metric`` as it is shown."""
+
+    share: float | None = None
+    metric: str = ""
+
+
+def look(run: PlannedRun) -> Progress:
+    """Where a run stands; of a finished one its main metric."""
+    if run.done:
+        return Progress(1.0, final_metric(run))
+    record = next((each for each in reversed(last_records(run.folder)) if "step" in each), None)
+    if record is None:
+        return Progress()
+    if run.kind != "classification":
+        total = record.get("total_steps")
+        return Progress(record["step"] / total if total else None, _shown("loss", record))
+    epochs = (_read(run, "run.json").get("settings") or {}).get("epochs")
+    share = record["epoch"] / epochs if epochs and "epoch" in record else None
+    return Progress(share, _shown("top1", record) or _shown("loss", record))
+
+
+def final_metric(run: PlannedRun) -> str:
+    """The main metric of a finished run; nothing of an import."""
+    metrics = metrics_of(run)
+    return next((_shown(name, metrics) for name in _NAMES if name in metrics), "")
+
+
+def metrics_of(run: PlannedRun) -> dict[str, float]:
+    """The metrics of a finished run, in percent; empty for others."""
+    metrics = _read(run, "result.json").get("metrics") or {}
+    known = TASKS[run.kind].keys if run.kind in TASKS else ()
+    return {name: metrics[name] for name in known if name in metrics}
+
+
+def _shown(name: str, values: dict[str, Any]) -> str:
+    return f"{_NAMES.get(name, name)} {values[name]:.4g}" if name in values else ""
+
+
+def _read(run: PlannedRun, name: str) -> dict[str, Any]:
+    try:
+        content = read_json(run.folder / name)
+    except UserError:
+        return {}
+    return content if isinstance(content, dict) else {}

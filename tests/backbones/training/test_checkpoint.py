@@ -1,0 +1,116 @@
+"""Saving and restoring the state of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from pytest import fixture, raises
+from torch import nn
+
+from backbones.errors import UserError
+from backbones.training.checkpoint import Progression, load_checkpoint, save_checkpoint
+from backbones.training.ema import WeightAverage
+
+Parts = tuple[nn.Module, WeightAverage | None, torch.optim.SGD, torch.amp.GradScaler]
+PROGRESSION = Progression(7, 5, 12.5, 50.0, 3, 13.5, 3.25, 10.0, 12.0)
+
+
+def parts(width: int = 3, averaged: bool = False) -> Parts:
+    model = nn.Sequential(nn.Conv2d(3, width, 3), nn.BatchNorm2d(width))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, nesterov=True)
+    average = WeightAverage(model, 0.9) if averaged else None
+    return model, average, optimizer, torch.amp.GradScaler("cpu", init_scale=8.0)
+
+
+def step(
+    model: nn.Module, average: WeightAverage | None, optimizer: torch.optim.SGD, scaler: torch.amp.GradScaler
+) -> None:
+    torch.manual_seed(5)
+    optimizer.zero_grad()
+    scaler.scale(model(torch.rand(2, 3, 6, 6)).square().sum()).backward()
+    scaler.step(optimizer)
+    scaler.update()
+    if average:
+        average.update(model, 3)
+
+
+@fixture
+def saved(tmp_path: Path) -> Path:
+    state = parts()
+    step(*state)
+    save_checkpoint(tmp_path / "last.pt", *state, PROGRESSION)
+    return tmp_path / "last.pt"
+
+
+def test_restores_everything_that_the_next_step_depends_on(saved: Path) -> None:
+    original, restored = parts(), parts()
+    load_checkpoint(saved, *original)
+    assert load_checkpoint(saved, *restored) == PROGRESSION
+    fresh = parts()
+    fresh[0].load_state_dict(original[0].state_dict())  # negative control: weights without momentum
+    for state in (original, restored, fresh):
+        step(*state)
+    weights = [state[0].state_dict()["0.weight"] for state in (original, restored, fresh)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_the_scale_of_the_loss_is_restored(tmp_path: Path) -> None:
+    state = parts()
+    state[3].load_state_dict({**state[3].state_dict(), "scale": 2.0})
+    step(*state)
+    save_checkpoint(tmp_path / "last.pt", *state, PROGRESSION)
+    restored = parts()
+    load_checkpoint(tmp_path / "last.pt", *restored)
+    assert restored[3].get_scale() == 2.0
+
+
+def test_holds_no_code(saved: Path) -> None:
+    keys = {"format", "model", "average", "optimizer", "scaler", "progression"}
+    assert set(torch.load(saved, weights_only=True)) == keys
+
+
+def test_the_average_is_restored_bit_for_bit(tmp_path: Path) -> None:
+    state, restored = parts(averaged=True), parts(averaged=True)
+    for _ in range(2):
+        step(*state)
+    save_checkpoint(tmp_path / "last.pt", *state, PROGRESSION)
+    original = state[1].module.state_dict()
+    assert not torch.equal(original["0.weight"], state[0].state_dict()["0.weight"])
+    load_checkpoint(tmp_path / "last.pt", *restored)
+    for name, value in restored[1].module.state_dict().items():
+        assert torch.equal(value, original[name]), name
+    for parts_ in (state, restored):
+        step(*parts_)
+    for name, value in restored[1].module.state_dict().items():
+        assert torch.equal(value, state[1].module.state_dict()[name]), name
+    assert not any(parameter.requires_grad for parameter in restored[1].module.parameters())
+
+
+def test_a_checkpoint_without_average_does_not_fit_a_run_that_averages(saved: Path) -> None:
+    with raises(UserError, match="belongs to another model"):
+        load_checkpoint(saved, *parts(averaged=True))
+
+
+def test_a_damaged_file_is_refused(saved: Path) -> None:
+    saved.write_bytes(saved.read_bytes()[:-500])
+    with raises(UserError, match=r"last\.pt is damaged"):
+        load_checkpoint(saved, *parts())
+
+
+def test_something_else_is_refused(tmp_path: Path) -> None:
+    for other in ([1, 2], {"format": 1}, {"model": {}}):
+        torch.save(other, tmp_path / "last.pt")
+        with raises(UserError, match="not a checkpoint of format 2"):
+            load_checkpoint(tmp_path / "last.pt", *parts())
+
+
+def test_a_checkpoint_of_another_model_is_refused(saved: Path) -> None:
+    with raises(UserError, match="belongs to another model"):
+        load_checkpoint(saved, *parts(width=4))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with raises(UserError, match=r"last\.pt: no such checkpoint"):
+        load_checkpoint(tmp_path / "last.pt", *parts())

@@ -1,0 +1,176 @@
+"""What all detectors and segmentors have of a bundle: its trunk, or the trunk and its last stage in two places.
+
+What the registry builds is the trunk itself, the very class that was trained inside the classifier; there is no
+wrapper, so its parameters are called ``backbone.stem…`` in the detector as they are ``trunk.stem…`` in the classifier.
+Only a stage that leaves the trunk, to be the head that all regions share, is held by a small module, which keeps the
+stage's name: ``roi_head.shared_head.stage4…``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import torch
+from mmengine.registry import MODELS
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from backbones.bundles.bundle import Bundle, make_bundle, read_bundle
+from backbones.bundles.contract import imagenet_contract
+from backbones.bundles.ledger import load_part, load_trunk
+from backbones.errors import UserError
+from backbones.models import Trunk, create_backbone, create_classifier, default_image_size
+from backbones.recipes.recipe import RANDOM_RECIPE
+
+RANDOM_PREFIX = "random:"
+CLASSIFICATION_STRIDE = 32
+
+
+def open_bundle(source: str, seed: int) -> Bundle:
+    """A bundle from its file, or for ``random:NETWORK`` an untrained one, initialised from ``seed``.
+
+    Raises:
+        UserError: The file is not a readable bundle, or the network is unknown.
+    """
+    return _open(source, seed if source.startswith(RANDOM_PREFIX) else None)
+
+
+@lru_cache(maxsize=1)
+def _open(source: str, seed: int | None) -> Bundle:
+    if seed is None:
+        return read_bundle(source)
+    network = source.removeprefix(RANDOM_PREFIX)
+    contract = imagenet_contract(default_image_size(network))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        classifier = create_classifier(network, num_classes=1)
+    training = {"recipe": RANDOM_RECIPE, "network": network, "seed": seed}
+    return make_bundle(classifier, network, contract, training, source)
+
+
+@MODELS.register_module(name="BundleTrunk")
+def bundle_trunk(
+    bundle: str,
+    seed: int = 0,
+    out_indices: Sequence[int] = (0, 1, 2, 3),
+    output_stride: int = CLASSIFICATION_STRIDE,
+    stages: int = 4,
+    frozen_stages: int = -1,
+    norm_eval: bool = False,
+    norm_frozen: bool = False,
+) -> Trunk:
+    """Build a trunk and load its tensors, every one accounted for. All its maps are aligned with the image.
+
+    Args:
+        bundle: Path of a ``backbone.safetensors``, or ``random:NETWORK``.
+        seed: Initialisation of a random trunk; a bundle from a file ignores it.
+        out_indices: Stages that the neck or the heads get, from 0.
+        output_stride: 32, or 16 or 8 with dilation.
+        stages: How many stages it keeps; ``BundleStage`` has the next one.
+        frozen_stages: -1 none, 0 the stem, k the stem and k stages.
+        norm_eval: BatchNorm keeps the statistics it was pretrained with.
+        norm_frozen: BatchNorm's gamma and beta do not train.
+
+    Raises:
+        UserError: No bundle given, an unreadable bundle, an unknown network, or a geometry the network does not have.
+        ProofError: A tensor did not arrive.
+    """
+    source = _given_bundle(bundle, seed)
+    trunk = create_backbone(source.architecture, output_stride=output_stride, out_indices=out_indices, padded=True)
+    if stages == len(trunk.stage_modules):
+        load_trunk(trunk, source)
+    else:
+        _cut(trunk, stages, output_stride)
+        load_part(trunk, source)
+    if norm_frozen:
+        _freeze_norms(trunk)
+    return trunk.freeze(frozen_stages, norm_eval)
+
+
+class RoIStage(nn.Module):
+    """One stage of a trunk, by its name there, computing on the regions that another stage's map is cut into.
+
+    Args:
+        name: Of the stage.
+        stage: The module.
+        norm_eval: BatchNorm keeps the statistics it was pretrained with.
+    """
+
+    def __init__(self, name: str, stage: nn.Module, norm_eval: bool) -> None:
+        super().__init__()
+        self.stage_name = name
+        self.norm_eval = norm_eval
+        self.add_module(name, stage)
+        self.train(self.training)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Regions (R, C, H, W) of the stage before to (R, channels, ceil(H / 2), ceil(W / 2)) of this one."""
+        return self.get_submodule(self.stage_name)(x)
+
+    def train(self, mode: bool = True) -> RoIStage:
+        """As in ``nn.Module``, except that BatchNorm stays in evaluation mode where it keeps its statistics."""
+        super().train(mode)
+        if self.norm_eval:
+            for module in self.modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
+        return self
+
+
+@MODELS.register_module(name="BundleStage")
+def bundle_stage(
+    bundle: str, stage: int, seed: int = 0, norm_eval: bool = False, norm_frozen: bool = False
+) -> RoIStage:
+    """Build one stage of a trunk on its own and load its tensors; it computes what it computes in the trunk.
+
+    Args:
+        bundle: As in ``bundle_trunk``, as are seed, norm_eval and norm_frozen.
+        stage: Which one, from 0.
+
+    Raises:
+        UserError: As in ``bundle_trunk``, or a stage that the network does not have.
+        ProofError: A tensor did not arrive.
+    """
+    source = _given_bundle(bundle, seed)
+    trunk = create_backbone(source.architecture, padded=True)
+    if stage not in range(1, len(trunk.stage_modules)):
+        raise UserError(
+            f"stage={stage}: {source.architecture} can give its stages 1 to {len(trunk.stage_modules) - 1}, counted "
+            "from 0, to a head of regions"
+        )
+    name = trunk.stage_modules[stage]
+    head = RoIStage(name, trunk.get_submodule(name), norm_eval)
+    load_part(head, source)
+    if norm_frozen:
+        _freeze_norms(head)
+    return head
+
+
+def _given_bundle(source: str, seed: int) -> Bundle:
+    if not source:
+        raise UserError("this configuration names no trunk; give --backbone BUNDLE or --backbone random:NETWORK")
+    return open_bundle(source, seed)
+
+
+def _cut(trunk: Trunk, stages: int, output_stride: int) -> None:
+    """Take the last stages off a trunk."""
+    if stages not in range(1, len(trunk.stage_modules)):
+        raise UserError(f"stages={stages}: a trunk keeps 1 to {len(trunk.stage_modules)} stages")
+    if output_stride != CLASSIFICATION_STRIDE:
+        raise UserError(
+            f"output_stride={output_stride} with stages={stages}: the stage that is cut off strides as in "
+            f"classification, so this wants output_stride={CLASSIFICATION_STRIDE}"
+        )
+    if max(trunk.out_indices) >= stages:
+        raise UserError(f"out_indices={trunk.out_indices}: with stages={stages}, stages run from 0 to {stages - 1}")
+    for name in trunk.stage_modules[stages:]:
+        delattr(trunk, name)
+    trunk.stage_modules = trunk.stage_modules[:stages]
+    trunk.feature_info = trunk.feature_info[:stages]
+
+
+def _freeze_norms(module: nn.Module) -> None:
+    for inner in module.modules():
+        if isinstance(inner, _BatchNorm):
+            inner.requires_grad_(False)

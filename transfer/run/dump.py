@@ -1,0 +1,93 @@
+"""One file that holds the whole configuration of a transfer, for mmdetection's and mmsegmentation's own scripts."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import shlex
+from pathlib import Path
+
+from mmengine.config import Config
+
+from backbones.errors import UserError
+from backbones.files import write_bytes
+from backbones.runs.fingerprint import ROOT
+from transfer.openmmlab.trunk import RANDOM_PREFIX
+from transfer.protocol.derive import data_root
+from transfer.run.plan import TransferPlan
+from transfer.tasks.task import set_data_root
+
+REGISTRATION = "transfer.registration"
+HEADER = """\
+# {protocol} with {network} ({recipe}), seed {seed}, as --dump-config wrote it.
+#
+#   {command}
+#
+# It trains what --out RUN would train, in {processes}: learning rate {rate}.
+# In N of them: train_dataloader.batch_size = {total} / N, torchrun --nproc-per-node N in place of python, and
+# --launcher pytorch at the end.
+# Left out are the check of the data, the proofs before and after the training, and result.json, whose metrics test.py
+# beside train.py gives{note}.
+"""
+
+
+def dump_config(plan: TransferPlan, path: Path) -> None:
+    """Write a configuration that needs no other file but the bundle and the data, and this project to import from.
+
+    Raises:
+        UserError: The name does not end in .py, which mmengine wants, or the file cannot be written.
+    """
+    if path.suffix != ".py":
+        raise UserError(f"--dump-config {path}: the name of a configuration ends in .py")
+    command = _command(plan.task.framework, path)
+    batch = plan.batch
+    processes = f"{batch.processes} processes" if batch.processes > 1 else "one process"
+    facts = {"processes": processes, "total": batch.total, "rate": plan.rate, "note": _note(plan)}
+    header = HEADER.format(**plan.asked, **facts, command=command)
+    try:
+        write_bytes(path, (header + _standalone(plan).pretty_text).encode())
+    except OSError as error:
+        raise UserError(f"--dump-config {path}: cannot be written ({error})") from None
+    print(command)
+
+
+def _command(framework: str, path: Path) -> str:
+    """The framework's own train script, which its package brings along, with this project to import from."""
+    repository = ROOT
+    script = Path(importlib.util.find_spec(framework).origin).parent / ".mim" / "tools" / "train.py"
+    return f"PYTHONPATH={shlex.quote(str(repository))} python {shlex.quote(str(script))} {shlex.quote(str(path))}"
+
+
+def _note(plan: TransferPlan) -> str:
+    if plan.task.framework == "mmdet" and plan.asked["ops"] != "mmcv":
+        return ", where mmcv is compiled: it asks for the ops before it reads this file"
+    return "; those of multiple scales with --tta" if plan.config.get("multi_scale") else ""
+
+
+def _standalone(plan: TransferPlan) -> Config:
+    """The configuration with absolute paths, importing what it names, and with the hooks that change the training."""
+    config = copy.deepcopy(plan.config)
+    config.pop("multi_scale", None)  # a switch of our own; the script for tests has --tta
+    root = data_root(config).resolve()
+    set_data_root(config, root)
+    if "data_root" in config:
+        config.data_root = str(root)
+    source = plan.options.backbone
+    if not source.startswith(RANDOM_PREFIX):
+        source = str(Path(source).resolve())
+    _replace_bundle(config.model, source)
+    imports = config.get("custom_imports") or {"imports": []}
+    config.custom_imports = {"imports": [REGISTRATION, *imports["imports"]], "allow_failed_imports": False}
+    speed = {"type": "SpeedHook", "bfloat16_modules": list(plan.bfloat16_modules)}
+    passes = {"type": "PassesHook", "passes": plan.batch.accumulate}
+    config.custom_hooks = [*(config.get("custom_hooks") or []), {"type": "PlainCheckpointHook"}, speed, passes]
+    return config
+
+
+def _replace_bundle(section: dict, source: str) -> None:
+    """Name the bundle in every part of the model that is built from it."""
+    for key, value in section.items():
+        if key == "bundle":
+            section[key] = source
+        elif isinstance(value, dict):
+            _replace_bundle(value, source)

@@ -1,0 +1,172 @@
+"""What a transfer will be: the request checked, the configuration of this run, and what ``run.json`` says of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+
+from backbones.bundles.bundle import Bundle
+from backbones.errors import UserError
+from backbones.files import sha256_file
+from backbones.machine.distributed import World
+from backbones.machine.precision import resolve_device, resolve_precision
+from backbones.monitoring.trackers import check_trackers
+from backbones.runs.fingerprint import recorded_code
+from backbones.runs.versions import hardware, package_versions
+from transfer.catalogue import TASKS
+from transfer.openmmlab.batch_norm import images_per_estimate
+from transfer.openmmlab.trunk import RANDOM_PREFIX, bundle_trunk, open_bundle
+from transfer.protocol.config_errors import named_as
+from transfer.protocol.derive import find_classes, set_input_contract, set_workers
+from transfer.protocol.identity import config_hash
+from transfer.protocol.load import load_config, set_batch
+from transfer.protocol.total_batch import TotalBatch, describe_epochs, epochs, settle_batch
+from transfer.protocol.tunable import describe_tuning, without_tunable
+from transfer.run.request import TransferOptions
+from transfer.run.validation import refuse_validation_options, set_validation
+from transfer.tasks.task import Task, set_data_root
+
+PACKAGES = ("torch", "torchvision", "mmengine", "mmcv-lite", "mmcv", "mmdet", "mmsegmentation", "numpy")
+
+
+@dataclass(frozen=True)
+class TransferPlan:
+    """One transfer, settled; ``asked`` is for ``run.json``.
+
+    ``rate`` is the learning rate as arithmetic, ``moved`` what another total batch than the protocol's makes of its
+    lengths.
+    """
+
+    task: Task
+    options: TransferOptions
+    world: World
+    config: Config
+    bundle: Bundle
+    classes: tuple[str, ...]
+    device: torch.device
+    precision: str
+    batch: TotalBatch
+    rate: str
+    moved: tuple[str, ...]
+    asked: dict[str, Any]
+
+    @property
+    def bfloat16_modules(self) -> tuple[str, ...]:
+        """Submodules that compute in bf16."""
+        return self.task.bfloat16_modules if self.precision == "bf16" else ()
+
+    def check_data(self) -> dict[str, Any]:
+        """Verify the whole data set; what ``run.json`` says of it. One process looks, all wait."""
+
+        def check() -> dict[str, Any]:
+            with named_as(["train_dataloader", "test_dataloader"], self.options.config, self.options.cfg_options):
+                return self.task.check_data(self.config, self.classes)
+
+        return self.world.lead(check)
+
+    def training_facts(self, images: int, chosen: str) -> dict[str, Any]:
+        """What ``run.json`` says of batch, learning rate and length.
+
+        Args:
+            images: Of the training set.
+            chosen: The kind of BatchNorm (``transfer.openmmlab.batch_norm``).
+        """
+        return {
+            "total_batch": self.batch.total,
+            "processes": self.batch.processes,
+            "accumulate": self.batch.accumulate,
+            "learning_rate": self.config.optim_wrapper.optimizer.lr,
+            "rate": self.rate,
+            "epochs": epochs(self.config, images),
+            "length": describe_epochs(self.config, images),
+            "batch_norm_images": images_per_estimate(self.config, chosen, self.batch),
+        }
+
+
+def settle(task: Task, options: TransferOptions, world: World, ops: str) -> TransferPlan:
+    """Everything that can be wrong with a request but for the data is found here, before a folder is made.
+
+    Args:
+        task: Detection or segmentation.
+        options: The request.
+        world: The processes that share the training.
+        ops: Whose ops answer for mmcv's.
+
+    Raises:
+        UserError: Anything about options, configuration or bundle that the user can mend.
+    """
+    tuned = describe_tuning(options.cfg_options, options.tuned_over)
+    check_trackers(options.tensorboard, None)
+    refuse_validation_options(options.cfg_options)
+    config = load_config(options.config, options.cfg_options)
+    with named_as(["train_dataloader", "optim_wrapper", "param_scheduler"], options.config, options.cfg_options):
+        batch, rate, moved = settle_batch(config, options.total_batch, world.size, options.accumulate)
+    with named_as(["train_dataloader", "test_dataloader"], options.config, options.cfg_options):
+        if options.data:
+            set_data_root(config, Path(options.data))
+        classes = find_classes(config, options.classes, task)
+    device = resolve_device("auto")
+    precision = _transfer_precision(options.precision, device)
+    with named_as(["model"], options.config, options.cfg_options):
+        task.set_classes(config, classes)
+        downstream, fixed = (config_hash(each, precision) for each in (config, without_tunable(config)))
+        set_batch(config, batch)  # after the hashes, which are of the total batch
+        bundle = _set_backbone(task, config, options)
+    with named_as(["test_evaluator"], options.config, options.cfg_options):
+        task.check_evaluator(config)
+    set_validation(config, options.validate_every)
+    set_workers(config, options.workers)
+    config.randomness = dict(seed=options.seed)
+    asked = _asked(task, options, bundle) | {
+        "config_hash": downstream,
+        "fixed_hash": fixed,
+        **tuned,
+        "classes": len(classes),
+        "precision": precision,
+        "hardware": {**hardware(device), "processes": world.size},
+        "ops": ops,
+    }
+    return TransferPlan(task, options, world, config, bundle, classes, device, precision, batch, rate, moved, asked)
+
+
+def _set_backbone(task: Task, config: Config, options: TransferOptions) -> Bundle:
+    """Write the bundle, its channels and its input contract into the configuration."""
+    bundle = open_bundle(options.backbone, options.seed)
+    task.set_channels(config, bundle)
+    set_input_contract(config, bundle.input_contract)
+    config.model.backbone.update(bundle=options.backbone, seed=options.seed)
+    # Built once on its own: an error here is a plain one, not wrapped in the frameworks' registries.
+    bundle_trunk(**{key: value for key, value in config.model.backbone.items() if key != "type"})
+    return bundle
+
+
+def _transfer_precision(requested: str, device: torch.device) -> str:
+    """bf16 or fp32: fp16 would need loss scaling across modules that stay in float32."""
+    if requested == "fp16":
+        raise UserError("--precision fp16: transfers run in bf16 or fp32")
+    resolved = resolve_precision(requested, device)
+    return "fp32" if resolved == "fp16" else resolved
+
+
+def _asked(task: Task, options: TransferOptions, bundle: Bundle) -> dict[str, Any]:
+    return {
+        "task": task.name,
+        "network": bundle.architecture,
+        "recipe": bundle.training["recipe"],
+        "seed": options.seed,
+        "protocol": Path(options.config).stem,
+        "backbone": _backbone_facts(options.backbone, bundle),
+        "versions": package_versions(PACKAGES),
+        "code": recorded_code(TASKS[task.name].tool, Path(options.config)),
+    }
+
+
+def _backbone_facts(source: str, bundle: Bundle) -> dict[str, Any]:
+    facts: dict[str, Any] = {"path": source}
+    if not source.startswith(RANDOM_PREFIX):
+        facts["sha256"] = sha256_file(source)
+    return facts | {key: bundle.training[key] for key in ("top1", "top5", "seed", "epochs") if key in bundle.training}

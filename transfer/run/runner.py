@@ -1,0 +1,175 @@
+"""mmengine's runner with everything built before the first step, so that no mistake waits for the end of a training."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import io
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.hooks import CheckpointHook, Hook
+from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
+from mmengine.runner import BaseLoop, Runner
+from torch import nn
+
+from transfer.openmmlab.checkpoints import check_checkpoint
+from transfer.openmmlab.multi_scale import BothProtocolsLoop
+from transfer.openmmlab.train_loop import ResumingTrainLoop
+from transfer.openmmlab.unwrap import bare_model
+from transfer.protocol.config_errors import named_as
+from transfer.run.plan import TransferPlan
+from transfer.run.validation import UnnoticedValLoop
+
+
+class QuietRunner(Runner):
+    """mmengine's runner, whose own log goes to its file and only errors to the terminal.
+
+    With ``multi_scale`` in the configuration, its test gives both protocols. Validation takes no random number from the
+    training, and a training by iterations resumes without loading again what it has seen.
+    """
+
+    def build_logger(self, *arguments: Any, **options: Any) -> Any:
+        logger = super().build_logger(*arguments, **options)
+        for handler in logger.handlers:
+            if not isinstance(handler, logging.FileHandler):
+                handler.setLevel(logging.ERROR)
+        return logger
+
+    def _log_env(self, env_cfg: dict[str, Any]) -> None:
+        with _programs_unheard():  # a shell is asked for the compiler that Python was built with, and may have none
+            super()._log_env(env_cfg)
+
+    def load_checkpoint(self, filename: str, map_location: Any = "cpu", *more: Any, **named: Any) -> dict[str, Any]:
+        """The whole of it or nothing: mmengine would keep the model's own tensors where a checkpoint has none.
+
+        Raises:
+            UserError: The file cannot be read, or its tensors are not the model's by name and shape.
+        """
+        check_checkpoint(Path(filename), bare_model(self))
+        with redirect_stdout(io.StringIO()):  # mmengine prints that it loads
+            return super().load_checkpoint(filename, map_location, True)
+
+    def build_train_loop(self, loop: BaseLoop | dict[str, Any]) -> BaseLoop:
+        if isinstance(loop, dict) and loop.get("type") == "IterBasedTrainLoop":
+            loop = {**loop, "type": ResumingTrainLoop}
+        return super().build_train_loop(loop)
+
+    def build_val_loop(self, loop: BaseLoop | dict[str, Any]) -> BaseLoop:
+        return super().build_val_loop({**loop, "type": UnnoticedValLoop} if isinstance(loop, dict) else loop)
+
+    def build_test_loop(self, loop: BaseLoop | dict[str, Any]) -> BaseLoop:
+        if self.cfg.get("multi_scale") and isinstance(loop, dict):
+            if loop.get("type") != "TestLoop":
+                raise ValueError(f"multi_scale=True extends a test_cfg of type TestLoop, and this is {loop}")
+            loop = {**loop, "type": BothProtocolsLoop}
+        return super().build_test_loop(loop)
+
+    def wrap_model(self, model_wrapper_cfg: Any, model: nn.Module) -> nn.Module:
+        """mmengine's replica of several names its GPU, which PyTorch refuses for a model on the CPU."""
+        if not self.distributed or get_device() != "cpu":
+            return super().wrap_model(model_wrapper_cfg, model)
+        return MMDistributedDataParallel(module=revert_sync_batchnorm(model), broadcast_buffers=False)
+
+
+@contextmanager
+def _programs_unheard() -> Iterator[None]:
+    """What programs that are started meanwhile write to standard error goes nowhere."""
+    standard_error = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(standard_error, 2)
+        os.close(standard_error)
+
+
+def set_run(plan: TransferPlan, work_dir: Path) -> None:
+    """Write into the configuration where it runs, in how many processes, and register the task's framework.
+
+    ``work_dir`` is mmengine's folder. Nothing is resumed.
+    """
+    config, world = plan.config, plan.world
+    config.work_dir = str(work_dir)
+    config.experiment_name = config.work_dir  # mmengine keeps loggers, counters and visualizers by this name
+    config.resume, config.load_from = False, None
+    if config.get("visualizer"):
+        config.visualizer.pop("name", None)
+    if world.size > 1:
+        config.launcher = "pytorch"
+        # The model of the leading process goes to all; dropout and augmentation draw their own numbers in each.
+        config.randomness.diff_rank_seed = True
+        for split in ("val", "test"):
+            _collect_in_memory(config.get(f"{split}_evaluator"))
+    importlib.import_module(f"{plan.task.framework}.utils").register_all_modules()
+
+
+def _collect_in_memory(evaluator: Any) -> None:
+    """mmengine would have processes exchange their detections through files in the current folder."""
+    for metric in evaluator if isinstance(evaluator, list) else [evaluator]:
+        if metric:
+            metric.collect_device = "gpu"  # its name for "by the process group", gloo's too
+
+
+def build_runner(config: Config, path: str, options: Sequence[str], hooks: Sequence[Hook]) -> Runner:
+    """Build model, loops, optimizer and schedules, which mmengine would do when it trains and when it tests.
+
+    The order is mmengine's own, so that the same seed draws the same numbers.
+
+    Args:
+        config: The whole configuration.
+        path: Its file, for messages.
+        options: The ``--cfg-options`` it was changed with, for messages.
+        hooks: Added to the configuration's.
+
+    Raises:
+        UserError: Something cannot be built as the configuration has it; the message names the section.
+    """
+    with named_as(["model", "default_hooks", "log_processor", "env_cfg"], path, options):
+        runner = QuietRunner.from_cfg(config)
+        for hook in hooks:
+            runner.register_hook(hook)
+        _check_checkpoint_options(runner)
+    # mmengine leaves alone what it finds built.
+    with named_as(["train_cfg", "train_dataloader"], path, options):
+        _ = runner.train_loop
+    with named_as(["optim_wrapper"], path, options):
+        runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    if runner.param_schedulers is not None:
+        with named_as(["param_scheduler"], path, options):
+            runner.param_schedulers = runner.build_param_scheduler(runner.param_schedulers)
+    with named_as(["val_cfg", "val_dataloader", "val_evaluator"], path, options):
+        _ = runner.val_loop
+    multi_scale = ["multi_scale", "tta_model", "tta_pipeline"] if config.get("multi_scale") else []
+    with named_as(["test_cfg", "test_dataloader", "test_evaluator", *multi_scale], path, options):
+        _ = runner.test_loop
+    return runner
+
+
+@contextmanager
+def blamed_on_settings(runner: Runner, path: str, options: Sequence[str]) -> Iterator[None]:
+    """An error before the first training step is done becomes a ``UserError`` that names the settings changed.
+
+    The protocols themselves are tested: an error without changed settings wants a traceback.
+    """
+    try:
+        yield
+    except Exception:
+        if runner.iter > 0 or not options:
+            raise
+        with named_as(["model"], path, options):
+            raise
+
+
+def _check_checkpoint_options(runner: Runner) -> None:
+    """``CheckpointHook`` keeps options that it does not know, and hands them on at the first checkpoint."""
+    for hook in runner.hooks:
+        if isinstance(hook, CheckpointHook):
+            inspect.signature(runner.save_checkpoint).bind("out_dir", "filename", **hook.args)

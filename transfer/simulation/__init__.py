@@ -1,1 +1,0 @@
-"""How often the rules of ``transfer.statistics`` and ``transfer.verdict`` are right where the truth is known."""

@@ -1,0 +1,119 @@
+"""Faster R-CNN on data in Pascal VOC's layout, with mmdetection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config, ConfigDict
+
+from backbones.bundles.bundle import Bundle
+from backbones.errors import UserError
+from transfer.data.voc import VOC_CLASSES, check_voc
+from transfer.tasks.task import Task, innermost_datasets
+
+EVALUATOR = "DetectionMetric"
+PREFIX = "detection/"  # of all that DetectionMetric measures
+
+
+def set_classes(config: Config, classes: tuple[str, ...]) -> None:
+    """Class names for the data sets, their number for the box head."""
+    config.model.roi_head.bbox_head.num_classes = len(classes)
+    for _, dataset in innermost_datasets(config):
+        dataset.metainfo = dict(classes=classes)
+
+
+def set_channels(config: Config, bundle: Bundle) -> None:
+    """Whatever reads the trunk takes the stages that it gives: a feature pyramid, or RPN and the head of regions."""
+    stages = config.model.backbone.get("out_indices", (0, 1, 2, 3))
+    if "shared_head" in config.model.roi_head:
+        _set_shared_stage(config.model, bundle, stages[-1])
+    else:
+        config.model.neck.in_channels = [bundle.feature_info[index].channels for index in stages]
+
+
+def _set_shared_stage(model: ConfigDict, bundle: Bundle, last: int) -> None:
+    """The stage after the trunk's last one becomes the regions' head, from the same bundle and held alike."""
+    channels = bundle.feature_info[last].channels
+    model.rpn_head.in_channels = channels
+    model.roi_head.bbox_roi_extractor.out_channels = channels
+    model.roi_head.bbox_head.in_channels = bundle.feature_info[last + 1].channels
+    held = {key: model.backbone.get(key, False) for key in ("norm_eval", "norm_frozen")}
+    model.roi_head.shared_head.update(
+        bundle=bundle.source, seed=bundle.training.get("seed") or 0, stage=last + 1, **held
+    )
+
+
+def check_evaluator(config: Config) -> None:
+    """All averages are measured, under the names that ``metrics`` knows.
+
+    Raises:
+        UserError: The evaluation is another one.
+    """
+    asked = config.test_evaluator
+    if not isinstance(asked, dict) or set(asked) != {"type"} or asked.type != EVALUATOR:
+        raise UserError(f"test_evaluator is {asked}; transfers are measured with dict(type={EVALUATOR!r}) alone")
+
+
+def check_data(config: Config, classes: tuple[str, ...]) -> dict[str, Any]:
+    """Verify images and XML of the training and test splits.
+
+    Raises:
+        UserError: See ``transfer.data.voc.check_voc``.
+    """
+    splits: dict[str, list[tuple[str, str]]] = {"train": [], "test": []}
+    root = Path()
+    for split, dataset in innermost_datasets(config):
+        root = Path(dataset.data_root)
+        part = (dataset.data_prefix.sub_data_root.rstrip("/"), Path(dataset.ann_file).stem)
+        if split in splits:
+            splits[split].append(part)
+    train, test = (check_voc(root, parts, classes) for parts in splits.values())
+    return {
+        "root": str(root.resolve()),
+        "train_images": train.images,
+        "test_images": test.images,
+        "fingerprint": f"{train.fingerprint[:16]}-{test.fingerprint[:16]}",
+    }
+
+
+def metrics(measured: Mapping[str, float]) -> dict[str, float]:
+    """Mean average precision over the classes in percent: VOC's two and COCO's three (``DetectionMetric``)."""
+    return {
+        key.removeprefix(PREFIX): 100 * value
+        for key, value in measured.items()
+        if key.startswith(PREFIX) and "/" not in key.removeprefix(PREFIX)
+    }
+
+
+def per_class(measured: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """The same averages of each class in percent; a class without objects to find is left out."""
+    found: dict[str, dict[str, float]] = {}
+    for key, value in measured.items():
+        average, separator, name = key.removeprefix(PREFIX).partition("/")
+        if key.startswith(PREFIX) and separator:
+            found.setdefault(name, {})[average] = 100 * value
+    return found
+
+
+DETECTION = Task(
+    name="detection",
+    framework="mmdet",
+    default_classes=lambda: VOC_CLASSES,
+    set_classes=set_classes,
+    set_channels=set_channels,
+    check_evaluator=check_evaluator,
+    check_data=check_data,
+    metrics=metrics,
+    main_metric="voc07_map",
+    per_class=per_class,
+    bfloat16_modules=(
+        "backbone",
+        "neck",
+        "rpn_head.rpn_conv",
+        "roi_head.shared_head",
+        "roi_head.bbox_head.shared_fcs.0",
+        "roi_head.bbox_head.shared_fcs.1",
+    ),
+)

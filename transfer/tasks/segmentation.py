@@ -1,0 +1,126 @@
+"""FCN on index PNGs, ADE20K's layout or one's own, with mmsegmentation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from backbones.bundles.bundle import Bundle
+from backbones.errors import UserError
+from transfer.data.class_names import ade20k_classes
+from transfer.data.index_png import check_index_png
+from transfer.openmmlab import multi_scale
+from transfer.tasks.task import Task, innermost_datasets
+
+# The authors' head: a 3x3 convolution to a quarter of the channels it is given.
+HEAD_REDUCTION = 4
+EVALUATOR = "SegmentationMetric"
+PREFIX = "segmentation/"  # of all that SegmentationMetric measures
+MULTI_SCALE = "_multiscale"  # ends the names of what is averaged over scales and mirror images
+
+
+def _heads(config: Config) -> list[Any]:
+    return [config.model.decode_head, config.model.auxiliary_head]
+
+
+def set_classes(config: Config, classes: tuple[str, ...]) -> None:
+    """Class names for the data sets, their number for both heads."""
+    for head in _heads(config):
+        head.num_classes = len(classes)
+    for _, dataset in innermost_datasets(config):
+        dataset.metainfo = dict(classes=classes)
+
+
+def set_channels(config: Config, bundle: Bundle) -> None:
+    """Each head reads one stage of the trunk and works on a quarter of its channels."""
+    for head in _heads(config):
+        head.in_channels = bundle.feature_info[head.in_index].channels
+        head.channels = head.in_channels // HEAD_REDUCTION
+
+
+def check_evaluator(config: Config) -> None:
+    """Pixel accuracy and intersection over union are measured, under the names that ``metrics`` knows.
+
+    Raises:
+        UserError: The evaluation is another one.
+    """
+    asked = config.test_evaluator
+    if not isinstance(asked, dict) or set(asked) != {"type"} or asked.type != EVALUATOR:
+        raise UserError(f"test_evaluator is {asked}; transfers are measured with dict(type={EVALUATOR!r}) alone")
+
+
+def check_data(config: Config, classes: tuple[str, ...]) -> dict[str, Any]:
+    """Verify images and label maps of the training and test splits.
+
+    Raises:
+        UserError: See ``transfer.data.index_png.check_index_png``.
+    """
+    found = {}
+    root = Path()
+    for split, dataset in innermost_datasets(config):
+        root = Path(dataset.data_root)
+        found[split] = check_index_png(
+            root,
+            dataset.data_prefix.img_path,
+            dataset.data_prefix.seg_map_path,
+            classes,
+            split_file=dataset.get("ann_file") or None,
+            reduce_zero_label=dataset.reduce_zero_label,
+            image_suffix=dataset.get("img_suffix", ".jpg"),
+            label_suffix=dataset.get("seg_map_suffix", ".png"),
+        )
+    return {
+        "root": str(root.resolve()),
+        "train_images": found["train"].images,
+        "test_images": found["test"].images,
+        "fingerprint": f"{found['train'].fingerprint[:16]}-{found['test'].fingerprint[:16]}",
+    }
+
+
+def metrics(measured: Mapping[str, float]) -> dict[str, float]:
+    """Pixel accuracy and mean intersection over union in percent, single scale, then those of multiple scales."""
+    return {name: 100 * value for name, value in _ours(measured) if "/" not in name}
+
+
+def per_class(measured: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """Intersection over union and accuracy of each class in percent, as far as it has them (``SegmentationMetric``)."""
+    found: dict[str, dict[str, float]] = {}
+    for name, value in _ours(measured):
+        kind, separator, class_name = name.partition("/")
+        if separator:
+            found.setdefault(class_name, {})[kind] = 100 * value
+    return found
+
+
+def _ours(measured: Mapping[str, float]) -> Iterator[tuple[str, float]]:
+    """The evaluator's names without their prefixes: "KIND" or "KIND/CLASS", where KIND tells the protocol."""
+    for key, value in measured.items():
+        name = key.removeprefix(multi_scale.PREFIX)
+        if name.startswith(PREFIX):
+            kind, separator, class_name = name.removeprefix(PREFIX).partition("/")
+            yield f"{kind}{MULTI_SCALE if name != key else ''}{separator}{class_name}", value
+
+
+SEGMENTATION = Task(
+    name="segmentation",
+    framework="mmseg",
+    default_classes=ade20k_classes,
+    set_classes=set_classes,
+    set_channels=set_channels,
+    check_evaluator=check_evaluator,
+    check_data=check_data,
+    metrics=metrics,
+    main_metric="miou",
+    per_class=per_class,
+    # conv_cat: of a head with concat_input
+    bfloat16_modules=(
+        "backbone",
+        "decode_head.convs",
+        "decode_head.conv_cat",
+        "auxiliary_head.convs",
+        "auxiliary_head.conv_cat",
+    ),
+)

@@ -1,0 +1,67 @@
+"""What distinguishes detection from segmentation, as far as running a transfer is concerned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from backbones.bundles.bundle import Bundle
+
+
+@dataclass(frozen=True)
+class Task:
+    """A downstream task.
+
+    Attributes:
+        name: "detection" or "segmentation".
+        framework: The package that trains it, "mmdet" or "mmseg".
+        default_classes: The benchmark's own classes, used when neither the data nor the user names any.
+        set_classes: Write class names and their number wherever the configuration wants them.
+        set_channels: Write what depends on the trunk: channels of neck or heads.
+        check_evaluator: Refuse an evaluation that does not measure what ``metrics`` needs.
+        check_data: Verify the whole data set before anything trains; returns facts for ``run.json``.
+        metrics: OpenMMLab's metrics to ours, in percent.
+        main_metric: The one of them by which a validation is the best so far.
+        bfloat16_modules: Submodules that may compute in bf16.
+        per_class: OpenMMLab's metrics to ours of each class, in percent.
+    """
+
+    name: str
+    framework: str
+    default_classes: Callable[[], tuple[str, ...]]
+    set_classes: Callable[[Config, tuple[str, ...]], None]
+    set_channels: Callable[[Config, Bundle], None]
+    check_evaluator: Callable[[Config], None]
+    check_data: Callable[[Config, tuple[str, ...]], dict[str, Any]]
+    metrics: Callable[[Mapping[str, float]], dict[str, float]]
+    main_metric: str
+    bfloat16_modules: tuple[str, ...]
+    per_class: Callable[[Mapping[str, float]], dict[str, dict[str, float]]] = lambda measured: {}
+
+
+def innermost_datasets(config: Config) -> Iterator[tuple[str, Any]]:
+    """("train" | "val" | "test", data set) for every data set that reads files, inside whatever repeats or joins it."""
+    for split in ("train", "val", "test"):
+        loader = config.get(f"{split}_dataloader")
+        if loader:
+            yield from ((split, dataset) for dataset in _unwrapped(loader.dataset))
+
+
+def _unwrapped(dataset: Any) -> Iterator[Any]:
+    if "datasets" in dataset:
+        for inner in dataset.datasets:
+            yield from _unwrapped(inner)
+    elif "dataset" in dataset:
+        yield from _unwrapped(dataset.dataset)
+    else:
+        yield dataset
+
+
+def set_data_root(config: Config, root: Path) -> None:
+    """Point every data set at a folder."""
+    for _, dataset in innermost_datasets(config):
+        dataset.data_root = str(root)

@@ -8,8 +8,9 @@ from typing import Any
 
 from mmengine.config import Config
 
-# What a protocol's hash leaves out: the arm of the comparison, and where things lie or how they are fed.
-UNHASHED_KEYS = ("bundle", "seed", "data_root", "num_workers", "persistent_workers", "work_dir")
+# What a protocol's hash leaves out: the arm of the comparison, where things lie (the project's own files too, which
+# ``custom_imports`` names) and how they are fed.
+UNHASHED_KEYS = ("bundle", "seed", "data_root", "num_workers", "persistent_workers", "work_dir", "custom_imports")
 
 
 def config_hash(config: Config, precision: str) -> str:

@@ -1,0 +1,53 @@
+"""The hash of a downstream configuration: pinned for every shipped protocol, so that finished runs stay comparable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pytest import fixture, mark
+
+from transfer.openmmlab import ops_bridge
+from transfer.protocol.identity import config_hash
+from transfer.protocol.load import load_config
+
+ROOT = Path(__file__).resolve().parents[3]
+PROTOCOLS = sorted(path for folder in ("det_configs", "seg_configs") for path in (ROOT / folder).glob("*.py"))
+# Whoever changes one of these makes every finished run under that protocol one that no new run is compared with: say
+# so in CHANGELOG.md.
+PINNED = {
+    "faster_rcnn_c4_voc07": "e94b1b9fd872",
+    "faster_rcnn_c4_voc0712": "6dc18048ebf1",
+    "faster_rcnn_fpn_demo": "5667585146b2",
+    "faster_rcnn_fpn_voc07": "e2bb8cb1b6c3",
+    "faster_rcnn_fpn_voc0712": "0827ba63b0f3",
+    "fcn_os8_ade20k": "129d85c0d5af",
+    "fcn_os8_demo": "c8951fb976c7",
+    "fcn_os8_index_png": "8eef88d3602b",
+}
+
+
+@fixture(autouse=True, scope="module")
+def bridge() -> None:
+    ops_bridge.install()
+
+
+def test_every_protocol_is_pinned() -> None:
+    assert set(PINNED) == {path.stem for path in PROTOCOLS}
+
+
+@mark.parametrize("path", PROTOCOLS, ids=lambda path: path.stem)
+def test_the_hash_of_a_protocol_is_what_it_was(path: Path) -> None:
+    assert config_hash(load_config(str(path), ()), "fp32") == PINNED[path.stem]
+
+
+def test_what_counts_and_what_does_not() -> None:
+    config = load_config(str(ROOT / "det_configs/faster_rcnn_fpn_voc07.py"), ())
+    before = config_hash(config, "fp32")
+    assert config_hash(config, "bf16") != before
+    config.custom_imports = {"imports": ["somewhere.else"]}
+    config.model.backbone.bundle = "other.safetensors"
+    config.train_dataloader.num_workers = 7
+    config.train_dataloader.dataset.data_root = "/elsewhere"
+    assert config_hash(config, "fp32") == before
+    config.model.neck.out_channels = 64
+    assert config_hash(config, "fp32") != before

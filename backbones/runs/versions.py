@@ -23,6 +23,14 @@ def package_versions(packages: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def is_version(package: str, expected: str) -> bool:
+    """Whether a package is installed in that version: ``expected`` is its beginning, up to a dot."""
+    try:
+        return f"{version(package)}.".replace("+", ".").startswith(f"{expected}.")
+    except PackageNotFoundError:
+        return False
+
+
 def hardware(device: torch.device) -> dict[str, str | int | bool]:
     """The processor that does the work, the CPU threads torch uses, and whether its float32 may be TF32."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name()

@@ -21,24 +21,38 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, Optimizer
 
+from backbones.runs.versions import is_version
+
+WRITTEN_FOR = "2.11"  # of PyTorch, whose SGD._init_group and fused kernel these lines know
 _MOMENTUM = "momentum_buffer"
 
 
 def fuse_updates(optimizer: Optimizer) -> bool:
     """Have plain SGD of weights on a CPU update so; returns whether it does.
 
-    A checkpoint that is loaded afterwards decides anew, by the setting that it holds.
+    A checkpoint that is loaded afterwards is decided on anew. What is saved does not hold the setting: momentum keeps
+    the layout of its weight, which any other way of updating copes with, and the fused kernel in other hands does not.
 
-    Left alone are other optimizers, weights elsewhere, of whole numbers or with gaps in memory, SGD that was told how
-    to update, and dampening, which a weight's first gradient is spared. Checkpoints keep the setting; one that was
-    written on a CPU goes on with a GPU as if it were not there, because the layouts are seen to on a CPU alone.
+    Left alone are other optimizers, another version of PyTorch than this was written for, weights elsewhere, of whole
+    numbers or with gaps in memory, SGD that was told how to update, and dampening, which a weight's first gradient is
+    spared.
     """
+    if not is_version("torch", WRITTEN_FOR) or not _decide(optimizer):
+        return False
+    optimizer.register_step_pre_hook(_prepare)
+    optimizer.register_state_dict_post_hook(_leave_setting_out)
+    optimizer.register_load_state_dict_post_hook(_decide)
+    optimizer._init_group = functools.partial(_collect, optimizer._init_group)
+    return True
+
+
+def _decide(optimizer: Optimizer) -> bool:
     groups = optimizer.param_groups
     if type(optimizer) is not SGD:
         return False
     weights = [weight for group in groups for weight in group["params"]]
     if any(weight.device.type != "cpu" for weight in weights):
-        for group in groups:
+        for group in groups:  # of a checkpoint that a CPU has written: layouts are seen to on a CPU alone
             group["fused"] = None
         return False
     told = any(group["foreach"] is not None or group["fused"] is False or group["differentiable"] for group in groups)
@@ -48,9 +62,13 @@ def fuse_updates(optimizer: Optimizer) -> bool:
         return False
     for group in groups:
         group["fused"] = True
-    optimizer.register_step_pre_hook(_prepare)
-    optimizer._init_group = functools.partial(_collect, optimizer._init_group)
     return True
+
+
+def _leave_setting_out(_: Optimizer, state: dict[str, Any]) -> None:
+    for group in state["param_groups"]:
+        if group["fused"]:
+            group["fused"] = None
 
 
 def _prepare(optimizer: Optimizer, _: Any, __: Any) -> None:

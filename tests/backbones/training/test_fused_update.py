@@ -169,6 +169,40 @@ def test_a_checkpoint_that_was_not_fused_is_continued_so() -> None:
     assert same(other, plain, 0)
 
 
+@pytest.mark.parametrize("writes", ["fused", "plain"])
+@pytest.mark.parametrize("reads", ["fused", "plain"])
+def test_a_checkpoint_is_continued_alike_by_whoever_reads_it(writes: str, reads: str) -> None:
+    """The momentum of a training in channels_last, in a model that lies otherwise: nobody may mix numbers up."""
+    straight, first = network(), network()
+    reference = SGD(straight.parameters(), **OPTIONS)
+    optimizer = SGD(first.parameters(), **OPTIONS)
+    if writes == "fused":
+        assert fuse_updates(optimizer)
+    for model, each in ((straight, reference), (first, optimizer)):
+        train(model, each, 2)
+    saved = copy.deepcopy({"model": first.state_dict(), "optimizer": optimizer.state_dict()})
+    assert not any(group["fused"] for group in saved["optimizer"]["param_groups"])
+    stranger = network().to(memory_format=torch.contiguous_format)
+    stranger.load_state_dict(saved["model"])
+    second = SGD(stranger.parameters(), **OPTIONS)
+    if reads == "fused":
+        fuse_updates(second)
+    second.load_state_dict(saved["optimizer"])
+    assert bool(second.param_groups[0]["fused"]) == (reads == "fused")
+    for model, each in ((straight, reference), (stranger, second)):
+        train(model, each, 3)
+    assert same(stranger, straight, 1e-6)
+
+
+def test_another_version_of_pytorch_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    from backbones.training import fused_update
+
+    monkeypatch.setattr(fused_update, "WRITTEN_FOR", "2.10")
+    optimizer = SGD(network().parameters(), **OPTIONS)
+    assert not fuse_updates(optimizer)
+    assert not optimizer.param_groups[0]["fused"]
+
+
 def test_weights_with_gaps_in_memory_are_left_alone() -> None:
     weight = nn.Parameter(torch.zeros(4, 6)[:, ::2])
     assert not fuse_updates(SGD([weight], **OPTIONS))

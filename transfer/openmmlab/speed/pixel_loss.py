@@ -16,6 +16,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from backbones.runs.versions import is_version
+
+WRITTEN_FOR = "1.2.2"  # of mmsegmentation, whose BaseDecodeHead.loss_by_feat these lines stand in for
 _ACCURACY = "acc_seg"
 
 
@@ -90,7 +93,7 @@ def lose_image_by_image(model: nn.Module) -> int:
 
 def _is_plain(head: nn.Module) -> bool:
     # By name: mmsegmentation is not imported where detectors are trained.
-    if type(head).__name__ != "FCNHead":
+    if type(head).__name__ != "FCNHead" or not is_version("mmsegmentation", WRITTEN_FOR):
         return False
     loss = head.loss_decode
     if type(loss).__name__ != "CrossEntropyLoss" or head.sampler is not None or head.align_corners:

@@ -16,15 +16,18 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from backbones.runs.versions import is_version
 from transfer.openmmlab import ops_bridge
 from transfer.openmmlab.roi_align import Sampling, interpolation_matrix, multiply, transposed
+
+WRITTEN_FOR = "3.3.0"  # of mmdetection, whose SingleRoIExtractor.forward these lines stand in for
 
 
 def pool_whole_pyramids(model: nn.Module) -> int:
     """Have mmdetection's region extractors in a model on the CPU work so; returns how many there were.
 
-    Those of max pooling stay as they are, and all do where mmcv's own compiled operations are installed; so does what
-    is computed on a GPU or in 16 bits.
+    Those of another version of mmdetection and of max pooling stay as they are, and all do where mmcv's own compiled
+    operations are installed; so does what is computed on a GPU or in 16 bits.
     """
     extractors = [module for module in model.modules() if _can_pool(module)]
     for extractor in extractors:
@@ -35,6 +38,8 @@ def pool_whole_pyramids(model: nn.Module) -> int:
 def _can_pool(module: nn.Module) -> bool:
     # By name: mmdetection is not imported where segmentors are trained.
     if type(module).__name__ != "SingleRoIExtractor" or ops_bridge.ops_in_use() != "torchvision":
+        return False
+    if not is_version("mmdet", WRITTEN_FOR):
         return False
     layers = module.roi_layers
     return all(type(layer).__name__ == "RoIAlign" and layer.pool_mode == "avg" for layer in layers)
@@ -80,17 +85,19 @@ class _Pooling(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, rois: Tensor, levels: Tensor, samplings: tuple[Sampling, ...], *maps: Tensor) -> Tensor:
         (rows, columns), channels = samplings[0].bins, maps[0].shape[1]
-        pooled = maps[0].new_empty(len(rois), rows * columns, channels)
+        # Written through a view that has the channels last. What is returned is no view: heads may add to it in place.
+        pooled = torch.empty(len(rois), channels, rows, columns, dtype=maps[0].dtype, memory_format=torch.channels_last)
+        by_bin = pooled.permute(0, 2, 3, 1).view(len(rois), rows * columns, channels)
         ctx.shapes = [features.shape for features in maps]
         ctx.parts = []
         for level, (features, sampling) in enumerate(zip(maps, samplings, strict=True)):
             chosen = (levels == level).nonzero().squeeze(1)
             matrix = interpolation_matrix(rois[chosen], features.shape, sampling)
             by_pixel = features.permute(0, 2, 3, 1).reshape(-1, channels)
-            pooled[chosen] = multiply(matrix, by_pixel).view(len(chosen), rows * columns, channels)
+            by_bin[chosen] = multiply(matrix, by_pixel).view(len(chosen), rows * columns, channels)
             ctx.parts.append((chosen, matrix))
-        pooled[(levels < 0) | (levels >= len(maps))] = 0
-        return pooled.view(-1, rows, columns, channels).permute(0, 3, 1, 2)
+        by_bin[(levels < 0) | (levels >= len(maps))] = 0
+        return pooled
 
     @staticmethod
     @once_differentiable

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from transfer.openmmlab import ops_bridge
+from transfer.openmmlab.speed import region_pooling
 from transfer.openmmlab.speed.region_pooling import pool_whole_pyramids
 
 STRIDES = (4, 8, 16, 32)
@@ -99,6 +100,25 @@ def test_boxes_made_larger(build_extractor: Build, strides: tuple[int, ...]) -> 
     expected, found = (output_and_gradients(each, maps, boxes, 1.3)[0] for each in (plain, changed))
     assert torch.equal(found, expected)
     assert torch.equal(found, output_and_gradients(changed, maps, boxes)[0]) == (len(strides) == 1)
+
+
+def test_a_head_may_add_to_its_regions_in_place(build_extractor: Build) -> None:
+    """As mmdetection's HTC and SCNet do; PyTorch refuses that of a view that an operation returned."""
+    extractor = build_extractor((4, 8))
+    maps, boxes = maps_and_boxes((4, 8), 6)
+    stock = type(extractor).forward(extractor, maps, boxes)
+    pool_whole_pyramids(nn.Sequential(extractor))
+    regions = extractor(maps, boxes)
+    assert not regions._is_view()
+    regions += 1
+    regions.sum().backward()
+    assert torch.equal(regions, stock + 1)
+    assert any(each.grad.abs().sum() > 0 for each in maps)
+
+
+def test_another_version_of_mmdetection_is_left_alone(build_extractor: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(region_pooling, "WRITTEN_FOR", "3.2.0")
+    assert pool_whole_pyramids(nn.Sequential(build_extractor((4, 8)))) == 0
 
 
 def test_no_boxes(build_extractor: Build) -> None:

@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and every program they start with them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -138,3 +140,33 @@ def three_seeds(tmp_path: Path, add_run: Callable[..., Path]) -> Path:
     for seed, value in ((0, 33.0), (1, 35.0), (2, 40.0), (7, 90.0)):
         add_run(tmp_path, "detection", "d-smooth", (value, value), seed)
     return tmp_path
+
+
+def _write_image_folder(root: Path, classes: int = 3, train: int = 4, val: int = 2, size: int = 40) -> Path:
+    """An ImageFolder tree of coloured noise, one basic colour per class."""
+    random = np.random.default_rng(0)
+    for split, count in (("train", train), ("val", val)):
+        for label in range(classes):
+            folder = root / split / f"class{label}"
+            folder.mkdir(parents=True)
+            for number in range(count):
+                pixels = random.integers(0, 120, (size, size + number, 3), dtype=np.uint8)
+                pixels[..., label % 3] += 100
+                Image.fromarray(pixels).save(folder / f"{number}.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def write_image_folder() -> Callable[..., Path]:
+    """Writes an ImageFolder tree into a folder and returns it."""
+    return _write_image_folder
+
+
+@pytest.fixture
+def make_image_folder(tmp_path: Path) -> Callable[..., Path]:
+    """Writes an ImageFolder tree below ``tmp_path`` and returns its root."""
+
+    def make(name: str = "data", **counts: int) -> Path:
+        return _write_image_folder(tmp_path / name, **counts)
+
+    return make

@@ -13,6 +13,7 @@ from typing import Any
 from backbones.errors import UserError
 from backbones.files import write_bytes, write_json
 from backbones.reporting.markdown import MISSING, markdown_table
+from backbones.reporting.numbers import half_width, plain, signed
 from studies.ablation.table import METRIC, AblationTable, TableRow
 from studies.statistics.seeds import CONFIDENCE, Interval
 
@@ -65,31 +66,28 @@ def write_table(table: AblationTable, out: Path) -> Path:
 
 
 def _line(table: AblationTable, row: TableRow) -> list[str]:
-    cells = [row.label, *_seeds(table, row), _with_interval("{:.2f}", row.mean, row.interval), str(len(row.values))]
+    cells = [row.label, *_seeds(table, row), _with_interval(plain(row.mean), row.interval), str(len(row.values))]
     difference = MISSING
     if row.difference:
-        difference = _with_interval("{:+.2f}", row.difference.value, row.difference.interval)
+        difference = _with_interval(signed(row.difference.value), row.difference.interval)
         if row.difference.pairs < len(row.values):
             difference += f" (n={row.difference.pairs})"
     cells.append(difference)
     if table.paper_network:
-        cells += [_with_interval("{:.2f}", row.paper, None), _with_interval("{:+.2f}", row.paper_difference, None)]
+        cells += [plain(row.paper), signed(row.paper_difference)]
     return cells
 
 
 def _seeds(table: AblationTable, row: TableRow) -> Iterator[str]:
     for seed in table.seeds:
         if seed in row.values:
-            yield f"{row.values[seed]:.2f}"
+            yield plain(row.values[seed])
         else:
             yield row.missing[seed].partition(":")[0]
 
 
-def _with_interval(form: str, value: float | None, interval: Interval | None) -> str:
-    if value is None:
-        return MISSING
-    text = form.format(round(value, 2) + 0.0)  # + 0.0 makes a plus of the minus of -0.0
-    return text if interval is None else f"{text} ± {(interval[1] - interval[0]) / 2:.2f}"
+def _with_interval(text: str, interval: Interval | None) -> str:
+    return text if interval is None else f"{text} ± {half_width(interval)}"
 
 
 def _record(table: AblationTable, row: TableRow) -> dict[str, Any]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from backbones.reporting.markdown import MISSING
+from backbones.reporting.numbers import half_width, p_value, signed
 from studies.comparison.cells import Cell
 from studies.comparison.compare import Comparison
-from studies.statistics.seeds import CONFIDENCE, Interval
+from studies.statistics.seeds import CONFIDENCE
 from studies.statistics.spearman import Spearman
 from studies.statistics.verdict import NO_DIFFERENCE, UNDECIDED, Verdict
 from transfer.catalogue import further_names, metric_names
@@ -49,24 +50,14 @@ def verdict_words(verdict: Verdict | None) -> str:
     return f"{verdict.outcome} (±{verdict.margin:.2g}{needed})"
 
 
-def half_width(interval: Interval | None) -> str:
-    """Half of an interval's width, to two decimals."""
-    return MISSING if interval is None else f"{(interval[1] - interval[0]) / 2:.2f}"
-
-
-def signed(value: float) -> str:
-    """With its sign, to two decimals; what is rounded to 0 is positive."""
-    return f"{round(value, 2) + 0.0:+.2f}"  # + 0.0 makes a plus of the minus of -0.0
-
-
 def _verdict_grid(lines: Iterable[tuple[str, str, Cell]]) -> Grid:
     grid = [VERDICT_HEADER]
     for metric, name, cell in lines:
         difference = cell.difference
-        tests = [_p_value(difference.p_value), _p_value(difference.adjusted_p)]
+        tests = [p_value(difference.p_value), p_value(difference.adjusted_p)]
         ours = [signed(difference.value), half_width(difference.interval), *tests, verdict_words(cell.verdict)]
         theirs = cell.paper.difference if cell.paper else None
-        beside = [MISSING if theirs is None else signed(theirs), verdict_words(cell.paper_verdict)]
+        beside = [signed(theirs), verdict_words(cell.paper_verdict)]
         grid.append([metric_names()[metric], name, *ours, *beside])
     return grid
 
@@ -74,9 +65,9 @@ def _verdict_grid(lines: Iterable[tuple[str, str, Cell]]) -> Grid:
 def _correlation_grid(comparison: Comparison) -> Grid:
     grid = [CORRELATION_HEADER]
     for each in comparison.correlations:
-        p_value = _p_value(each.ours and each.ours.p_value)
+        p = p_value(each.ours and each.ours.p_value)
         name = (metric_names() | further_names())[each.metric]
-        ours = [str(len(each.rows)), *_value_and_interval(each.ours), p_value]
+        ours = [str(len(each.rows)), *_value_and_interval(each.ours), p]
         grid.append([name, *ours, *_value_and_interval(each.paper), _value_and_interval(each.paper_same_rows)[0]])
     return grid
 
@@ -86,9 +77,3 @@ def _value_and_interval(found: Spearman | None) -> tuple[str, str]:
         return MISSING, MISSING
     low, high = found.interval or (None, None)
     return signed(found.value), MISSING if low is None else f"{signed(low)} to {signed(high)}"
-
-
-def _p_value(value: float | None) -> str:
-    if value is None:
-        return MISSING
-    return "<0.001" if value < 0.001 else f"{value:.3f}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from backbones.reporting.numbers import plain, signed
 from studies.comparison.cells import Cell
 from studies.comparison.compare import Comparison
 from studies.report.grids import verdict_words
@@ -101,11 +102,11 @@ def _verdict(verdict: Verdict | None) -> str:
 
 
 def _number(value: float | None) -> str:
-    return _NONE if value is None else f"{value:.2f}"
+    return _NONE if value is None else plain(value)
 
 
 def _signed(value: float | None) -> str:
-    return _NONE if value is None else f"${round(value, 2) + 0.0:+.2f}$"
+    return _NONE if value is None else f"${signed(value)}$"
 
 
 def _interval(ends: Interval | None) -> str:

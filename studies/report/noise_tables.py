@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from backbones.reporting.markdown import MISSING
+from backbones.reporting.numbers import plain, signed
 from studies.comparison.compare import Comparison
-from studies.report.grids import Grid, signed
+from studies.report.grids import Grid
 from transfer.catalogue import further_names, metric_names
 
 COMPONENTS_HEADER = ["metric", "sd of trainings", "df", "sd of transfers", "df"]
@@ -27,7 +27,7 @@ def noise_sections(comparison: Comparison) -> Iterator[tuple[str, Grid]]:
 def _seeds_grid(comparison: Comparison) -> Grid:
     grid = [SEEDS_HEADER]
     for each in comparison.seed_correlations:
-        value = MISSING if each.value is None else signed(each.value)
+        value = signed(each.value)
         grid.append([(metric_names() | further_names())[each.metric], str(len(each.rows)), str(each.seeds), value])
     return grid
 
@@ -35,14 +35,14 @@ def _seeds_grid(comparison: Comparison) -> Grid:
 def _components_grid(comparison: Comparison) -> Grid:
     grid = [COMPONENTS_HEADER]
     for each in comparison.components:
-        training = MISSING if each.training_sd is None else f"{each.training_sd:.2f}"
+        training = plain(each.training_sd)
         degrees = each.training_degrees, each.transfer_degrees
         grid.append(
             [
                 (metric_names() | further_names())[each.metric],
                 training,
                 str(degrees[0]),
-                f"{each.transfer_sd:.2f}",
+                plain(each.transfer_sd),
                 str(degrees[1]),
             ]
         )

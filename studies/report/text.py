@@ -13,12 +13,13 @@ from typing import Any
 from backbones.errors import UserError
 from backbones.files import write_bytes, write_json
 from backbones.reporting.markdown import MISSING, markdown_table
+from backbones.reporting.numbers import half_width, plain, signed
 from studies.comparison.cells import Cell
 from studies.comparison.compare import Comparison
 from studies.comparison.rows import Row
 from studies.comparison.tuned_arm import TunedTask
 from studies.report.answer import plain_answer
-from studies.report.grids import Grid, half_width, signed, statistics_sections
+from studies.report.grids import Grid, statistics_sections
 from studies.report.noise_tables import noise_sections
 from studies.results.paper import setting
 from studies.results.run_record import FIXED, TUNED
@@ -214,7 +215,7 @@ def _line(name: str, pairs: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def _values(cell: Cell, is_baseline: bool) -> tuple[str, str]:
-    value = MISSING if cell.mean is None else f"{cell.mean:.2f}"
+    value = plain(cell.mean)
     if cell.difference is not None:
         return value, signed(cell.difference.value)
     return value, "base" if is_baseline and cell.mean is not None else MISSING
@@ -242,8 +243,7 @@ def _counts(cell: Cell) -> tuple[str, str]:
 def _paper(cell: Cell) -> tuple[str, str]:
     if cell.paper is None:
         return MISSING, MISSING
-    difference = cell.paper.difference
-    return f"{cell.paper.value:.2f}", MISSING if difference is None else signed(difference)
+    return plain(cell.paper.value), signed(cell.paper.difference)
 
 
 def _unfinished(comparison: Comparison) -> list[str]:

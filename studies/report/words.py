@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from backbones.reporting import numbers
 from backbones.reporting.markdown import MISSING
 from studies.comparison.rows import Row
 
@@ -14,17 +15,12 @@ MINUS = "\u2212"
 
 def plain(value: float, digits: int = 2) -> str:
     """To that many decimals, with a true minus sign."""
-    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", MINUS)  # + 0.0: no minus before a rounded zero
+    return numbers.plain(value, digits).replace("-", MINUS)
 
 
 def signed(value: float, digits: int = 2) -> str:
     """As ``plain``, with a plus too."""
-    return f"{round(value, digits) + 0.0:+.{digits}f}".replace("-", MINUS)
-
-
-def p_value(value: float) -> str:
-    """To three decimals, or that it is smaller than those can tell."""
-    return "<0.001" if value < 0.001 else f"{value:.3f}"
+    return numbers.signed(value, digits).replace("-", MINUS)
 
 
 def number(value: float | None, source: str, kind: str = "plain", digits: int = 2) -> Markup:
@@ -38,7 +34,7 @@ def number(value: float | None, source: str, kind: str = "plain", digits: int = 
     """
     if value is None:
         return Markup('<span class="none">{}</span>').format(MISSING)
-    text = {"plain": plain, "signed": signed}[kind](value, digits) if kind != "p" else p_value(value)
+    text = {"plain": plain, "signed": signed}[kind](value, digits) if kind != "p" else numbers.p_value(value)
     return Markup('<data value="{}" data-from="{}">{}</data>').format(repr(value), source, text)
 
 

@@ -6,10 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from backbones.bundles.bundle import write_bundle
 from backbones.bundles.contract import InputContract, imagenet_contract
@@ -27,32 +25,8 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-def write_image_folder(root: Path, classes: int = 3, train: int = 4, val: int = 2, size: int = 40) -> Path:
-    """An ImageFolder tree of coloured noise, one basic colour per class."""
-    random = np.random.default_rng(0)
-    for split, count in (("train", train), ("val", val)):
-        for label in range(classes):
-            folder = root / split / f"class{label}"
-            folder.mkdir(parents=True)
-            for number in range(count):
-                pixels = random.integers(0, 120, (size, size + number, 3), dtype=np.uint8)
-                pixels[..., label % 3] += 100
-                Image.fromarray(pixels).save(folder / f"{number}.png")
-    return root
-
-
-@pytest.fixture
-def make_image_folder(tmp_path: Path) -> Callable[..., Path]:
-    """Writes an ImageFolder tree below ``tmp_path`` and returns its root."""
-
-    def make(name: str = "data", **counts: int) -> Path:
-        return write_image_folder(tmp_path / name, **counts)
-
-    return make
-
-
 @pytest.fixture(scope="session")
-def small_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def small_images(tmp_path_factory: pytest.TempPathFactory, write_image_folder: Callable[..., Path]) -> Path:
     """Three classes with nine training and three validation images each; not to be changed."""
     return write_image_folder(tmp_path_factory.mktemp("small_images") / "data", classes=3, train=9, val=3)
 

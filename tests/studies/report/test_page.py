@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from studies.report.words import p_value, plain, signed
+from backbones.reporting.numbers import p_value
+from studies.report.words import plain, signed
 
 
 def look_up(content: Any, source: str) -> Any:

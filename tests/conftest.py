@@ -6,7 +6,8 @@ import json
 import signal
 import sys
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -168,5 +169,37 @@ def make_image_folder(tmp_path: Path) -> Callable[..., Path]:
 
     def make(name: str = "data", **counts: int) -> Path:
         return _write_image_folder(tmp_path / name, **counts)
+
+    return make
+
+
+@pytest.fixture
+def make_bundle_file(tmp_path: Path) -> Callable[..., tuple[Path, Any]]:
+    """Writes a small classifier whose every tensor is its own, and returns the file and the classifier."""
+    import torch
+
+    from backbones.bundles.bundle import write_bundle
+    from backbones.bundles.contract import imagenet_contract
+    from backbones.models import create_classifier
+
+    def make(
+        name: str = "trained.safetensors",
+        classes: Sequence[str] | None = ("class0", "class1", "class2"),
+        network: str = "mobilenet_v1_025",
+        seed: int = 7,
+        outputs: int | None = None,
+        **contract: object,
+    ) -> tuple[Path, Any]:
+        torch.manual_seed(seed)
+        model = create_classifier(network, outputs or len(classes or "abc")).eval()
+        for tensor_name, value in model.state_dict().items():
+            if "running_mean" in tensor_name or tensor_name.endswith("bias"):
+                value.normal_(0.0, 0.1)
+            elif "running_var" in tensor_name:
+                value.uniform_(0.5, 1.5)
+        whole = replace(imagenet_contract(32), **contract)
+        facts = {"recipe": "d-smooth", **({} if classes is None else {"classes": list(classes)})}
+        write_bundle(tmp_path / name, model, network, whole, facts)
+        return tmp_path / name, model
 
     return make

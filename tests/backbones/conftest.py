@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from backbones.bundles.bundle import write_bundle
-from backbones.bundles.contract import InputContract, imagenet_contract
-from backbones.models import Classifier, create_classifier
 from backbones.training.loop import TrainingJob
 from backbones.training.request import ClassificationRequest
 from backbones.training.run import run_classification
@@ -68,30 +65,3 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-
-
-@pytest.fixture
-def make_bundle_file(tmp_path: Path) -> Callable[..., tuple[Path, Classifier]]:
-    """Writes a small classifier whose every tensor is its own, and returns the file and the classifier."""
-
-    def make(
-        name: str = "trained.safetensors",
-        classes: Sequence[str] | None = ("class0", "class1", "class2"),
-        network: str = "mobilenet_v1_025",
-        seed: int = 7,
-        outputs: int | None = None,
-        **contract: object,
-    ) -> tuple[Path, Classifier]:
-        torch.manual_seed(seed)
-        model = create_classifier(network, outputs or len(classes or "abc")).eval()
-        for tensor_name, value in model.state_dict().items():
-            if "running_mean" in tensor_name or tensor_name.endswith("bias"):
-                value.normal_(0.0, 0.1)
-            elif "running_var" in tensor_name:
-                value.uniform_(0.5, 1.5)
-        whole: InputContract = replace(imagenet_contract(32), **contract)
-        facts = {"recipe": "d-smooth", **({} if classes is None else {"classes": list(classes)})}
-        write_bundle(tmp_path / name, model, network, whole, facts)
-        return tmp_path / name, model
-
-    return make

@@ -25,11 +25,12 @@ from benchmarks.subjects.first_step import TOOLS, seconds_to_first_step, small_d
 
 TITLE = "Start"
 QUICK = True
+BRIDGE = "from transfer.openmmlab import ops_bridge; ops_bridge.install()"
 IMPORTS = {
     "PyTorch": "import torch",
     "train_cls.py": "import backbones.training.run",
-    "transfer_det.py": "from transfer import ops_bridge; ops_bridge.install(); import transfer.run.run, mmdet.apis",
-    "transfer_seg.py": "from transfer import ops_bridge; ops_bridge.install(); import transfer.run.run, mmseg.apis",
+    "transfer_det.py": f"{BRIDGE}; import transfer.run.run, mmdet.apis",
+    "transfer_seg.py": f"{BRIDGE}; import transfer.run.run, mmseg.apis",
 }
 
 

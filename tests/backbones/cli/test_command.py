@@ -52,7 +52,7 @@ def test_a_defect_keeps_its_traceback() -> None:
 # Python frees what a module holds while it takes itself apart.
 AMONG_OTHERS = """
 import atexit
-from backbones.command import run_command
+from backbones.cli.command import run_command
 
 class Freed:
     def __del__(self):

@@ -90,12 +90,12 @@ import torch
 import torch.distributed as dist
 import backbones.machine.distributed
 import backbones.training.loop
-from backbones.bundle import tensor_checksum
-from backbones.classification import run_classification
-from backbones.command import run_command
-from backbones.distributed import join_world, leave_world
+from backbones.bundles.bundle import tensor_checksum
+from backbones.training.run import run_classification
+from backbones.cli.command import run_command
+from backbones.machine.distributed import join_world, leave_world
 from backbones.errors import ToldError, UserError
-from backbones.request import ClassificationRequest
+from backbones.training.request import ClassificationRequest
 
 torch.set_num_threads(1)
 backbones.machine.distributed.COURTESY = timedelta(seconds=1)

@@ -13,11 +13,11 @@ ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = """
 import resource, signal, sys
 import torch
-from backbones.bundle import imagenet_contract, write_bundle
-from backbones.checkpoint import Progression, save_checkpoint
-from backbones.command import run_command
+from backbones.bundles.contract import imagenet_contract; from backbones.bundles.bundle import write_bundle
+from backbones.training.checkpoint import Progression, save_checkpoint
+from backbones.cli.command import run_command
 from backbones.models import create_classifier
-from backbones.run_folder import RunFolder
+from backbones.runs.run_folder import RunFolder
 from pathlib import Path
 
 what, path = sys.argv[1], Path(sys.argv[2])

@@ -206,7 +206,7 @@ def test_two_processes_cannot_work_in_one_folder(tmp_path: Path) -> None:
 KILLED = """
 import os, signal, sys, time
 from pathlib import Path
-from backbones.run_folder import LOCK, _open_locked
+from backbones.runs.run_folder import LOCK, _open_locked
 
 lock = _open_locked(Path(sys.argv[1]) / LOCK)
 if os.fork() == 0:

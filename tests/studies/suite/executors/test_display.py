@@ -69,11 +69,11 @@ def test_on_a_terminal_there_is_a_table(planned: Make, tmp_path) -> None:
     script = """
 import pathlib, sys
 sys.path.insert(0, {root!r})
-from transfer.suite.display import shown
-from transfer.suite.local import run_here
-from transfer.suite.planned import PlannedRun
-from transfer.suite.slots import Slot
-from transfer.suite.status import Board
+from studies.suite.executors.display import shown
+from studies.suite.executors.local import run_here
+from studies.suite.planned_run import PlannedRun
+from studies.suite.executors.slots import Slot
+from studies.suite.executors.board import Board
 
 root, work = pathlib.Path({folder!r}), {work!r}
 runs = [PlannedRun(name, name, "classification", 0, (work, str(root / "runs" / name), "ok"), root / "runs" / name,

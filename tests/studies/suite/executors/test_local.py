@@ -124,10 +124,10 @@ def test_two_suites_in_one_folder_do_nothing_twice(planned: Make, ran: Callable[
 # The same runs as the test's, in another process.
 OTHER = """
 import pathlib, sys
-from transfer.suite.local import run_here
-from transfer.suite.planned import PlannedRun
-from transfer.suite.slots import Slot
-from transfer.suite.status import Board
+from studies.suite.executors.local import run_here
+from studies.suite.planned_run import PlannedRun
+from studies.suite.executors.slots import Slot
+from studies.suite.executors.board import Board
 
 script = pathlib.Path(sys.argv[1])
 root = script.parent

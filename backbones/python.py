@@ -113,8 +113,8 @@ def trained_classifier(bundle: str | os.PathLike[str]) -> Classifier:
     """The network of a bundle with its weights, on the CPU and in evaluation mode.
 
     It takes images (n, 3, height, width), float, normalised as the bundle's input contract says, and gives logits
-    (n, classes). ``.trunk(images)`` gives the feature maps, one per stage, with the channels and strides of
-    ``feature_info``.
+    (n, classes). ``.trunk(images)`` gives a list of the last stage's feature maps, ``.trunk.stages(images)`` one of all
+    stages', with the channels and strides of ``feature_info``.
 
     Args:
         bundle: A ``backbone.safetensors``, or the folder of the run that wrote it.

@@ -12,7 +12,7 @@ def main_not_run_again() -> Iterator[None]:
     """Processes that are spawned meanwhile do not run the main script first.
 
     Python has each of them do so, for what the script may define. A script without ``if __name__ == "__main__"`` would
-    train once more in every one. Ours need nothing of it. Meanwhile the script looks as what is typed at Python's prompt.
+    train once more in every one. Ours need nothing of it. Meanwhile the script looks like what is typed at a prompt.
     """
     main = vars(sys.modules["__main__"])
     hidden = {name: main[name] for name in ("__spec__", "__file__") if name in main}

@@ -13,9 +13,9 @@ _PLACES = {
     "UserError": ".errors:UserError",
     "make_shapes": ".data.shapes:make_shapes",
     "read_bundle": ".python:read_bundle",
+    "read_classifier": ".python:read_classifier",
     "read_result": ".python:read_result",
     "train_classifier": ".python:train_classifier",
-    "trained_classifier": ".python:trained_classifier",
 }
 __all__ = sorted(_PLACES)
 

@@ -109,7 +109,7 @@ def read_bundle(bundle: str | os.PathLike[str]) -> Bundle:
     return bundles.read_bundle(find_bundle(bundle, "read_bundle:"))
 
 
-def trained_classifier(bundle: str | os.PathLike[str]) -> Classifier:
+def read_classifier(bundle: str | os.PathLike[str]) -> Classifier:
     """The network of a bundle with its weights, on the CPU and in evaluation mode.
 
     It takes images (n, 3, height, width), float, normalised as the bundle's input contract says, and gives logits
@@ -124,5 +124,5 @@ def trained_classifier(bundle: str | os.PathLike[str]) -> Classifier:
     """
     from backbones.bundles import loading
 
-    as_path(f"trained_classifier({bundle!r})", bundle)
-    return loading.trained_classifier(loading.find_bundle(bundle, "trained_classifier:"))[1].eval()
+    as_path(f"read_classifier({bundle!r})", bundle)
+    return loading.trained_classifier(loading.find_bundle(bundle, "read_classifier:"))[1].eval()

@@ -69,6 +69,16 @@ class Comparison:
         return next((row for row in self.rows if row.name == self.baseline), None)
 
 
+def check_comparison(function: str, value: object) -> None:
+    """Whether a value is a comparison.
+
+    Raises:
+        UserError: It is something else, a folder of runs perhaps; the message names the function that wants one.
+    """
+    if not isinstance(value, Comparison):
+        raise UserError(f"{function}() takes what compare_runs() returns, not a value of type {type(value).__name__}")
+
+
 def compare_runs(
     root: str | Path,
     baseline: str | None = None,

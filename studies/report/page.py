@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from backbones.files import write_bytes
-from studies.comparison.compare import Comparison
+from studies.comparison.compare import Comparison, check_comparison
 from studies.report import words
 from studies.report.answer import answer, not_compared
 from studies.report.costs import costs
@@ -49,8 +49,10 @@ def write_page(
         with_images: Whether images of the data sets may be on it.
 
     Raises:
-        UserError: A file cannot be written, or a run's per-image results are damaged.
+        UserError: A file cannot be written, a run's per-image results are damaged, or it is given something else than a
+            comparison.
     """
+    check_comparison("write_page", comparison)
     folder = comparison.root / "report" if folder is None else Path(folder)
     records = read_records(comparison)
     rows = page_rows(comparison, records)

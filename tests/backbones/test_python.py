@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from pytest import mark, raises
 
-from backbones import UserError, read_bundle, read_result, train_classifier, trained_classifier
+from backbones import UserError, read_bundle, read_classifier, read_result, train_classifier
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = {"network": "resnet18_d", "recipe": "d-smooth", "epochs": 1, "batch_size": 9, "image_size": 32, "workers": 0}
@@ -35,7 +35,7 @@ def test_the_same_weights_as_by_the_command(small_images: Path, tmp_path: Path) 
     bundle = read_bundle(tmp_path / "python")
     assert bundle.checksums == read_bundle(tmp_path / "tool/backbone.safetensors").checksums
     assert read_result(tmp_path / "python") == read_result(tmp_path / "python/result.json") == result
-    classifier = trained_classifier(tmp_path / "python")
+    classifier = read_classifier(tmp_path / "python")
     assert not classifier.training
     assert all(torch.equal(value, bundle.tensors[name]) for name, value in classifier.state_dict().items())
     shapes = [(stage.channels, 64 // stage.stride) for stage in bundle.feature_info]
@@ -72,11 +72,11 @@ def test_a_run_that_is_not_there_or_not_finished_is_told(tmp_path: Path) -> None
     (tmp_path / "run.json").write_text(json.dumps({}))
     with raises(UserError, match="its run is not finished; resume it"):
         read_result(tmp_path)
-    for read in (read_bundle, trained_classifier):
+    for read in (read_bundle, read_classifier):
         with raises(UserError, match=r"no backbone\.safetensors in it"):
             read(tmp_path)
         with raises(UserError, match="no such run folder or bundle"):
             read(tmp_path / "nothing")
-    for read in (read_result, read_bundle, trained_classifier):
+    for read in (read_result, read_bundle, read_classifier):
         with raises(UserError, match=rf"{read.__name__}\(None\): a path is wanted, not None"):
             read(None)

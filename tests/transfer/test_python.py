@@ -69,11 +69,16 @@ def test_wrong_arguments_are_told_and_leave_nothing(
 
 
 def test_openmmlab_imported_too_early_is_told() -> None:
-    code = (
-        "import sys, types\nsys.modules['mmseg.models'] = types.ModuleType('mmseg.models')\nfrom transfer import to_detection\nfrom backbones import UserError\n"
-        f"try: to_detection(config={DETECTION!r}, backbone='random:resnet18_d', dry_run=True)\n"
-        "except UserError as error: print(error)"
-    )
+    code = f"""
+import sys, types
+sys.modules["mmseg.models"] = types.ModuleType("mmseg.models")
+from backbones import UserError
+from transfer import to_detection
+try:
+    to_detection(config={DETECTION!r}, backbone="random:resnet18_d", dry_run=True)
+except UserError as error:
+    print(error)
+"""
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("to_detection(): mmseg.models imported before install()")
     assert "restart Python" in done.stdout

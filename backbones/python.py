@@ -32,8 +32,10 @@ LIMITS: Limits = {
     "precision": one_of("auto", "fp32", "bf16", "fp16"),
 }
 
+DEFAULTS = {"out": None, "workers": loader_workers()}
 
-@takes_keywords_of(ClassificationRequest)
+
+@takes_keywords_of(ClassificationRequest, **DEFAULTS)
 def train_classifier(**options: Any) -> dict[str, Any]:
     """Train a classifier by one of the paper's recipes, or go on training it: ``tools/train_cls.py`` from Python.
 
@@ -54,8 +56,7 @@ def train_classifier(**options: Any) -> dict[str, Any]:
         UserError: An argument, the images or the run folder is wrong; messages name options as the command spells them.
         KeyboardInterrupt: Stopped; the run folder holds what ``resume`` needs.
     """
-    given = {"out": None, "workers": loader_workers(), **options}
-    request = read_keywords("train_classifier", ClassificationRequest, given, LIMITS)
+    request = read_keywords("train_classifier", ClassificationRequest, {**DEFAULTS, **options}, LIMITS)
     if request.out is None and not request.dry_run:
         raise UserError("train_classifier() needs out=, except with dry_run")
 

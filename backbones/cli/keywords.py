@@ -30,14 +30,19 @@ def one_of(*names: str) -> Callable[[str], str]:
     return check
 
 
-def takes_keywords_of(request: type) -> Callable[[Function], Function]:
-    """Have ``help`` and notebooks show the fields of a request where a function takes ``**options``."""
+def takes_keywords_of(request: type, **defaults: Any) -> Callable[[Function], Function]:
+    """Have ``help`` and notebooks show the fields of a request where a function takes ``**options``.
+
+    Args:
+        request: A dataclass.
+        defaults: Where the function has others than the fields.
+    """
     keyword = inspect.Parameter.KEYWORD_ONLY
     parameters = [
         inspect.Parameter(
             each.name,
             keyword,
-            default=inspect.Parameter.empty if each.default is MISSING else each.default,
+            default=defaults.get(each.name, inspect.Parameter.empty if each.default is MISSING else each.default),
             annotation=each.type,
         )
         for each in fields(request)

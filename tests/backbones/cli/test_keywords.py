@@ -80,13 +80,13 @@ def test_a_path_is_text_or_path() -> None:
 
 
 def test_help_shows_the_fields() -> None:
-    @takes_keywords_of(Wish)
+    @takes_keywords_of(Wish, size=7)
     def make(**options: Any) -> None: ...
 
     shown = inspect.signature(make).parameters
     assert list(shown) == [each.name for each in fields(Wish)]
     assert shown["file"].default is inspect.Parameter.empty
-    assert shown["rate"].default == 0.5
+    assert (shown["rate"].default, shown["size"].default) == (0.5, 7)
 
 
 @fixture

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
+from backbones.cli.keywords import as_path, is_list_of_texts
+from backbones.errors import UserError
 from backbones.recipes.recipe import RANDOM_RECIPE
 from studies.comparison.against_cosine import LossRow, loss_rows
 from studies.comparison.baseline import DEFAULT_BASELINE, choose_baseline, missing_note
@@ -67,6 +69,16 @@ class Comparison:
         return next((row for row in self.rows if row.name == self.baseline), None)
 
 
+def check_comparison(function: str, value: object) -> None:
+    """Whether a value is a comparison.
+
+    Raises:
+        UserError: It is something else, a folder of runs perhaps; the message names the function that wants one.
+    """
+    if not isinstance(value, Comparison):
+        raise UserError(f"{function}() takes what compare_runs() returns, not a value of type {type(value).__name__}")
+
+
 def compare_runs(
     root: str | Path,
     baseline: str | None = None,
@@ -84,9 +96,11 @@ def compare_runs(
 
     Raises:
         UserError: The runs cannot be compared (see ``studies.results.run_tree.read_tree``), or there is no such row,
-            neither here nor in the paper, or no row of the public weights named.
+            neither here nor in the paper, or no row of the public weights named; or an argument is of another type.
     """
-    tree = read_tree(Path(root))
+    if not is_list_of_texts(remarks):
+        raise UserError(f"compare_runs(remarks={remarks!r}): a list of texts is wanted")
+    tree = read_tree(as_path(f"compare_runs({root!r})", root))
     grouped = tree.rows()
     unfinished = [run.row for run in tree.unfinished]
     check_counterparts(counterparts, (recipe for recipe, _ in (*grouped, *unfinished)))

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from backbones.recipes.recipe import RANDOM_RECIPE
 from studies.comparison.cells import Cell
-from studies.comparison.compare import Comparison
+from studies.comparison.compare import Comparison, check_comparison
 from studies.comparison.deciding import hours_needed
 from studies.report.words import joined, label, number, unbroken
 from studies.statistics.power import POWER
@@ -51,7 +51,12 @@ def answer(comparison: Comparison) -> list[Markup]:
 
 
 def plain_answer(comparison: Comparison) -> list[str]:
-    """The same as plain text."""
+    """The same as plain text.
+
+    Raises:
+        UserError: It is given something else than a comparison.
+    """
+    check_comparison("plain_answer", comparison)
     return [paragraph.striptags() for paragraph in answer(comparison)]
 
 

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from backbones.files import write_bytes
-from studies.comparison.compare import Comparison
+from studies.comparison.compare import Comparison, check_comparison
 from studies.report import words
 from studies.report.answer import answer, not_compared
 from studies.report.costs import costs
@@ -37,18 +37,23 @@ PAGE, LATEX = "index.html", "tables.tex"
 TITLE = "Does the gain carry over?"
 
 
-def write_page(comparison: Comparison, folder: Path, title: str | None = None, with_images: bool = True) -> Path:
+def write_page(
+    comparison: Comparison, folder: str | Path | None = None, title: str | None = None, with_images: bool = True
+) -> Path:
     """Write both files; returns the path of the page.
 
     Args:
         comparison: What to show.
-        folder: That of the other forms of the report.
+        folder: That of the other forms of the report; None takes ``report`` in the compared folder, as they do.
         title: Of the page.
         with_images: Whether images of the data sets may be on it.
 
     Raises:
-        UserError: A file cannot be written, or a run's per-image results are damaged.
+        UserError: A file cannot be written, a run's per-image results are damaged, or it is given something else than a
+            comparison.
     """
+    check_comparison("write_page", comparison)
+    folder = comparison.root / "report" if folder is None else Path(folder)
     records = read_records(comparison)
     rows = page_rows(comparison, records)
     page = render(comparison, records, rows, title or TITLE, with_images)

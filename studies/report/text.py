@@ -15,7 +15,7 @@ from backbones.files import write_bytes, write_json
 from backbones.reporting.markdown import MISSING, markdown_table
 from backbones.reporting.numbers import half_width, plain, signed
 from studies.comparison.cells import Cell
-from studies.comparison.compare import Comparison
+from studies.comparison.compare import Comparison, check_comparison
 from studies.comparison.rows import Row
 from studies.comparison.tuned_arm import TunedTask
 from studies.report.answer import plain_answer
@@ -43,7 +43,12 @@ ARM_FIELDS = ("arm", "search")
 
 
 def as_text(comparison: Comparison) -> str:
-    """For a terminal: the answer, aligned columns, statistics, the tuned arm and the notes, wrapped at ``WIDTH``."""
+    """For a terminal: the answer, aligned columns, statistics, the tuned arm and the notes, wrapped at ``WIDTH``.
+
+    Raises:
+        UserError: It is given something else than a comparison.
+    """
+    check_comparison("as_text", comparison)
     parts = [*_wrapped(plain_answer(comparison)), "", *_text_table(_grid(comparison, metric_names()))]
     for title, grid in _sections(comparison):
         parts += ["", title, "", *_text_table(grid)]
@@ -141,8 +146,9 @@ def write_report(comparison: Comparison, out: str | Path | None = None) -> Path:
         out: Folder; None takes ``report`` in the compared folder.
 
     Raises:
-        UserError: The folder cannot be written to.
+        UserError: The folder cannot be written to, or it is given something else than a comparison.
     """
+    check_comparison("write_report", comparison)
     folder = comparison.root / "report" if out is None else Path(out)
     try:
         write_json(folder / "comparison.json", as_json(comparison))

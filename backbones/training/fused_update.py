@@ -49,7 +49,7 @@ def fuse_updates(optimizer: Optimizer) -> bool:
     for group in groups:
         group["fused"] = True
     optimizer.register_step_pre_hook(_prepare)
-    optimizer._init_group = functools.partial(_collect, optimizer._init_group)
+    optimizer._init_group = functools.partial(_collect, optimizer._init_group)  # type: ignore[method-assign]
     return True
 
 

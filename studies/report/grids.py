@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from backbones.errors import not_none
 from backbones.reporting.markdown import MISSING
 from studies.comparison.cells import Cell
 from studies.comparison.compare import Comparison
@@ -33,7 +34,7 @@ def statistics_sections(comparison: Comparison) -> Iterator[tuple[str, Grid]]:
             for name, cells in rows
             if metric in cells and cells[metric].verdict
         ]
-        if any(cell.difference.interval for _, _, cell in lines):
+        if any(not_none(cell.difference).interval for _, _, cell in lines):
             yield f"verdicts on the differences from {reference}", _verdict_grid(lines)
     if any(each.ours and each.ours.interval for each in comparison.correlations):
         yield "rank correlation with top-1, over rows", _correlation_grid(comparison)
@@ -62,7 +63,7 @@ def signed(value: float) -> str:
 def _verdict_grid(lines: Iterable[tuple[str, str, Cell]]) -> Grid:
     grid = [VERDICT_HEADER]
     for metric, name, cell in lines:
-        difference = cell.difference
+        difference = not_none(cell.difference)
         tests = [_p_value(difference.p_value), _p_value(difference.adjusted_p)]
         ours = [signed(difference.value), half_width(difference.interval), *tests, verdict_words(cell.verdict)]
         theirs = cell.paper.difference if cell.paper else None
@@ -74,7 +75,7 @@ def _verdict_grid(lines: Iterable[tuple[str, str, Cell]]) -> Grid:
 def _correlation_grid(comparison: Comparison) -> Grid:
     grid = [CORRELATION_HEADER]
     for each in comparison.correlations:
-        p_value = _p_value(each.ours and each.ours.p_value)
+        p_value = _p_value(each.ours.p_value if each.ours else None)
         name = (metric_names() | further_names())[each.metric]
         ours = [str(len(each.rows)), *_value_and_interval(each.ours), p_value]
         grid.append([name, *ours, *_value_and_interval(each.paper), _value_and_interval(each.paper_same_rows)[0]])
@@ -84,8 +85,10 @@ def _correlation_grid(comparison: Comparison) -> Grid:
 def _value_and_interval(found: Spearman | None) -> tuple[str, str]:
     if found is None:
         return MISSING, MISSING
-    low, high = found.interval or (None, None)
-    return signed(found.value), MISSING if low is None else f"{signed(low)} to {signed(high)}"
+    if found.interval is None:
+        return signed(found.value), MISSING
+    low, high = found.interval
+    return signed(found.value), f"{signed(low)} to {signed(high)}"
 
 
 def _p_value(value: float | None) -> str:

@@ -206,6 +206,7 @@ def test_no_rois(way: str, dtype: torch.dtype) -> None:
     assert torch.equal(gradient, torch.zeros_like(features))
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
 def test_cuda_equals_cpu(dtype: torch.dtype) -> None:
@@ -290,7 +291,7 @@ def run_python(code: str, *paths: Path) -> str:
 
 def test_mmdetection_and_mmsegmentation_import_after_install() -> None:
     code = (
-        "from transfer import ops_bridge; print(ops_bridge.install())\n"
+        "from transfer.openmmlab import ops_bridge; print(ops_bridge.install())\n"
         "from mmdet.models import FasterRCNN; import mmseg.models\n"
         "print(ops_bridge.ops_in_use(), FasterRCNN.__name__)"
     )
@@ -308,7 +309,8 @@ def compiled_mmcv(folder: Path, extension: str) -> Path:
 def test_a_compiled_extension_is_left_alone(tmp_path: Path) -> None:
     extension = compiled_mmcv(tmp_path, "nms = 'theirs'\n")
     code = (
-        "from transfer import ops_bridge; print(ops_bridge.install(), ops_bridge.install(), ops_bridge.ops_in_use())\n"
+        "from transfer.openmmlab import ops_bridge\n"
+        "print(ops_bridge.install(), ops_bridge.install(), ops_bridge.ops_in_use())\n"
         "import mmcv._ext; print(mmcv._ext.nms, hasattr(mmcv._ext, 'roi_align_forward'), mmcv._ext.__file__)"
     )
     answer = run_python(code, tmp_path).split()
@@ -318,7 +320,7 @@ def test_a_compiled_extension_is_left_alone(tmp_path: Path) -> None:
 def test_a_compiled_extension_that_does_not_load_is_an_error(tmp_path: Path) -> None:
     compiled_mmcv(tmp_path, "raise ImportError('undefined symbol: _ZN3c10')\n")
     code = (
-        "from transfer import ops_bridge\nfrom backbones.errors import UserError\n"
+        "from transfer.openmmlab import ops_bridge\nfrom backbones.errors import UserError\n"
         "try: ops_bridge.install()\nexcept UserError as error: print(error)"
     )
     assert "undefined symbol: _ZN3c10" in run_python(code, tmp_path)

@@ -19,6 +19,8 @@ test: $(READY)
 lint: $(READY)
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+	.venv/bin/lint-imports
+	.venv/bin/mypy
 
 format: $(READY)
 	.venv/bin/ruff check --fix .
@@ -51,4 +53,4 @@ requirements: $(READY)
 		pyproject.toml -o requirements.txt
 
 clean:
-	rm -rf .venv runs/demo .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv runs/demo .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import TypeVar
+
+Value = TypeVar("Value")
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, the shell's convention
@@ -29,3 +32,10 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     likeness = [difflib.SequenceMatcher(None, word, name).ratio() for name in close]
     nearest = [name for name, ratio in zip(close, likeness, strict=True) if ratio > likeness[0] - _AS_SIMILAR]
     return f"did you mean {' or '.join(nearest)}? " if nearest else ""
+
+
+def not_none(value: Value | None) -> Value:
+    """A value that is there because of what was checked before; None would be a mistake of the program."""
+    if value is None:
+        raise AssertionError("a value is missing that was checked to be there")
+    return value

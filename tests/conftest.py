@@ -18,6 +18,8 @@ from PIL import Image
 # A shell that starts the tests in the background has them ignore Ctrl-C, and every program they start with them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+pytest_plugins = ("tests.fast",)
+
 METRICS = {
     "classification": ("top1", "top5"),
     "detection": ("voc07_map", "voc_map"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import pathlib
 import shlex
 import sys
@@ -125,7 +126,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     check_alike(ablation, read_training)
     failures = train_all(ablation, lambda failed: write_table(ablation_table(ablation, failed), ablation.out))
     table = ablation_table(ablation, failures)
-    sys.stdout.reconfigure(errors="replace")  # a terminal without Δ shows ? and not a traceback
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without Δ shows ? and not a traceback
     print(f"\n{as_markdown(table)}\n{write_table(table, ablation.out)}")
     if failures:
         sys.exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -42,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from studies.report.page import write_page
     from studies.report.text import as_text, write_report
 
-    sys.stdout.reconfigure(errors="replace")  # a terminal without Δ shows ? and not a traceback
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without Δ shows ? and not a traceback
     comparison = compare_runs(options.runs, options.baseline, options.note, read_counterparts(options.beside))
     print(as_text(comparison))
     written = write_report(comparison, options.out)

@@ -44,7 +44,7 @@ def build_parser() -> CommandParser:
 
 def _add_recipe_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--recipe", help="recipe by name; 'list' prints them with the paper's numbers")
-    tricks = {"nargs": "+", "action": "extend", "default": [], "metavar": "TRICK"}
+    tricks: dict[str, Any] = {"nargs": "+", "action": "extend", "default": [], "metavar": "TRICK"}
     group.add_argument(
         "--with", **tricks, dest="switched_on", help="switch on: NAME or NAME=VALUE (warmup: in epochs of the recipe)"
     )

@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -56,7 +57,8 @@ class KnownImages:
         """Replace the record."""
         try:
             with atomic_path(self.record) as temporary, temporary.open("wb") as stream:
-                np.savez(stream, **dict(zip(_COLUMNS, (files, sizes, changed), strict=True)))
+                columns: dict[str, Any] = dict(zip(_COLUMNS, (files, sizes, changed), strict=True))
+                np.savez(stream, **columns)
         except OSError as error:
             warnings.warn(
                 f"the next start will decode {self.root} again: {self.record} cannot be written ({error})", stacklevel=3

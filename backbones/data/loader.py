@@ -12,9 +12,9 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -91,7 +91,7 @@ class ImageBatches(Dataset):
 
 def load_batches(
     dataset: ImageBatches, requests: Iterable[Request], workers: int, device: torch.device
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """Batches for the requests, in order, on ``device``. Who does not take them all must close the iterator.
 
     Raises:
@@ -152,7 +152,7 @@ def _complete(first: Batch, following: Iterator[Batch], size: int, device: torch
         piece = next(following)
 
 
-def _until_a_worker_dies(loader: DataLoader[Batch | UserError]) -> Iterator[Batch]:
+def _until_a_worker_dies(loader: DataLoader[Batch | UserError]) -> Generator[Batch, None, None]:
     """What the workers send, with every failure that a user can mend as ``UserError``."""
     handler = signal.getsignal(signal.SIGCHLD)
     arriving = iter(loader)
@@ -184,7 +184,7 @@ def _share(batch: Batch) -> Batch | UserError:
         return UserError(f"a loader worker cannot hand over its images: {describe_room()}; {REMEDY}")
 
 
-def _as_it_is(batch: Batch | UserError) -> Batch | UserError:
+def _as_it_is(batch: Any) -> Any:
     return batch
 
 

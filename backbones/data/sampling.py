@@ -43,7 +43,8 @@ class TrainingRequests:
     def __iter__(self) -> Iterator[Request]:
         steps_per_epoch = count_steps(self.images, self.batch_size)
         share = self.batch_size // self.shards
-        order_of, order = -1, np.empty(0, dtype=np.int64)
+        order_of = -1
+        order: np.ndarray = np.empty(0, dtype=np.int64)
         for step in range(self.first_step, self.total_steps):
             epoch, batch = divmod(step, steps_per_epoch)
             if order_of != epoch:

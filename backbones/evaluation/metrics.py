@@ -106,7 +106,12 @@ def expected_calibration_error(bins: Sequence[CalibrationBin]) -> float:
     Guo et al. 2017, "On Calibration of Modern Neural Networks", arXiv 1706.04599, Equation 3.
     """
     images = sum(part.images for part in bins)
-    return sum(part.images * abs(part.accuracy - part.confidence) for part in bins if part.images) / images
+    gaps = (
+        part.images * abs(part.accuracy - part.confidence)
+        for part in bins
+        if part.accuracy is not None and part.confidence is not None
+    )
+    return sum(gaps) / images
 
 
 def overall_metrics(predictions: Predictions) -> dict[str, float]:

@@ -30,7 +30,7 @@ MOST_BARS = 20
 def draw_confusion(path: Path, confusion: np.ndarray, classes: Sequence[str]) -> None:
     """Confusion matrix of images (K, K) by true class (row) and guess; see ``draw_confusion_matrix``."""
     images = int(confusion.sum())
-    words = {
+    words: dict[str, Any] = {
         "title": f"{100 * np.trace(confusion) / images:.2f} % of {images} images are right",
         "explanation": "row: true class (images), column: guess, % of the row",
         "row_axis": "true: row of per_class.csv, from 0",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -76,7 +76,7 @@ def evaluate_bundle(request: EvaluationRequest) -> dict[str, Any]:
     order = class_order(bundle, data.classes, "--model")
     size = request.image_size or bundle.input_contract.eval_size
     split: ImageSplit = getattr(data, request.split)
-    model = model.to(device, memory_format=torch.channels_last)
+    model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch does not declare memory_format
     with closing(_batches(split, size, request, device)) as batches:
         outputs = predict(model, batches, bundle.input_contract, device, precision)
         predictions = collect_predictions(((logits[:, order], labels) for logits, labels in outputs), str(file))
@@ -99,7 +99,9 @@ def _finished_bundle(path: Path) -> Path:
     return find_bundle(path, "--model")
 
 
-def _batches(split: ImageSplit, size: int, request: EvaluationRequest, device: torch.device) -> Iterator[Batch]:
+def _batches(
+    split: ImageSplit, size: int, request: EvaluationRequest, device: torch.device
+) -> Generator[Batch, None, None]:
     """Every image once; on a terminal with a progress bar."""
     requests = ValidationRequests(len(split), request.batch_size)
     batches = load_batches(ImageBatches(split, size, seed=0), requests, request.workers, device)

@@ -100,7 +100,7 @@ def _read(asked: Source, checkpoint: str | os.PathLike[str], key: str | None) ->
     file = read_weight_file(path, key)
     sha256 = sha256_file(path)
     choice = choose_for_file(asked, _LIBRARIES[asked.library].catalogue(asked), path.name, sha256)
-    origin = {
+    origin: dict[str, Any] = {
         "source": str(choice.weights.source),
         "file": path.name,
         "sha256": sha256,

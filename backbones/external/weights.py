@@ -34,7 +34,7 @@ class PublicWeights:
     def is_file(self, sha256: str) -> bool:
         """Whether a file with this checksum is the published one, as far as its published name tells."""
         digits = _HASHED_NAME.search(self.url or "")
-        return bool(digits) and sha256.startswith(digits[1])
+        return digits is not None and sha256.startswith(digits[1])
 
 
 @dataclass(frozen=True)

@@ -107,5 +107,5 @@ def create_classifier(name: str, num_classes: int, zero_gamma: bool = False, aux
     trunk = create_backbone(name, zero_gamma=zero_gamma)
     last = len(trunk.feature_info) - 1
     trunk.out_indices = (last - 1, last) if auxiliary else (last,)
-    aux_head = head_class(trunk.feature_info[-2].channels, num_classes) if auxiliary else None
+    aux_head = head_class(trunk.feature_info[-2].channels, num_classes) if auxiliary and head_class else None
     return Classifier(trunk, num_classes, aux_head)

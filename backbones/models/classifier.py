@@ -28,7 +28,9 @@ class Classifier(nn.Module):
     @property
     def smallest_image(self) -> int:
         """Shortest side in pixels of the images it can be trained on."""
-        return self.trunk.smallest_image if self.aux_head is None else self.aux_head.smallest_image
+        if self.aux_head is None:
+            return self.trunk.smallest_image
+        return self.aux_head.smallest_image  # type: ignore[return-value]  # an integer, as a trunk has
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Logits (N, num_classes) for normalised images (N, 3, H, W).

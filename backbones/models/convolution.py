@@ -29,6 +29,7 @@ class Convolution(nn.Conv2d):
     """
 
     few_positions: ClassVar[int] = 512
+    padding: tuple[int, int]  # never by name
 
     def forward(self, images: Tensor) -> Tensor:
         """Maps (n, in_channels, height, width) to (n, out_channels, height', width')."""

@@ -114,8 +114,8 @@ class BlockC(Concatenation):
 
     def __init__(self, in_channels: int, width: int, dilation: int) -> None:
         row, column = (1, 7), (7, 1)
-        once = [(width, 1), (width, row), (192, column)]
-        twice = [(width, 1), (width, column), (width, row), (width, column), (192, row)]
+        once: list[tuple[int, KernelSize]] = [(width, 1), (width, row), (192, column)]
+        twice: list[tuple[int, KernelSize]] = [(width, 1), (width, column), (width, row), (width, column), (192, row)]
         super().__init__(
             {
                 "conv1": _conv(in_channels, 192, 1),

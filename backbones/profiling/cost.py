@@ -195,7 +195,8 @@ class _Subject:
 
     def __init__(self, network: str, image_size: int, batch_size: int, device: torch.device, precision: str) -> None:
         others = torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
-        model = create_classifier(network, NUM_CLASSES).to(device, memory_format=torch.channels_last)
+        model = create_classifier(network, NUM_CLASSES)
+        model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch does not declare memory_format
         images = torch.randn(batch_size, 3, image_size, image_size, device=device)
         images = images.contiguous(memory_format=torch.channels_last)
         self.activation_bytes = activation_bytes_per_image(model, images[:1], precision)

@@ -48,6 +48,6 @@ def paper_results(recipe: str) -> list[PaperResult]:
         for row in table_rows(number):
             columns = row.get("recipes") or {"top1": row.get("recipe")}
             for column, name in columns.items():
-                if name == recipe:
-                    results.append(PaperResult(number, row["label"], row["network"], table_value(row[column])))
+                if name == recipe and (top1 := table_value(row[column])) is not None:
+                    results.append(PaperResult(number, row["label"], row["network"], top1))
     return results

@@ -12,7 +12,7 @@ class Pair(NamedTuple):
 
     row: int
     column: int
-    count: int
+    count: int  # type: ignore[assignment]  # nobody counts in a pair, which is what a tuple's count does
     share: float
 
 

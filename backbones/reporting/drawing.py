@@ -62,13 +62,13 @@ def _reduce(image: Image.Image, keep: Sequence[str]) -> Image.Image:
     fixed = [tuple(bytes.fromhex(color[1:])) for color in keep] + [(gray,) * 3 for gray in range(0, 256, 17)]
     found = image.quantize(256 - len(fixed), dither=Image.Dither.NONE).getpalette()
     palette = Image.new("P", (1, 1))
-    palette.putpalette([*itertools.chain(*fixed), *found])
+    palette.putpalette([*itertools.chain(*fixed), *found])  # type: ignore[misc]  # in 256 colours there is a palette
     places = np.array(image.quantize(palette=palette, dither=Image.Dither.NONE))
     pixels = np.asarray(image).astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
     for place, (red, green, blue) in enumerate(fixed):  # which Pillow only comes near
         places[pixels == (red << 16) + (green << 8) + blue] = place
     reduced = Image.fromarray(places, "P")
-    reduced.putpalette(palette.getpalette())
+    reduced.putpalette(palette.getpalette())  # type: ignore[arg-type]  # as above
     return reduced
 
 
@@ -209,4 +209,4 @@ def _draw_color_scale(figure: Figure, image: Any, left: float, top: float, heigh
     scale = figure.colorbar(
         image, cax=pixel_axes(figure, left, top, 12, height), format=PercentFormatter(decimals=0, symbol=" %")
     )
-    scale.outline.set_visible(False)
+    scale.outline.set_visible(False)  # type: ignore[operator]  # matplotlib declares an item of its spines

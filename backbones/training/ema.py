@@ -8,18 +8,21 @@ averages, so that a short run is not stuck at its first weights.
 from __future__ import annotations
 
 from copy import deepcopy
+from typing import Generic, TypeVar
 
 import torch
 from torch import nn
 
+Model = TypeVar("Model", bound=nn.Module)
 
-class WeightAverage:
+
+class WeightAverage(Generic[Model]):
     """The average of a model's weights over the updates so far, in ``module``. Starts as a copy of the model.
 
     (``torch.optim.swa_utils.AveragedModel`` counts updates on the device, and would wait for it at each.)
     """
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
+    def __init__(self, model: Model, decay: float) -> None:
         self.module = deepcopy(model).requires_grad_(False).eval()
         self._decay = decay
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +48,7 @@ class TrainingJob:
 
     model: Classifier
     replica: nn.Module
-    average: WeightAverage | None
+    average: WeightAverage[Classifier] | None
     optimizer: SGD
     scaler: torch.amp.GradScaler
     schedule: Schedule
@@ -72,7 +72,7 @@ class TrainingJob:
         """The model that is evaluated and saved: with averaged weights, if they are averaged."""
         return self.average.module if self.average else self.model
 
-    def training_batches(self, first_step: int) -> Iterator[Batch]:
+    def training_batches(self, first_step: int) -> Generator[Batch, None, None]:
         """This process's shares of batches ``first_step``, ``first_step + 1``, ... up to the last one of the run."""
         requests = TrainingRequests(
             len(self.data.train),
@@ -86,7 +86,7 @@ class TrainingJob:
         dataset = ImageBatches(self.data.train, self.objective.contract.train_size, self.seed)
         return load_batches(dataset, requests, self.workers, self.device)
 
-    def validation_batches(self) -> Iterator[Batch]:
+    def validation_batches(self) -> Generator[Batch, None, None]:
         """Every validation image once, over all processes."""
         dataset = ImageBatches(self.data.val, self.objective.contract.eval_size, self.seed)
         size = max(1, self.batch_size // (self.accumulate * self.world.size))

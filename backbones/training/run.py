@@ -57,7 +57,10 @@ def _run(plan: Plan) -> dict[str, Any]:
         if request.dry_run:
             dry_run(_job(plan, model, contract, teacher, {}), lines)
             return {}
-        folder = world.lead(lambda: RunFolder.check(request.out, asked, request.resume))
+        out = request.out
+        if out is None:
+            raise UserError("a training writes a run folder: say which with out (--out), or make it a dry run")
+        folder = world.lead(lambda: RunFolder.check(out, asked, request.resume))
         if world.lead(lambda: folder.finished):
             if world.leads:
                 print(f"{request.out} is finished; there is nothing to resume")
@@ -117,9 +120,11 @@ def _initial_model(plan: Plan) -> tuple[Classifier, InputContract, str]:
     if request.init_from:
         bundle = read_bundle(find_bundle(request.init_from, "--init-from"))
         origin = initialise_from(model, bundle, plan.data.classes, request.network)
-        size = {"train_size": plan.image_size, "eval_size": plan.image_size, "interpolation": "bilinear"}
-        contract = replace(bundle.input_contract, **size)
-    return model.to(plan.device, memory_format=torch.channels_last), contract, origin
+        contract = replace(
+            bundle.input_contract, train_size=plan.image_size, eval_size=plan.image_size, interpolation="bilinear"
+        )
+    model.to(plan.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch does not declare memory_format
+    return model, contract, origin
 
 
 def _replica(plan: Plan, model: Classifier) -> nn.Module:

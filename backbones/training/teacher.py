@@ -61,5 +61,6 @@ def load_teacher(
             "or more"
         )
     order = torch.tensor(class_order(bundle, classes, "--teacher"), device=device)
-    model = model.to(device, memory_format=torch.channels_last).requires_grad_(False).eval()
+    model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch does not declare memory_format
+    model.requires_grad_(False).eval()
     return Teacher(model, bundle.input_contract, order, bundle.architecture, sha256_file(file))

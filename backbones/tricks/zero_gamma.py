@@ -34,5 +34,5 @@ def zero_last_gamma(trunk: nn.Module) -> int:
             f"a recipe that is without it, such as smooth in place of d-smooth"
         )
     for block in blocks:
-        nn.init.zeros_(block.last_norm.weight)
+        nn.init.zeros_(block.get_parameter("last_norm.weight"))
     return len(blocks)

@@ -24,6 +24,7 @@ from backbones.data.image_folder import ImageSplit, open_image_folder
 from backbones.data.loader import ImageBatches
 from backbones.data.randomness import Purpose, keyed_generator
 from backbones.data.sampling import Request
+from backbones.errors import UserError
 from benchmarks.harness.findings import Aim, Findings, compare
 from benchmarks.harness.interleaved import take_turns
 from benchmarks.harness.settings import Settings
@@ -70,6 +71,8 @@ def _batches(split: ImageSplit) -> Iterator[torch.Tensor]:
     dataset = ImageBatches(split, SIZE, 0)
     for first in range(0, len(split), BATCH):
         batch = dataset[Request(0, np.arange(first, min(first + BATCH, len(split))))]
+        if isinstance(batch, UserError):
+            raise batch
         yield batch.images
 
 

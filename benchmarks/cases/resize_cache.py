@@ -7,6 +7,7 @@ are enlarged from fewer pixels than before; the next section has what that costs
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,7 @@ def _compare_caches(
     contenders: dict[str, Callable[[], object]] = {}
     for name, each in roots.items():
         split = open_image_folder(each).train
-        contenders[name] = lambda split=split: _views(split)
+        contenders[name] = partial(_views, split)
         figures.setdefault(title, {})[f"{name}, kB per file"] = _mean_size(each) / 1000
     return compare(title, "images/s", count, take_turns(contenders, settings.rounds))
 

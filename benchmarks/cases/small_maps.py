@@ -56,7 +56,7 @@ def measure(settings: Settings) -> Findings:
 def _measure(shape: Shape, settings: Settings) -> Comparison:
     torch.manual_seed(0)
     layer = Convolution(shape.inputs, shape.outputs, shape.kernel, padding=shape.kernel // 2, bias=False)
-    layer = layer.to(memory_format=torch.channels_last)
+    layer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch does not declare memory_format
     precision = resolve_precision("auto", CPU)
     maps = torch.randn(shape.images, shape.inputs, shape.side, shape.side)
     maps = maps.to(torch.bfloat16 if precision == "bf16" else torch.float32, memory_format=torch.channels_last)

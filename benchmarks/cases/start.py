@@ -25,20 +25,20 @@ from benchmarks.subjects.first_step import TOOLS, seconds_to_first_step, small_d
 
 TITLE = "Start"
 QUICK = True
-BRIDGE = "from transfer.openmmlab import ops_bridge; ops_bridge.install()"
+_BRIDGE = "from transfer.openmmlab import ops_bridge; ops_bridge.install()"
 IMPORTS = {
     "PyTorch": "import torch",
     "train_cls.py": "import backbones.training.run",
-    "transfer_det.py": f"{BRIDGE}; import transfer.run.run, mmdet.apis",
-    "transfer_seg.py": f"{BRIDGE}; import transfer.run.run, mmseg.apis",
+    "transfer_det.py": f"{_BRIDGE}; import transfer.run.run, mmdet.apis",
+    "transfer_seg.py": f"{_BRIDGE}; import transfer.run.run, mmseg.apis",
 }
 
 
 def measure(settings: Settings) -> Findings:
     """Seconds, medians of the rounds; in a quick run only `train_cls.py` trains, and once."""
     figures: dict[str, dict[str, float]] = {}
-    for tool in sorted((ROOT / "tools").glob("*.py")):
-        _add(figures, f"{tool.name} --help", [[str(tool), "--help"]] * settings.rounds)
+    for path in sorted((ROOT / "tools").glob("*.py")):
+        _add(figures, f"{path.name} --help", [[str(path), "--help"]] * settings.rounds)
     for name, statement in IMPORTS.items():
         _add(figures, f"{name}, imports", [["-c", statement]] * settings.amount(settings.rounds, 1))
     data = small_data(settings.scratch / "data")

@@ -21,6 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from backbones.errors import not_none
 from backbones.monitoring.memory import peak_host_bytes
 from benchmarks.harness.interleaved import take_turns
 
@@ -124,12 +125,16 @@ class Contender:
     def _signal(self, number: signal.Signals) -> None:
         """To the process and all that it has started."""
         try:
-            os.killpg(self._process.pid, number)
+            os.killpg(self._pid, number)
         except ProcessLookupError:  # it has not come as far as to lead a group, or has ended
-            os.kill(self._process.pid, number)
+            os.kill(self._pid, number)
+
+    @property
+    def _pid(self) -> int:
+        return not_none(not_none(self._process).pid)
 
     def _last_words(self) -> str:
-        self._process.join()
+        not_none(self._process).join()
         return self.log.read_text(errors="replace")[-_TOLD:] if self.log.exists() else "it printed nothing"
 
 

@@ -61,7 +61,7 @@ def _section(name: str, entry: Mapping[str, Any], found: Findings) -> str:
         f"`{entry['command']}` on {entry['date']}, {entry['seconds']:.0f} s, on {machine['name']} with "
         f"{machine['cpus']} CPUs at a load of {machine['load']}; {versions}."
     )
-    blocks = [f"## {module.TITLE}", inspect.getdoc(module), describe(found)]
+    blocks = [f"## {module.TITLE}", inspect.getdoc(module) or "", describe(found)]
     if hasattr(module, "draw"):
         blocks.append(f"![{module.TITLE}]({picture_name(name)})")
     return "\n\n".join([*blocks, where])

@@ -17,6 +17,7 @@ from backbones.data.decoding import what_is_wrong
 from backbones.data.image_folder import ImageFolder, open_image_folder, verify_images
 from backbones.data.randomness import Purpose, keyed_generator
 from backbones.data.sampling import Request, TrainingRequests
+from backbones.errors import not_none
 from benchmarks.subjects.photographs import write_made_up
 
 LINKS_PER_FILE = 60_000  # ext4 allows 65,000
@@ -116,7 +117,7 @@ def _loader_memory(folder: ImageFolder, workers: int) -> dict[str, Any]:
         for number, _ in enumerate(batches):
             epoch, batch = divmod(number, BATCHES_PER_EPOCH)
             if batch == BATCHES_PER_EPOCH // 2:
-                children = [child.pid for child in multiprocessing.active_children()]
+                children = [not_none(child.pid) for child in multiprocessing.active_children()]
                 for kind, name in (("Rss", "resident"), ("Pss", "proportional")):
                     figures[f"epoch {epoch}: loader worker, {name}, MiB"] = max(_memory(kind, pid) for pid in children)
                 figures[f"epoch {epoch}: main process, resident, MiB"] = _memory("VmRSS")

@@ -16,7 +16,7 @@ from studies.ablation.rows import Ablation
 RunKey = tuple[str, int]  # label of the row, seed
 
 
-def train_all(ablation: Ablation, done: Callable[[Mapping[RunKey, str]], None]) -> dict[RunKey, str]:
+def train_all(ablation: Ablation, done: Callable[[Mapping[RunKey, str]], object]) -> dict[RunKey, str]:
     """Train what is not finished, and return what failed, with its last words.
 
     Args:

@@ -81,7 +81,7 @@ def ablation_table(ablation: Ablation, failures: Mapping[tuple[str, int], str]) 
                 interval=student_interval(list(mine.values())),
                 # Without a seed in common the seeds' own noise would pass for an effect.
                 difference=difference if difference and difference.pairs else None,
-                paper=theirs[0] and theirs[0].top1,
+                paper=theirs[0].top1 if theirs[0] else None,
                 paper_difference=theirs[0].top1 - theirs[1].top1 if theirs[0] and theirs[1] else None,
             )
         )

@@ -82,7 +82,7 @@ def measure_cell(
         return cell
     cell = replace(cell, image_interval=image_interval(list(known.values())))
     known_reference = replicates_by_seed(noise, baseline or (), metric, arm)
-    if cell.difference is None or set(reference) - set(known_reference):
+    if cell.difference is None or reference is None or set(reference) - set(known_reference):
         return cell
     # Over the seeds that the difference itself is over.
     shared = set(values) & set(reference) if cell.difference.test == PAIRED else {*values, *reference}

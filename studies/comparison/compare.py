@@ -177,7 +177,7 @@ def _row(
     }
     paths = tuple(run.path.relative_to(root).as_posix() for run in runs if not run.tuned)
     settings = classification_settings(runs)
-    return Row(name, recipe, network, paper and paper.network, cells, paths, settings, stands_for)
+    return Row(name, recipe, network, paper.network if paper else None, cells, paths, settings, stands_for)
 
 
 def _judged(rows: Sequence[Row], baseline_recipe: str) -> tuple[Row, ...]:

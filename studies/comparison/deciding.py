@@ -28,16 +28,18 @@ def hours_needed(verdict: Verdict, metric: str, row: Sequence[Run], baseline: Se
         return None
     task = task_of(metric)
     hours = [_hours_of(verdict.seeds_needed, task, runs) for runs in (row, baseline)]
-    return None if None in hours else sum(hours)
+    known = [each for each in hours if each is not None]
+    return sum(known) if len(known) == len(hours) else None
 
 
 def _hours_of(seeds: int, task: str, runs: Sequence[Run]) -> float | None:
     total = 0.0
     for each in dict.fromkeys((CLASSIFICATION, task)):
         mine = [run for run in runs if run.task == each and not run.tuned]
-        if any(run.seconds is None for run in mine):
+        seconds = [run.seconds for run in mine if run.seconds is not None]
+        if len(seconds) < len(mine):
             return None
         if mine:  # a trunk that was not trained here took no time
             units = len(group_by_unit(runs, mine))
-            total += max(0, seeds - units) * sum(run.seconds for run in mine) / units / 3600
+            total += max(0, seeds - units) * sum(seconds) / units / 3600
     return total

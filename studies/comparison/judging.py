@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from backbones.errors import not_none
 from studies.comparison.cells import Cell
 from studies.statistics.power import Assumed, seeds_needed
 from studies.statistics.seeds import Difference, holm, t_interval
@@ -51,10 +52,11 @@ def _p_value(cell: Cell) -> float | None:
 
 
 def _correct(tested: Sequence[dict[str, Cell]], metric: str) -> None:
-    differences = [cells[metric].difference for cells in tested]
-    adjusted = holm([difference.p_value for difference in differences])
+    differences = [not_none(cells[metric].difference) for cells in tested]
+    adjusted = holm([not_none(difference.p_value) for difference in differences])
     for cells, difference, p_value in zip(tested, differences, adjusted, strict=True):
-        ends = t_interval(difference.value, difference.error, difference.freedom, comparisons=len(tested))
+        error, freedom = not_none(difference.error), not_none(difference.freedom)
+        ends = t_interval(difference.value, error, freedom, comparisons=len(tested))
         difference = replace(difference, adjusted_p=p_value, simultaneous=ends)
         cells[metric] = replace(cells[metric], difference=difference)
 
@@ -75,10 +77,14 @@ def _plan(judged: Sequence[dict[str, Cell]], metric: str) -> None:
     """How many seeds would decide what is undecided: if the differences are those seen here, and if the paper's."""
     tested = [cells for cells in judged if _p_value(cells[metric]) is not None]
     cells_of = [cells[metric] for cells in tested]
-    seen = [_assumed(cell.difference, cell.difference.value, cell.verdict) for cell in cells_of]
+    differences = [not_none(cell.difference) for cell in cells_of]
+    seen = [
+        _assumed(difference, difference.value, not_none(cell.verdict))
+        for difference, cell in zip(differences, cells_of, strict=True)
+    ]
     theirs = [
-        _assumed(cell.difference, _paper_difference(cell), cell.paper_verdict) if cell.paper_verdict else own
-        for cell, own in zip(cells_of, seen, strict=True)
+        _assumed(difference, not_none(_paper_difference(cell)), cell.paper_verdict) if cell.paper_verdict else own
+        for difference, cell, own in zip(differences, cells_of, seen, strict=True)
     ]
     for field, assumed in (("verdict", seen), ("paper_verdict", theirs)):
         verdicts = [getattr(cell, field) for cell in cells_of]
@@ -89,5 +95,5 @@ def _plan(judged: Sequence[dict[str, Cell]], metric: str) -> None:
 
 
 def _assumed(difference: Difference, true: float, verdict: Verdict) -> Assumed:
-    row_sd, baseline_sd, paired_sd = difference.spread
+    row_sd, baseline_sd, paired_sd = not_none(difference.spread)
     return Assumed(true, row_sd, baseline_sd, paired_sd, verdict.margin, min(difference.n))

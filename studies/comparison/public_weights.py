@@ -20,7 +20,7 @@ def read_counterparts(stated: Iterable[str]) -> dict[str, str]:
     Raises:
         UserError: Another form, no recipe of the paper's Tables 8 and 9, or two for the same weights.
     """
-    found = {}
+    found: dict[str, str] = {}
     for text in stated:
         weights, _, recipe = text.rpartition("=")
         if not is_imported(weights) or recipe not in recipe_order():

@@ -24,7 +24,7 @@ def reading_notes(
     tree: RunTree, rows: Sequence[Row], tuned: Sequence[TunedTask], baseline: str, recipe: str
 ) -> tuple[str, ...]:
     """All that these rows need; ``baseline`` is the row's name, ``recipe`` its recipe in the paper."""
-    shown = [*rows, *(row for task in tuned for row in task.rows)]
+    shown: list[Row | TunedRow] = [*rows, *(row for task in tuned for row in task.rows)]
     notes = []
     if any(row.name == baseline for row in rows):
         notes.append(

@@ -69,7 +69,8 @@ def pooled_correlation(rows: Iterable[Pairs]) -> float | None:
 
     None when no row has ``LEAST_SEEDS`` pairs, and when one side does not spread; shorter rows are left out.
     """
-    mine, theirs = [], []
+    mine: list[float] = []
+    theirs: list[float] = []
     for pairs in rows:
         if len(pairs) >= LEAST_SEEDS:
             for values, distances in zip(zip(*pairs, strict=True), (mine, theirs), strict=True):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from backbones.errors import not_none
 from studies.comparison.cells import Cell, measure_cell, shown_metrics
 from studies.comparison.judging import judge_and_plan
 from studies.results.replicates import Noise
@@ -72,8 +73,8 @@ def _tasks(rows: Rows) -> list[str]:
 def _row(name: str, runs: Sequence[Run], cells: dict[str, Cell], root: Path) -> TunedRow:
     return TunedRow(
         name=name,
-        searches=tuple(sorted({run.tuned.search for run in runs})),
-        chosen={run.seed: run.tuned.changed for run in runs},
+        searches=tuple(sorted({run.tuned.search for run in runs if run.tuned})),
+        chosen={run.seed: run.tuned.changed for run in runs if run.tuned},
         cells=cells,
         runs=tuple(run.path.relative_to(root).as_posix() for run in runs),
     )
@@ -111,7 +112,7 @@ def _choices(runs: Sequence[Run]) -> str:
     """The chosen options; with their seeds where these differ."""
     choices: dict[str, list[str]] = {}
     for run in runs:
-        words = " ".join(f"{key}={value}" for key, value in run.tuned.changed.items())
+        words = " ".join(f"{key}={value}" for key, value in not_none(run.tuned).changed.items())
         choices.setdefault(words or "what its file has", []).append(str(run.seed))
     if len(choices) == 1:
         return next(iter(choices))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
+from backbones.errors import not_none
 from backbones.recipes.recipe import RANDOM_RECIPE
 from studies.comparison.cells import Cell
 from studies.comparison.compare import Comparison, check_comparison
@@ -63,9 +64,9 @@ def plain_answer(comparison: Comparison) -> list[str]:
 def best_place(comparison: Comparison, metric: str, places: Sequence[int] | None = None) -> int | None:
     """The row, of those at these places or of all, with the largest difference from the baseline; None without any."""
     found = [
-        (row.cells[metric].difference.value, -place)
+        (difference.value, -place)
         for place, row in enumerate(comparison.rows)
-        if row.cells[metric].difference is not None and (places is None or place in places)
+        if (difference := row.cells[metric].difference) is not None and (places is None or place in places)
     ]
     return -max(found)[1] if found else None
 
@@ -99,7 +100,7 @@ def _paragraph(comparison: Comparison, task: str, metric: str) -> Markup:
 
 def _counted(comparison: Comparison, metric: str, places: Sequence[int]) -> Markup:
     """ "Of the 6 rows compared with b-standard, 4 carry over and 2 are undecided." """
-    count = Counter(comparison.rows[place].cells[metric].verdict.outcome for place in places)
+    count = Counter(not_none(comparison.rows[place].cells[metric].verdict).outcome for place in places)
     words = [f"{count[each]} {(SINGULARS if count[each] == 1 else PLURALS)[each]}" for each in OUTCOMES if count[each]]
     return Markup("Of the {} rows compared with {}, {}.").format(
         len(places), unbroken(_baseline(comparison)), joined(words)
@@ -108,9 +109,9 @@ def _counted(comparison: Comparison, metric: str, places: Sequence[int]) -> Mark
 
 def _row_sentence(comparison: Comparison, metric: str, places: Sequence[int]) -> Markup:
     """Of one row, or of the best of several: its differences in top-1 and here, with the interval, and the verdict."""
-    place = best_place(comparison, metric, places)
+    place = not_none(best_place(comparison, metric, places))
     row, source = comparison.rows[place], f"rows.{place}.cells"
-    top1, difference = row.cells["top1"].difference, row.cells[metric].difference
+    top1, difference = row.cells["top1"].difference, not_none(row.cells[metric].difference)
     name = Markup("<strong>{}</strong>").format(unbroken(label(row, comparison.rows)))
     if len(places) > 1:
         name = Markup("The best, {}:" if difference.value > 0 else "None is above it; the nearest, {}:").format(name)
@@ -144,7 +145,7 @@ def _certainty(difference: Difference, source: str, chosen_from: int) -> Markup:
 
 def _outcome(comparison: Comparison, place: int, metric: str) -> Markup:
     cells = comparison.rows[place].cells
-    verdict, top1 = cells[metric].verdict, cells["top1"].difference
+    verdict, top1 = not_none(cells[metric].verdict), cells["top1"].difference
     if verdict.outcome in (CARRIES_OVER, REVERSES):
         subject = "it" if top1 is None else "the gain" if top1.value > 0 else "the loss"
         return Markup("{} <strong>{}</strong>").format(subject, verdict.outcome)
@@ -158,12 +159,12 @@ def _outcome(comparison: Comparison, place: int, metric: str) -> Markup:
 def _needed(comparison: Comparison, place: int, metric: str, verdict: Verdict) -> Markup:
     """What would decide it: seeds, and the hours of those that are not there yet."""
     row = comparison.rows[place]
-    if row.cells[metric].difference.interval is None:
+    if not_none(row.cells[metric].difference).interval is None:
         return Markup("; two seeds of each row are the least that tell a difference from noise")
     if verdict.seeds_needed is None:
         return Markup("")
     runs = comparison.tree.rows()
-    baseline = comparison.baseline_row
+    baseline = not_none(comparison.baseline_row)
     hours = hours_needed(verdict, metric, runs[row.recipe, row.network], runs[baseline.recipe, baseline.network])
     source = f"rows.{place}.cells.{metric}.verdict.seeds_needed"
     cost = "" if hours is None else f", {hours:.2g} hours more"
@@ -181,19 +182,19 @@ def _beside(comparison: Comparison, metric: str, places: Sequence[int]) -> Marku
     if len(judged) == 1:
         place = next(place for place in places if comparison.rows[place].cells[metric].paper_verdict)
         source = f"rows.{place}.cells.{metric}.paper.difference"
-        theirs = number(judged[0].paper.difference, source, "signed")
-        return Markup("Beside the paper's {}: {}.").format(theirs, judged[0].paper_verdict.outcome)
+        theirs = number(not_none(judged[0].paper).difference, source, "signed")
+        return Markup("Beside the paper's {}: {}.").format(theirs, not_none(judged[0].paper_verdict).outcome)
     return Markup("Beside the paper's {} differences: {}.").format(len(judged), _listed(judged))
 
 
 def _listed(cells: Sequence[Cell]) -> str:
     """Outcomes beside the paper, and how often each: "2 same sign, smaller; 1 undecided"."""
-    count: Mapping[str, int] = Counter(cell.paper_verdict.outcome for cell in cells)
+    count: Mapping[str, int] = Counter(cell.paper_verdict.outcome for cell in cells if cell.paper_verdict)
     return "; ".join(f"{count[each]} {each}" for each in PAPER_OUTCOMES if count[each])
 
 
 def _baseline(comparison: Comparison) -> str:
-    return label(comparison.baseline_row, comparison.rows)
+    return label(not_none(comparison.baseline_row), comparison.rows)
 
 
 def _losses(comparison: Comparison) -> Markup:
@@ -201,7 +202,7 @@ def _losses(comparison: Comparison) -> Markup:
     judged = [
         row.cells["miou"]
         for row in comparison.losses
-        if row.cells["miou"].paper_verdict and row.cells["miou"].difference.interval
+        if row.cells["miou"].paper_verdict and not_none(row.cells["miou"].difference).interval
     ]
     if not judged:
         return Markup("")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
 
+from backbones.errors import not_none
 from backbones.recipes.recipe import RANDOM_RECIPE
 from studies.comparison.compare import Comparison
 from studies.comparison.rows import Row
@@ -79,9 +80,7 @@ def _cost(place: int, row: Row, task: str, runs: Sequence[Record], hours: dict[s
         runs=len(runs),
         hours=sum(seconds) / 3600 if whole else None,
         device=", ".join(dict.fromkeys(devices)),
-        device_hours=sum(_processes(each) * each.find("timings.total_seconds", float) for each in runs) / 3600
-        if whole
-        else None,
+        device_hours=sum(map(_device_seconds, runs)) / 3600 if whole else None,
         images_per_second=_median(speed for speed, _ in speeds),
         data_wait=_median(wait for _, wait in speeds),
         peak_memory=max(memory) / 1e9 if memory else None,
@@ -112,8 +111,8 @@ def _older(record: Record) -> dict[str, float]:
     return {} if kwh is None else {"cpu": kwh}
 
 
-def _processes(record: Record) -> float:
-    return record.find("hardware.processes", float) or 1.0
+def _device_seconds(record: Record) -> float:
+    return (record.find("hardware.processes", float) or 1.0) * not_none(record.find("timings.total_seconds", float))
 
 
 def _mean_hours(runs: Sequence[Record]) -> float | None:
@@ -124,10 +123,10 @@ def _mean_hours(runs: Sequence[Record]) -> float | None:
 def _hours_per_point(row: Row, task: str, hours: dict[str, float | None]) -> float | None:
     difference = row.cells[questions()[task]].difference if task in questions() else None
     training = 0.0 if row.recipe == RANDOM_RECIPE else hours.get("classification")
-    gained = difference is not None and difference.interval is not None and difference.interval[0] > 0
-    if not gained or hours[task] is None or training is None:
+    transfer = hours[task]
+    if difference is None or difference.interval is None or transfer is None or training is None:
         return None
-    return (hours[task] + training) / difference.value
+    return (transfer + training) / difference.value if difference.interval[0] > 0 else None
 
 
 def _speed(folder: Path) -> tuple[float | None, float | None]:

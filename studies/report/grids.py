@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from backbones.errors import not_none
 from backbones.reporting.markdown import MISSING
 from backbones.reporting.numbers import half_width, p_value, signed
 from studies.comparison.cells import Cell
@@ -34,7 +35,7 @@ def statistics_sections(comparison: Comparison) -> Iterator[tuple[str, Grid]]:
             for name, cells in rows
             if metric in cells and cells[metric].verdict
         ]
-        if any(cell.difference.interval for _, _, cell in lines):
+        if any(not_none(cell.difference).interval for _, _, cell in lines):
             yield f"verdicts on the differences from {reference}", _verdict_grid(lines)
     if any(each.ours and each.ours.interval for each in comparison.correlations):
         yield "rank correlation with top-1, over rows", _correlation_grid(comparison)
@@ -53,7 +54,7 @@ def verdict_words(verdict: Verdict | None) -> str:
 def _verdict_grid(lines: Iterable[tuple[str, str, Cell]]) -> Grid:
     grid = [VERDICT_HEADER]
     for metric, name, cell in lines:
-        difference = cell.difference
+        difference = not_none(cell.difference)
         tests = [p_value(difference.p_value), p_value(difference.adjusted_p)]
         ours = [signed(difference.value), half_width(difference.interval), *tests, verdict_words(cell.verdict)]
         theirs = cell.paper.difference if cell.paper else None
@@ -65,7 +66,7 @@ def _verdict_grid(lines: Iterable[tuple[str, str, Cell]]) -> Grid:
 def _correlation_grid(comparison: Comparison) -> Grid:
     grid = [CORRELATION_HEADER]
     for each in comparison.correlations:
-        p = p_value(each.ours and each.ours.p_value)
+        p = p_value(each.ours.p_value if each.ours else None)
         name = (metric_names() | further_names())[each.metric]
         ours = [str(len(each.rows)), *_value_and_interval(each.ours), p]
         grid.append([name, *ours, *_value_and_interval(each.paper), _value_and_interval(each.paper_same_rows)[0]])
@@ -75,5 +76,7 @@ def _correlation_grid(comparison: Comparison) -> Grid:
 def _value_and_interval(found: Spearman | None) -> tuple[str, str]:
     if found is None:
         return MISSING, MISSING
-    low, high = found.interval or (None, None)
-    return signed(found.value), MISSING if low is None else f"{signed(low)} to {signed(high)}"
+    if found.interval is None:
+        return signed(found.value), MISSING
+    low, high = found.interval
+    return signed(found.value), f"{signed(low)} to {signed(high)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from backbones.errors import not_none
 from backbones.reporting.numbers import plain, signed
 from studies.comparison.cells import Cell
 from studies.comparison.compare import Comparison
@@ -51,7 +52,7 @@ def _legend() -> str:
 
 
 def _table(task: str, comparison: Comparison, rows: Sequence[PageRow]) -> str:
-    table, question = TASKS[task].table, TASKS[task].question
+    table, question = not_none(TASKS[task].table), not_none(TASKS[task].question)
     count = len(table.metrics)
     names = " & ".join(escape(metric_names()[metric]) for metric in table.metrics)
     lines = [_line(task, row) for row in rows]
@@ -79,7 +80,7 @@ def _table(task: str, comparison: Comparison, rows: Sequence[PageRow]) -> str:
 
 
 def _line(task: str, row: PageRow) -> str:
-    table, question = TASKS[task].table, TASKS[task].question
+    table, question = not_none(TASKS[task].table), not_none(TASKS[task].question)
     cell = row.row.cells[question] if row.row else None
     paper = [_number(row.paper.get(metric)) for metric in table.metrics]
     paper.append(_signed(row.gains.get(question)))

@@ -74,7 +74,7 @@ def _position(rows: Sequence[PageRow], recipe: str, order: tuple[str, ...]) -> i
 def _row(comparison: Comparison, records: Records, place: int) -> PageRow:
     row = comparison.rows[place]
     baseline = comparison.baseline_row
-    keys, reference = (row.recipe, row.network), baseline and (baseline.recipe, baseline.network)
+    keys, reference = (row.recipe, row.network), (baseline.recipe, baseline.network) if baseline else None
     marks = {task: run_marks(records, keys, reference, task) for task in TASKS}
     if row.recipe == RANDOM_RECIPE:
         marks["classification"] = []  # a trunk that was never trained has no top-1
@@ -100,6 +100,7 @@ def _absent(name: str, waiting: Sequence[Record], baseline: str) -> PageRow:
 
 def _paper(recipe: str, baseline: str) -> tuple[dict[str, float], dict[str, float]]:
     row, reference = find_row(recipe, ""), find_row(baseline, "")
-    numbers = {metric: paper_number(metric, row, reference) for metric in row.values} if row else {}
+    asked = row.values if row else ()
+    numbers = {metric: found for metric in asked if (found := paper_number(metric, row, reference)) is not None}
     gains = {metric: found.difference for metric, found in numbers.items() if found.difference is not None}
     return {metric: found.value for metric, found in numbers.items()}, gains

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from studies.comparison.compare import Comparison
 from studies.report.records import Record, Records
@@ -68,7 +69,9 @@ def _features(record: Record) -> str:
 
 def _moved(record: Record) -> str:
     stages = record.find("proof.after_training.stages", list) or []
-    counts = [(stage.get("moved"), stage.get("tensors")) for stage in stages if isinstance(stage, dict)]
+    counts: list[tuple[Any, Any]] = [
+        (stage.get("moved"), stage.get("tensors")) for stage in stages if isinstance(stage, dict)
+    ]
     if not counts or not all(isinstance(value, int) for pair in counts for value in pair):
         return "not recorded"
     return f"{sum(moved for moved, _ in counts)} of {sum(tensors for _, tensors in counts)}"

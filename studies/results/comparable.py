@@ -84,7 +84,9 @@ def _of_different_trainings(one: Run, other: Run) -> bool:
 
 def _check_backbones(runs: Sequence[Run]) -> None:
     """Within a row, one backbone per training seed, and the one whose classification run is in the tree."""
-    trained = {(run.row, run.seed): run for run in runs if run.task == "classification"}
+    trained: dict[tuple[tuple[str, str], int | None], Run] = {
+        (run.row, run.seed): run for run in runs if run.task == "classification"
+    }
     transfers = [run for run in runs if run.task != "classification"]
     for one, other in _disagreement(
         transfers, lambda run: (run.row, run.backbone.get("seed")), lambda run: run.backbone.get("sha256")

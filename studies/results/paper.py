@@ -50,8 +50,9 @@ def find_row(recipe: str, network: str) -> PaperRow | None:
 
     The paper transfers ResNet-50 only, so another network finds the same row, with ``same_network`` off.
     """
-    found = {number: _find(number, recipe) for number in {number for number, _ in paper_sources().values()}}
-    if any(row is None for row in found.values()):
+    numbers = {number for number, _ in paper_sources().values()}
+    found = {number: row for number in numbers if (row := _find(number, recipe)) is not None}
+    if len(found) < len(numbers):
         return None
     values = {metric: found[number][column] for metric, (number, column) in paper_sources().items()}
     theirs = found[8]["network"]
@@ -62,8 +63,9 @@ def paper_number(metric: str, row: PaperRow | None, baseline: PaperRow | None) -
     """The number of a row, beside that of the baseline's; None where the paper has none."""
     if row is None or metric not in row.values:
         return None
-    different = baseline is not None and baseline.recipe != row.recipe
-    return PaperNumber(row.values[metric], row.values[metric] - baseline.values[metric] if different else None)
+    if baseline is None or baseline.recipe == row.recipe:
+        return PaperNumber(row.values[metric], None)
+    return PaperNumber(row.values[metric], row.values[metric] - baseline.values[metric])
 
 
 def _find(number: int, recipe: str) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -125,7 +126,7 @@ def _whole(path: Path, key: str, value: Any) -> int:
     return value
 
 
-def _section(path: Path, content: dict[str, Any], key: str) -> dict[str, Any]:
+def _section(path: Path, content: Mapping[str, Any], key: str) -> dict[str, Any]:
     section = content.get(key) or {}
     if not isinstance(section, dict):
         raise UserError(f"{path}: {key!r} is {section!r} where a section should be; repeat the run")

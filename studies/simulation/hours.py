@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from backbones.errors import not_none
 from backbones.runs.fingerprint import ROOT
 from studies.simulation.designs import Hours
 from studies.simulation.truth import BASELINE
@@ -26,7 +27,7 @@ def hours_of(suite: str, parsers: Parsers) -> Hours:
     rows: dict[str, dict[str, float]] = {}
     teachers = 0.0
     for run in plan_runs(read_suite(ROOT / "suites" / f"{suite}.yaml"), NOWHERE, parsers):
-        hours = estimator.of(run).hours
+        hours = not_none(estimator.of(run).hours)
         if run.compared:
             rows.setdefault(run.row, {})[run.kind] = hours  # the same for every seed
         else:

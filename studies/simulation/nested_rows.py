@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from backbones.errors import not_none
 from studies.simulation.truth import ROWS
 from studies.statistics.seeds import SIGNIFICANCE
 from studies.statistics.spearman import spearman
@@ -34,4 +35,4 @@ def nest(steps: NDArray) -> NDArray:
 
 
 def _significant(studies: NDArray) -> float:
-    return float(np.mean([spearman(*columns).p_value <= SIGNIFICANCE for columns in studies]))
+    return float(np.mean([not_none(spearman(*columns)).p_value <= SIGNIFICANCE for columns in studies]))

@@ -18,6 +18,7 @@ from studies.comparison.judging import judge_and_plan
 from studies.results.paper import PaperNumber
 from studies.simulation.rule import compare_studies
 from studies.simulation.truth import METRICS, ROWS, paper_differences, seed_noise
+from studies.statistics.seeds import Seeds
 from studies.statistics.verdict import UNDECIDED
 
 SEEDS = 3
@@ -71,7 +72,8 @@ def _studies(metric: str, share: float, sd: float, studies: int) -> Iterator[lis
 
 def judge(values: NDArray, paper: NDArray) -> list[Cell]:
     """The cells of a study of (1 + rows, seeds) values, the baseline's first; ``paper``: (rows,) differences."""
-    base, *rows = [dict(enumerate(row)) for row in values.tolist()]
+    by_seed: list[Seeds] = [dict(enumerate(row)) for row in values.tolist()]
+    base, *rows = by_seed
     cells = [
         {"metric": make_cell(row, base, PaperNumber(0.0, theirs))}
         for row, theirs in zip(rows, paper.tolist(), strict=True)

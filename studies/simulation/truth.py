@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from backbones.errors import not_none
 from studies.results.paper import find_row, recipe_order
 
 BASELINE = "b-standard"
@@ -14,7 +15,7 @@ ROWS = len(recipe_order()) - 1
 
 def paper_differences(metric: str) -> NDArray:
     """(rows,) the paper's differences from its baseline in a metric of ``METRICS``, in points."""
-    values = {recipe: find_row(recipe, "").values[metric] for recipe in recipe_order()}
+    values = {recipe: not_none(find_row(recipe, "")).values[metric] for recipe in recipe_order()}
     return np.array([value - values[BASELINE] for recipe, value in values.items() if recipe != BASELINE])
 
 

@@ -43,7 +43,7 @@ class Replicates(NamedTuple):
     """
 
     images: str
-    count: int
+    count: int  # type: ignore[assignment]  # nobody counts in these, which is what a tuple's count does
     own: float
     values: NDArray
 

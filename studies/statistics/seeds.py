@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
+from typing import TypeVar
 
 from scipy.special import stdtr, stdtrit
 
@@ -26,6 +27,7 @@ WELCH, PAIRED = "Welch", "paired"
 
 Interval = tuple[float, float]
 Seeds = Mapping[int | None, float]  # seed -> percent; None: a backbone from outside, whose seed nobody noted
+Seed = TypeVar("Seed", bound="int | None")
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,9 @@ def welch_error(row_sd: float, row_n: int, baseline_sd: float, baseline_n: int) 
     return (row + baseline) ** 0.5, freedom
 
 
-def subtract(row: Seeds, baseline: Seeds, least_pairs: int = LEAST_PAIRS) -> Difference | None:
+def subtract(
+    row: Mapping[Seed, float], baseline: Mapping[Seed, float], least_pairs: int = LEAST_PAIRS
+) -> Difference | None:
     """Row minus baseline, paired by seed from ``least_pairs`` seeds in common on; None when one is empty.
 
     Seeds that change nothing have sampled no noise: then there is no standard error, and no p value.
@@ -132,7 +136,9 @@ def subtract(row: Seeds, baseline: Seeds, least_pairs: int = LEAST_PAIRS) -> Dif
     )
 
 
-def _spread(row: Seeds, baseline: Seeds, paired: Sequence[float]) -> tuple[float, float, float]:
+def _spread(
+    row: Mapping[Seed, float], baseline: Mapping[Seed, float], paired: Sequence[float]
+) -> tuple[float, float, float]:
     mine, theirs = stdev(row.values()), stdev(baseline.values())
     return mine, theirs, stdev(paired) if len(paired) > 1 else (mine**2 + theirs**2) ** 0.5
 

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from backbones.errors import not_none
 from studies.statistics.seeds import SIGNIFICANCE, Difference
 
 CARRIES_OVER = "carries over"
@@ -103,7 +104,9 @@ def judge_beside(difference: Difference | None, paper: float | None) -> Verdict 
         return Verdict(_undiffering(difference, margin), margin)
     if (difference.value > 0) != (paper > 0):
         return Verdict(OPPOSITE, margin)
-    low, high = difference.interval if paper > 0 else (-difference.interval[1], -difference.interval[0])
+    low, high = not_none(difference.interval)
+    if paper < 0:
+        low, high = -high, -low
     size = SAME_SIGN_LARGER if low > abs(paper) else SAME_SIGN_SMALLER if high < abs(paper) else SAME_SIGN_COMPATIBLE
     return Verdict(size, margin)
 
@@ -121,5 +124,5 @@ def differs(difference: Difference) -> bool:
 def _undiffering(difference: Difference, margin: float) -> str:
     if difference.p_value is None:  # one seed, or seeds that sampled nothing
         return UNDECIDED
-    low, high = difference.interval
+    low, high = not_none(difference.interval)
     return NO_DIFFERENCE if -margin < low and high < margin else UNDECIDED

@@ -9,6 +9,7 @@ from pathlib import Path
 from backbones.data.image_folder import ImageFolder, open_image_folder
 from backbones.data.shapes import LAYOUTS, cached_shapes, shapes_folder
 from backbones.data.verification import FileStamp, content_fingerprint
+from backbones.errors import not_none
 from backbones.machine.processes import usable_cpus
 from studies.suite.definition import Data, Shapes
 from transfer.catalogue import CLASSIFICATION
@@ -17,7 +18,7 @@ from transfer.catalogue import CLASSIFICATION
 def data_folder(data: Data, task: str) -> Path:
     """Absolute folder of a task's images, there or not."""
     if data.shapes is None:
-        return Path(os.path.abspath(data.path.expanduser()))
+        return Path(os.path.abspath(not_none(data.path).expanduser()))
     shapes = data.shapes
     return shapes_folder(shapes.images, shapes.size, shapes.seed, shapes.layouts) / LAYOUTS[task].root
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import fmean
 
 from backbones.errors import did_you_mean
@@ -57,7 +57,7 @@ def _read(section: Section, row: str, metric: str) -> Expectation:
     return Expectation(row, metric, value - tolerance, value + tolerance, f"{value:g} ± {tolerance:g}")
 
 
-def missed(expected: Iterable[Expectation], values: dict[tuple[str, str], Sequence[float]]) -> list[str]:
+def missed(expected: Iterable[Expectation], values: Mapping[tuple[str, str], Sequence[float]]) -> list[str]:
     """One line for each expectation that is not met.
 
     Args:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from backbones.bundles.loading import find_bundle
+from backbones.errors import not_none
 from backbones.external.families import parse_source
 from backbones.files import sha256_file
 from backbones.recipes.recipe import RANDOM_RECIPE
@@ -108,7 +109,7 @@ class _Planner:
 
     def _training(self, row: Row, seed: int) -> _Backbone:
         settings = self.suite.tasks[CLASSIFICATION]
-        data, place = settings.data, f"{self.suite.path}: options of {row.name}"
+        data, place = not_none(settings.data), f"{self.suite.path}: options of {row.name}"
         teacher = self._teacher(row)
         options = commands.option_words({**settings.options, **row.options}, place)
         words = commands.training_words(
@@ -116,7 +117,7 @@ class _Planner:
             row.network or "",
             options,
             data_folder(data, CLASSIFICATION),
-            teacher and Path(teacher.path),
+            Path(teacher.path) if teacher else None,
         )
         identity = {
             "data": data_fingerprint(data, CLASSIFICATION),
@@ -142,7 +143,7 @@ class _Planner:
         return _Backbone(str(bundle), (), sha256_file(bundle))
 
     def _import(self, row: Row) -> _Backbone:
-        source = row.source
+        source = not_none(row.source)
         files = {
             name: path and sha256_file(path.expanduser())
             for name, path in (("checkpoint", source.checkpoint), ("classes", source.classes))

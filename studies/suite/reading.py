@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from backbones.data.shapes import LAYOUTS
-from backbones.errors import UserError, did_you_mean
+from backbones.errors import UserError, did_you_mean, not_none
 from backbones.recipes.recipe import RANDOM_RECIPE, find_recipe
 from studies.suite.definition import Data, Import, Row, Shapes, Suite, Task
 from studies.suite.expectations import read_expectations
@@ -162,7 +162,7 @@ def _imported(section: Section, name: str | None, trained: Sequence[str], shared
     key = weights.text("key")
     if key and not checkpoint:
         weights.error("key", "names an entry of a local file; give the file as checkpoint")
-    settled = Import(source, checkpoint and Path(checkpoint), key, classes and Path(classes))
+    settled = Import(source, Path(checkpoint) if checkpoint else None, key, Path(classes) if classes else None)
     return Row(name, source=settled, **shared)
 
 
@@ -241,7 +241,7 @@ def _check_trainings(path: Path, rows: Sequence[Row], teachers: Sequence[Row], t
 def _check_training(path: Path, row: Row, tasks: dict[str, Task]) -> None:
     if CLASSIFICATION not in tasks or tasks[CLASSIFICATION].data is None:
         raise UserError(f"{path}: classification.data is missing, and {row.name} is to be trained; give a folder")
-    distils = find_recipe(row.recipe).distillation > 0
+    distils = find_recipe(not_none(row.recipe)).distillation > 0
     switched = any("distillation" in str(row.options.get(key, "")) for key in ("with", "without"))
     if distils and not row.teacher and not switched:
         raise UserError(f"{path}: {row.name} distils and has no teacher; name one of teachers: with 'teacher'")

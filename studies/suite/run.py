@@ -164,9 +164,7 @@ def _values(board: Board) -> dict[tuple[str, str], list[float]]:
 
 def _missing(suite: Suite) -> list[str]:
     """Folders of the suite's own that are not there."""
-    places = [
-        (task, suite.tasks[task].data) for task in TASKS if task in suite.tasks and suite.tasks[task].data is not None
-    ]
+    places = [(task, data) for task in TASKS if task in suite.tasks and (data := suite.tasks[task].data) is not None]
     needed = [data_folder(data, task) for task, data in places if data.shapes is None]
     return [str(folder) for folder in needed if not folder.is_dir()]
 

@@ -84,7 +84,8 @@ def _refuse_ambiguous(image: Image.Image, path: Path) -> None:
             "either way up. If yours fit the upright picture, rewrite the pixels ('mogrify -auto-orient FILE'); if "
             "they fit the pixels as stored, remove the tag ('exiftool -Orientation= FILE')"
         )
-    if image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema()[0] < 255:
+    opacity = image.convert("RGBA").getchannel("A") if image.has_transparency_data else None
+    if opacity is not None and opacity.getextrema()[0] < 255:  # type: ignore[operator]  # one channel has one pair of them
         raise UserError(
             f"{path} has transparent pixels, and training would see the colours hidden beneath them; flatten it onto "
             "a background and save it without an alpha channel"

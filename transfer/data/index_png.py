@@ -195,7 +195,7 @@ def _check_pairs(
 ) -> IndexPngSummary:
     folder = pairs[0].label.parent
     histograms = check_each(functools.partial(_check_pair, coding=coding), pairs, f"checking {folder}")
-    total = np.sum(histograms, axis=0, dtype=np.int64)
+    total = np.asarray(np.sum(histograms, axis=0, dtype=np.int64))
     pixels = total[coding.first : coding.first + len(classes)]
     if pixels.sum() == 0:
         raise UserError(

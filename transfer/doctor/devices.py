@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def check_devices() -> Iterator[Finding]:
     else:
         yield ok("cuda", f"torch is built for CUDA {build}, the driver is {driver}")
         for index in range(torch.cuda.device_count()):
-            yield from guarded(f"cuda:{index}", lambda index=index: _check_gpu(index), "restart the machine")
+            yield from guarded(f"cuda:{index}", partial(_check_gpu, index), "restart the machine")
 
 
 def driver_version() -> str | None:

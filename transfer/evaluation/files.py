@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +56,7 @@ _LAYOUTS = {layout.task: layout for layout in (_DETECTION, _SEGMENTATION)}
 def write_evaluation(path: Path, evaluation: DetectionEvaluation | SegmentationEvaluation) -> None:
     """Write the file atomically; what was measured in floating point keeps its type, and so every bit."""
     layout = _LAYOUTS[evaluation.task]
-    arrays = {
+    arrays: dict[str, Any] = {
         "format": np.array(FORMAT),
         "task": np.array(layout.task),
         "classes": np.array(evaluation.classes),
@@ -89,7 +89,7 @@ def read_segmentations(path: Path) -> SegmentationEvaluation:
     return _read(path, _SEGMENTATION)
 
 
-def _read(path: Path, layout: _Layout) -> DetectionEvaluation | SegmentationEvaluation:
+def _read(path: Path, layout: _Layout) -> Any:
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = dict(archive.items())

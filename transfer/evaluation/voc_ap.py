@@ -102,7 +102,9 @@ def area(curve: VocCurve) -> float:
 
 def judge(images: Sequence[EvaluatedImage], label: int) -> Judged:
     """All detections of a class from the highest score down; of equal scores the earlier one comes first."""
-    places, scores, right, wrong = [np.zeros(0, int)], [np.zeros(0)], [np.zeros(0, int)], [np.zeros(0, int)]
+    places, scores = [np.zeros(0, int)], [np.zeros(0)]
+    right: list[NDArray] = [np.zeros(0, int)]
+    wrong: list[NDArray] = [np.zeros(0, int)]
     for place, image in enumerate(images):
         mine = image.found_labels == label
         if not mine.any():

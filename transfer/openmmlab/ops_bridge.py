@@ -69,7 +69,7 @@ def ops_in_use() -> str:
 
 def _provide_find_loader() -> None:
     if not hasattr(pkgutil, "find_loader"):
-        pkgutil.find_loader = _find_loader  # type: ignore[attr-defined]
+        pkgutil.find_loader = _find_loader  # type: ignore[attr-defined, unused-ignore]  # there up to Python 3.13
 
 
 def _find_loader(fullname: str) -> Loader | None:
@@ -100,7 +100,7 @@ def _put_bridge_in_place() -> None:
     module = module_from_spec(ModuleSpec(EXTENSION, _BridgeLoader(), origin=__name__))
     _BridgeLoader().exec_module(module)
     sys.modules[EXTENSION] = module
-    importlib.import_module("mmcv")._ext = module
+    importlib.import_module("mmcv")._ext = module  # type: ignore[attr-defined]
 
 
 class _BridgeLoader(Loader):

@@ -54,7 +54,7 @@ class _Pass:
         self._last = last
 
     @contextmanager
-    def optim_context(self, model: nn.Module) -> Iterator[None]:
+    def optim_context(self, model: Any) -> Iterator[None]:
         """As mmengine's; replicas exchange gradients in the last pass, when all of them are there."""
         waits = not self._last and hasattr(model, "no_sync")
         alone: AbstractContextManager[Any] = model.no_sync() if waits else nullcontext()
@@ -86,5 +86,6 @@ def shares_of(parts: Sequence[Mapping[str, Sequence[Any]]]) -> list[float]:
 def mean_losses(steps: Sequence[Losses], shares: Sequence[float]) -> dict[str, Tensor]:
     """The mean over the images of what the parts have lost, by name."""
     return {
-        name: sum(step[name].detach() * share for step, share in zip(steps, shares, strict=True)) for name in steps[0]
+        name: sum(step[name].detach() * share for step, share in zip(steps, shares, strict=True))  # type: ignore[misc]
+        for name in steps[0]  # a sum of nothing would be the number 0; there is a step at least
     }

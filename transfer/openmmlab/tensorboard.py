@@ -9,6 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel
 from mmengine.runner import Runner
 
+from backbones.errors import not_none
 from backbones.machine.distributed import World
 from transfer.openmmlab.multi_scale import PREFIX
 
@@ -38,4 +39,6 @@ class TensorboardHook(Hook):
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         prefix = PREFIX if isinstance(runner.model, BaseTTAModel) else ""
-        runner.visualizer.add_scalars({f"test/{prefix}{name}": value for name, value in metrics.items()}, runner.iter)
+        runner.visualizer.add_scalars(
+            {f"test/{prefix}{name}": value for name, value in not_none(metrics).items()}, runner.iter
+        )

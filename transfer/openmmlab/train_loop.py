@@ -12,6 +12,8 @@ from mmengine.runner import IterBasedTrainLoop
 from torch import nn
 from torch.utils.data import BatchSampler, DataLoader
 
+from backbones.errors import not_none
+
 
 class ResumingTrainLoop(IterBasedTrainLoop):
     """mmengine's, which resumes by loading every batch before it and throwing it away; this one skips their numbers.
@@ -32,10 +34,10 @@ class _RemainingBatches:
     """The batches of a loader from a place on; the first calls, by which mmengine means to get there, give nothing."""
 
     def __init__(self, loader: DataLoader, place: int) -> None:
-        sampler = loader.sampler
+        sampler: Any = loader.sampler
         # The loop's first iterator has already taken from the sampler what its workers were to prefetch.
         sampler.indices = InfiniteSampler(sampler.dataset, sampler.shuffle, sampler.seed).indices
-        deque(islice(sampler.indices, place * loader.batch_size), maxlen=0)
+        deque(islice(sampler.indices, place * not_none(loader.batch_size)), maxlen=0)
         self._batches = iter(loader)
         self._calls = place
 

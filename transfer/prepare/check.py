@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +66,7 @@ def _count_images(split: ImageSplit, classes: Sequence[str]) -> Split:
 def _check_devkit(report: Report, root: Path, classes: Sequence[str], chosen: Sequence[str]) -> None:
     for year in chosen:
         for split in _splits_of(root / year):
-            _collect(report, lambda year=year, split=split: _devkit_split(root, year, split, classes))
+            _collect(report, partial(_devkit_split, root, year, split, classes))
     if not any((root / year / "ImageSets" / "Main" / "test.txt").exists() for year in years(root)):
         report.remarks.append("no year has a list of test images (ImageSets/Main/test.txt), which the protocols want")
 
@@ -94,10 +95,11 @@ def _devkit_split(root: Path, year: str, split: str, classes: Sequence[str]) -> 
 
 def _check_ade20k(report: Report, root: Path, classes: Sequence[str]) -> None:
     for split in ("training", "validation"):
-        folders = (f"images/{split}", f"annotations/{split}")
-        _collect(
-            report, lambda split=split, folders=folders: _png_split(split, check_index_png(root, *folders, classes))
-        )
+
+        def check(split: str = split) -> Split:
+            return _png_split(split, check_index_png(root, f"images/{split}", f"annotations/{split}", classes))
+
+        _collect(report, check)
 
 
 def _check_own(report: Report, root: Path, classes: Sequence[str]) -> None:

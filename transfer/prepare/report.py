@@ -19,7 +19,7 @@ class Split:
     images: int
     unit: str
     per_class: dict[str, int]
-    details: dict[str, float] = field(default_factory=dict)
+    details: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass

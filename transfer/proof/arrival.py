@@ -49,7 +49,7 @@ def prove(model: nn.Module, bundle: Bundle) -> tuple[Ledger, dict[str, Any]]:
     parts = {name: module for name, module in model.named_modules() if isinstance(module, (Trunk, RoIStage))}
     reference = _fresh_trunk(bundle)
     images = proof_images(bundle.input_contract, reference.smallest_image)
-    inputs = check_inputs(model.data_preprocessor, images, bundle.input_contract)
+    inputs = check_inputs(model.get_submodule("data_preprocessor"), images, bundle.input_contract)
     ledger = take_parts_ledger(bundle, parts)
     features = check_features(list(parts.values()), reference, normalise(images, bundle.input_contract), bundle)
     return ledger, {"inputs": inputs, "ledger": ledger.summary(), "features": features}
@@ -161,6 +161,7 @@ def _compare(info: Sequence[FeatureInfo], expected: Sequence[Tensor], seen: Sequ
 def _features(parts: Sequence[Trunk | RoIStage], batch: Tensor) -> list[Tensor]:
     """Maps of all stages in evaluation mode."""
     trunk, *heads = parts
+    assert isinstance(trunk, Trunk)
     with _evaluating(parts):
         maps = trunk.stages(batch)
         for head in heads:
@@ -173,6 +174,7 @@ def _compare_calls(
 ) -> list[str]:
     """Names of the stages that the parts return when the model calls them; each must be the one that was expected."""
     trunk, *heads = parts
+    assert isinstance(trunk, Trunk)
     with _evaluating(parts):
         returned = list(trunk(batch))
         wanted = list(trunk.out_indices)

@@ -57,9 +57,9 @@ def load_config(path: str, options: Sequence[str], imports: bool = True) -> Conf
     planned = _training_length(config)
     for option in options:
         with named_as([option.partition("=")[0]], path, [option]):
-            asked = _parse_option(config, option)
-            refuse_derived(config, asked)
-            config.merge_from_dict(asked)
+            changes = _parse_option(config, option)
+            refuse_derived(config, changes)
+            config.merge_from_dict(changes)
     check_values(config, path)
     asked = _training_length(config)
     if planned and asked and planned != asked:

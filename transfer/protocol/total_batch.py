@@ -8,7 +8,7 @@ learning rates stay the same; BatchNorm sees the cuts, and whatever the losses o
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -74,8 +74,10 @@ def most_processes(total: int, accumulate: int, available: int) -> int:
     return max((number for number in range(1, available + 1) if total % (number * accumulate) == 0), default=1)
 
 
-def _listed(numbers: list[int]) -> str:
-    *others, last = map(str, numbers or [""])
+def _listed(numbers: Sequence[int]) -> str:
+    if not numbers:
+        return ""
+    *others, last = map(str, numbers)
     return f"{', '.join(others)} or {last}" if others else last
 
 
@@ -170,7 +172,7 @@ def epochs(config: Config, images: int | None) -> float | None:
 def describe_epochs(config: Config, images: int | None) -> str:
     """The epochs as arithmetic, where they are not what the protocol counts."""
     number = epochs(config, images)
-    if config.train_cfg.get("max_epochs") is None:
+    if number is None or config.train_cfg.get("max_epochs") is None:
         iterations, total = config.train_cfg.max_iters, config.base_batch_size
         if number is None:
             return f"{iterations} iterations of {total} images"

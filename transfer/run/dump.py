@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from backbones.errors import UserError
+from backbones.errors import UserError, not_none
 from backbones.files import write_bytes
 from backbones.runs.fingerprint import ROOT
 from transfer.openmmlab.trunk import RANDOM_PREFIX
@@ -54,7 +54,7 @@ def dump_config(plan: TransferPlan, path: Path) -> None:
 def _command(framework: str, path: Path) -> str:
     """The framework's own train script, which its package brings along, with this project to import from."""
     repository = ROOT
-    script = Path(importlib.util.find_spec(framework).origin).parent / ".mim" / "tools" / "train.py"
+    script = Path(not_none(not_none(importlib.util.find_spec(framework)).origin)).parent / ".mim" / "tools" / "train.py"
     return f"PYTHONPATH={shlex.quote(str(repository))} python {shlex.quote(str(script))} {shlex.quote(str(path))}"
 
 

@@ -57,7 +57,7 @@ def segmentor(runner: Runner, root: Path) -> Callable[[str], Maps]:
     """What gives the maps of a test image by its name relative to ``root``: the model on that image alone."""
     dataset = runner.test_dataloader.dataset
     places = {relative_name(dataset.get_data_info(index)["img_path"], root): index for index in range(len(dataset))}
-    model = bare_model(runner)
+    model: Any = bare_model(runner)
 
     def predict(name: str) -> Maps:
         (sample,) = model.test_step(pseudo_collate([dataset[places[name]]]))

@@ -11,6 +11,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import nn
 
+from backbones.errors import UserError
 from backbones.files import read_json, write_json
 from backbones.machine.distributed import join_world, leave_world
 from backbones.monitoring.energy import energy_record, meter_for
@@ -75,8 +76,9 @@ def run_transfer(task: Task, options: TransferOptions) -> dict[str, Any]:
 
 def _carry_out(plan: TransferPlan, started: float) -> dict[str, Any]:
     options, world = plan.options, plan.world
-    if options.dump_config:
-        world.lead(lambda: dump_config(plan, Path(options.dump_config)))
+    dumped, out = options.dump_config, options.out
+    if dumped:
+        world.lead(lambda: dump_config(plan, Path(dumped)))
         return {}
     if world.leads and not options.dry_run:  # which has it in its plan
         print("\n".join([f"learning rate {plan.rate}", *(f"length {each}" for each in plan.moved)]), flush=True)
@@ -88,8 +90,10 @@ def _carry_out(plan: TransferPlan, started: float) -> dict[str, Any]:
     if options.dry_run:
         dry_run(plan)
         return {}
-    vacancy = Vacancy(Path(options.out), owned=world.leads)
-    folder = world.lead(lambda: RunFolder.check(options.out, plan.asked, options.resume))
+    if out is None:
+        raise UserError("a transfer writes a run folder: say which with out (--out), or make it a dry run")
+    vacancy = Vacancy(Path(out), owned=world.leads)
+    folder = world.lead(lambda: RunFolder.check(out, plan.asked, options.resume))
     if world.lead(lambda: folder.finished):
         if world.leads:
             print(f"{folder.path} is finished; its result:")

@@ -19,7 +19,7 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner, ValLoop
 
-from backbones.errors import UserError
+from backbones.errors import UserError, not_none
 from backbones.machine.distributed import World
 from backbones.runs.run_folder import RunFolder
 from transfer.openmmlab.random_state import generators_kept
@@ -97,7 +97,7 @@ class ValidationHook(Hook):
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         if not self.world.leads:
             return
-        measured = self.task.metrics(metrics)
+        measured = self.task.metrics(not_none(metrics))
         value = measured[self.task.main_metric]
         if all(value > record[self.task.main_metric] for record in self._records()):
             self._keep(runner)

@@ -52,7 +52,7 @@ def check_evaluator(config: Config) -> None:
         UserError: The evaluation is another one.
     """
     asked = config.test_evaluator
-    if not isinstance(asked, dict) or set(asked) != {"type"} or asked.type != EVALUATOR:
+    if not isinstance(asked, dict) or set(asked) != {"type"} or asked["type"] != EVALUATOR:
         raise UserError(f"test_evaluator is {asked}; transfers are measured with dict(type={EVALUATOR!r}) alone")
 
 

@@ -39,7 +39,7 @@ _CHUNK = 32  # images a process makes between two reports
 _DIGEST_MODULUS = 1 << 256
 _TOKEN_BYTES = 4
 
-Progress = Callable[[int], None]
+Progress = Callable[[int], object]
 
 
 @dataclass(frozen=True)

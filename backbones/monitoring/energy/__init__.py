@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import torch
@@ -30,7 +30,7 @@ class EnergyMeter:
     @property
     def kwh(self) -> dict[str, float | None]:
         """So far, by part; None where it cannot be read."""
-        return {name: meter and meter.kwh for name, meter in self._parts.items()}
+        return {name: None if meter is None else meter.kwh for name, meter in self._parts.items()}
 
 
 def energy_record(meter: EnergyMeter | None, sittings: int) -> dict[str, Any]:
@@ -53,5 +53,7 @@ def meter_for(device: torch.device) -> EnergyMeter:
     size = dist.get_world_size() if dist.is_initialized() else 1
     here = int(os.environ.get("LOCAL_WORLD_SIZE", size)) if size > 1 else 1
     gpus = range(here) if size > 1 else [device.index or 0]  # each process has the GPU of its local rank
-    parts = {"cpu": ProcessorMeter, **({"gpu": lambda: GpuMeter(gpus)} if device.type == "cuda" else {})}
+    parts: dict[str, Callable[[], Meter]] = {"cpu": ProcessorMeter}
+    if device.type == "cuda":
+        parts["gpu"] = lambda: GpuMeter(gpus)
     return EnergyMeter({name: make() if here == size else None for name, make in parts.items()})

@@ -28,8 +28,9 @@ class ProcessorMeter:
         self._used = 0
         self._readable = True
         self._last = {zone: count for zone in _packages(folder) if (count := _read(zone / "energy_uj")) is not None}
-        self._ranges = {zone: _read(zone / "max_energy_range_uj") for zone in self._last}
-        if not self._last or len(self._last) < len(_packages(folder)) or None in self._ranges.values():
+        ranges = {zone: _read(zone / "max_energy_range_uj") for zone in self._last}
+        self._ranges = {zone: most for zone, most in ranges.items() if most is not None}
+        if not self._last or min(len(self._last), len(self._ranges)) < len(_packages(folder)):
             self._readable = False
             return
         threading.Thread(target=self._watch, args=(seconds,), daemon=True, name="energy").start()
@@ -53,7 +54,7 @@ class ProcessorMeter:
                 if now is None:
                     self._readable = False
                     return
-                self._used += now - before if now >= before else now + self._ranges[zone] - before
+                self._used += now - before if now >= before else now + self._ranges.get(zone, 0) - before
                 self._last[zone] = now
 
 

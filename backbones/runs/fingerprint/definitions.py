@@ -85,7 +85,7 @@ def read_module(path: Path, root: Path) -> Module:
 
 def words(path: Path, root: Path) -> list[Path]:
     """The project's modules that strings of a file name: ``custom_imports`` of a configuration."""
-    strings = (node.value for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if is_text(node))
+    strings = (str(node.value) for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if is_text(node))
     return [found for text in strings if (found := module_file(root, text))]
 
 
@@ -94,7 +94,7 @@ def bare_code(path: Path, root: Path) -> str:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         drop_docstring(node)
-        if is_text(node) and module_file(root, node.value):
+        if is_text(node) and module_file(root, str(node.value)):
             node.value = "a module"
     return ast.unparse(tree)
 

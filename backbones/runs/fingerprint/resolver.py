@@ -29,7 +29,7 @@ class Resolver(ast.NodeTransformer):
         self.loads: list[Path] = []
         self.scopes: list[dict[str, Reference | str | None]] = []  # None: a local variable
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
         node.decorator_list = [self.visit(each) for each in node.decorator_list]
         signature = node.args
         signature.defaults = [self.visit(each) for each in signature.defaults]
@@ -67,11 +67,11 @@ class Resolver(ast.NodeTransformer):
         node.body = body
         return node
 
-    def _comprehension(self, node: ast.AST) -> ast.AST:
+    def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> ast.AST:
         self.scopes.append(dict.fromkeys(stored(node.generators)))
-        node = self.generic_visit(node)
+        resolved = self.generic_visit(node)
         self.scopes.pop()
-        return node
+        return resolved
 
     visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _comprehension
 
@@ -86,7 +86,7 @@ class Resolver(ast.NodeTransformer):
     visit_ImportFrom = visit_Import
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
-        name, _, inner = node.value.partition(":") if is_text(node) else ("", "", "")
+        name, _, inner = str(node.value).partition(":") if is_text(node) else ("", "", "")
         module = module_file(self.root, name)
         return self._refer(Reference(module, inner or None)) if module else node
 
@@ -102,7 +102,7 @@ class Resolver(ast.NodeTransformer):
         while names and (inner := inner_module(module, names[0])):
             module = inner
             names.pop(0)
-        found = self._refer(Reference(module, names.pop(0) if names else None))
+        found: ast.expr = self._refer(Reference(module, names.pop(0) if names else None))
         for name in names:
             found = ast.Attribute(found, name, ast.Load())
         return found

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 PACKAGES = ("backbones", "transfer", "studies", "tools")
 
@@ -110,7 +111,7 @@ def is_for_types(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.If) and getattr(statement.test, "id", None) == "TYPE_CHECKING"
 
 
-def is_text(node: ast.AST) -> bool:
+def is_text(node: ast.AST) -> TypeGuard[ast.Constant]:
     return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 

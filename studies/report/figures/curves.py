@@ -36,7 +36,8 @@ def training_curves(comparison: Comparison, records: Records) -> list[CurveFigur
     figures = []
     for task, entry in TASKS.items():
         for kind, key, title in entry.curves:
-            lines, missing = {}, []
+            lines: dict[int, list[Point]] = {}
+            missing: list[str] = []
             for place, row in enumerate(comparison.rows):
                 runs = records.of((row.recipe, row.network), task)
                 if not runs:

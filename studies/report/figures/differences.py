@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from backbones.errors import not_none
 from studies.comparison.cells import Cell
 from studies.comparison.compare import Comparison
 from studies.report.figures.svg import Axes, Drawing, Scale, span, tick_label, ticks
@@ -33,12 +34,12 @@ def difference_bars(comparison: Comparison, metric: str) -> Markup | None:
     _draw_axis(axes, bottom)
     for place, (number, name, cell) in enumerate(shown):
         _draw_row(axes, TOP + ROW * place, f"{number}  {name}", cell)
-    words = "; ".join(f"{name} {signed(cell.difference.value)}" for _, name, cell in shown)
+    words = "; ".join(f"{name} {signed(not_none(cell.difference).value)}" for _, name, cell in shown)
     return drawing.render(f"Differences from {comparison.baseline} in {metric_names()[metric]}, points. {words}")
 
 
 def _ends(cell: Cell) -> Sequence[float]:
-    difference = cell.difference
+    difference = not_none(cell.difference)
     paper = [cell.paper.difference] if cell.paper and cell.paper.difference is not None else []
     return [difference.value, *(difference.interval or ()), *(difference.image_interval or ()), *paper]
 
@@ -52,7 +53,7 @@ def _draw_axis(axes: Axes, bottom: float) -> None:
 
 
 def _draw_row(axes: Axes, top: float, label: str, cell: Cell) -> None:
-    drawing, x, difference = axes.drawing, axes.x, cell.difference
+    drawing, x, difference = axes.drawing, axes.x, not_none(cell.difference)
     middle = top + 26
     start, end = sorted((x(0), x(difference.value)))
     drawing.text((LEFT, top + 13), label, "label halo")

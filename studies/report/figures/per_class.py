@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
+from backbones.errors import not_none
 from studies.comparison.compare import Comparison
 from studies.comparison.rows import Row
 from studies.report.answer import best_place
@@ -38,10 +39,11 @@ def per_class(comparison: Comparison, records: Records) -> list[ClassFigure]:
     baseline = comparison.baseline_row
     for task, metric in questions().items():
         place = best_place(comparison, metric)
-        if place is None or TASKS[task].per_class is None:
+        measured = TASKS[task].per_class
+        if place is None or measured is None:
             continue
-        best, (key, measure) = comparison.rows[place], TASKS[task].per_class
-        changes = _changes(*(_of(row, task, records) for row in (best, baseline)), key)
+        best, (key, measure) = comparison.rows[place], measured
+        changes = _changes(_of(best, task, records), _of(not_none(baseline), task, records), key)
         if changes:
             order = sorted(changes, key=lambda name: -changes[name])
             cut = [*order[:MOST_EACH], *order[-MOST_EACH:]] if len(order) > 2 * MOST_EACH else order

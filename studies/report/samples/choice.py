@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from backbones.errors import not_none
 from studies.comparison.compare import Comparison
 from studies.report.answer import best_place
 from studies.report.records import Record, Records
@@ -48,7 +49,7 @@ def samples(comparison: Comparison, records: Records, with_images: bool = True) 
         if place is None or kind is None:
             continue
         best = comparison.rows[place]
-        baseline = comparison.baseline_row
+        baseline = not_none(comparison.baseline_row)
         names = (label(baseline, comparison.rows), label(best, comparison.rows))
         runs = _same_seed(*(records.of((row.recipe, row.network), task) for row in (baseline, best)))
         if kind == MAPS and not (runs and all(map(predictions, runs))):

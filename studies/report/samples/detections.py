@@ -8,6 +8,7 @@ from pathlib import Path
 from markupsafe import Markup
 from PIL import Image
 
+from backbones.errors import not_none
 from studies.report.figures.svg import Drawing
 from studies.report.samples.images import WIDTH, Pair, Panel, Sample, most_different, photograph
 from transfer.catalogue import SINGLE_SCALE
@@ -31,9 +32,9 @@ def draw_detections(pair: Pair) -> tuple[Sequence[Sample], str]:
         for evaluation, matched in zip(both, matches, strict=True)
     ]
     differences = [None if one is None else other - one for one, other in zip(*scores, strict=True)]
-    samples = []
+    samples: list[Sample] = []
     for index in most_different(differences):
-        path = pair.root / both[0].names[index]
+        path = not_none(pair.root) / both[0].names[index]
         if not path.is_file():
             return samples, f"{path} is not there, so it cannot be shown."
         panels = [

@@ -74,8 +74,8 @@ def predictions(record: Record) -> Path | None:
 
 def most_different(differences: Sequence[float | None]) -> list[int]:
     """Up to ``MOST_IMAGES`` indices, the largest absolute difference first; None and 0 are none."""
-    known = [index for index, value in enumerate(differences) if value]
-    return sorted(known, key=lambda index: (-abs(differences[index]), index))[:MOST_IMAGES]
+    sizes = {index: abs(value) for index, value in enumerate(differences) if value}
+    return sorted(sizes, key=lambda index: (-sizes[index], index))[:MOST_IMAGES]
 
 
 def photograph(image: Image.Image) -> str:

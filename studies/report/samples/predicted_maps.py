@@ -10,7 +10,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
-from backbones.errors import UserError
+from backbones.errors import UserError, not_none
 from studies.report.samples.images import Key, Pair, Panel, Sample, data_uri, most_different, predictions
 from studies.report.samples.segmentations import image_score, label_map, picture_of, whole_image
 from transfer.catalogue import SINGLE_SCALE
@@ -35,7 +35,7 @@ def draw_predictions(pair: Pair) -> tuple[Sequence[Sample], str]:
     both = [read_segmentations(each.run.path.with_name(SINGLE_SCALE)) for each in pair.runs]
     if both[0].names != both[1].names:
         return (), "The two rows were tested on different images."
-    one, other = (_read(predictions(each), len(both[0].classes)) for each in pair.runs)
+    one, other = (_read(not_none(predictions(each)), len(both[0].classes)) for each in pair.runs)
     shared = [name for name in both[0].names if name in one and name in other and one[name].shape == other[name].shape]
     shares = [float((one[name] != other[name]).mean()) for name in shared]
     samples, lacking = [], ""
@@ -64,11 +64,11 @@ def _read(path: Path, classes: int) -> dict[str, NDArray]:
 
 
 def _image_and_label_map(
-    root: Path | None, name: str, evaluation: SegmentationEvaluation, index: int, size: tuple[int, int]
+    root: Path | None, name: str, evaluation: SegmentationEvaluation, index: int, size: tuple[int, ...]
 ) -> tuple[list[Panel], dict[str, NDArray]]:
     """Both, the map in the size of the predicted ones; nothing unless both are there."""
     labels = None if root is None else label_map(root, name, evaluation, index)
-    if labels is None or not (root / name).is_file():
+    if root is None or labels is None or not (root / name).is_file():
         return [], {}
     return [Panel("image", whole_image(root / name))], {"label map": resample(labels, *size)}
 
@@ -82,7 +82,8 @@ class _Colors:
     """The colours of the classes in all maps of one image. ``legend`` has the classes with most pixels first."""
 
     def __init__(self, maps: Collection[NDArray], classes: Sequence[str]) -> None:
-        counts = sum(np.bincount(labels.ravel(), minlength=len(classes) + 1) for labels in maps)
+        nothing = np.zeros(len(classes) + 1, np.int64)
+        counts = sum((np.bincount(labels.ravel(), minlength=len(nothing)) for labels in maps), start=nothing)
         there = [int(label) for label in np.argsort(-counts[:-1], kind="stable") if counts[label]]
         given = [*assign_colors(np.diag(counts[:-1])), UNLABELLED]
         self._classes = classes

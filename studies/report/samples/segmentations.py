@@ -14,6 +14,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
+from backbones.errors import not_none
 from studies.report.figures.svg import Drawing
 from studies.report.samples.images import SHARES, WIDTH, Pair, Panel, Sample, flat, most_different, photograph
 from transfer.catalogue import SINGLE_SCALE
@@ -38,16 +39,17 @@ def draw_segmentations(pair: Pair) -> tuple[Sequence[Sample], str]:
         [image_score(evaluation.confusion(index)) for index in range(len(evaluation.names))] for evaluation in both
     ]
     differences = [None if None in values else values[1] - values[0] for values in zip(*scores, strict=True)]
-    samples = []
+    samples: list[Sample] = []
+    root = not_none(pair.root)
     for index in most_different(differences):
         name = both[0].names[index]
-        path, labels = pair.root / name, label_map(pair.root, name, both[0], index)
+        path, labels = root / name, label_map(root, name, both[0], index)
         if not path.is_file() or labels is None:
             return samples, f"{path} or its label map, as it was in the test, is not there, so it cannot be shown."
         panels = [Panel("image", whole_image(path))]
         for row, evaluation, score in zip(pair.names, both, scores, strict=True):
             picture = _regions(labels, evaluation.confusion(index), evaluation.classes)
-            panels.append(Panel(f"{row}: mIoU {100 * score[index]:.1f} %", picture))
+            panels.append(Panel(f"{row}: mIoU {100 * not_none(score[index]):.1f} %", picture))
         samples.append(Sample(Path(name).name, tuple(panels)))
     return samples, ""
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.live import Live
 from rich.table import Table
 from tqdm import tqdm
@@ -106,7 +106,9 @@ class LiveTable:
         elapsed = tqdm.format_interval(time.monotonic() - self._started)
         counts = ", ".join(f"{self._board.count(state)} {state}" for state in STATES if self._board.count(state))
         table = Table(title=f"{counts} · {elapsed}", title_justify="left", box=None, pad_edge=False)
-        for name, justify in (("run", "left"), ("state", "left"), ("progress", "right"), ("left", "right")):
+        columns: tuple[tuple[str, JustifyMethod], ...]
+        columns = ("run", "left"), ("state", "left"), ("progress", "right"), ("left", "right")
+        for name, justify in columns:
             table.add_column(name, justify=justify, no_wrap=True)
         table.add_column("metric", no_wrap=True)
         for status in self._visible():

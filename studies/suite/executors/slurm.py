@@ -105,7 +105,7 @@ def _submit_all(runs: Sequence[PlannedRun], executor: Any, folder: Path, options
 
 
 def _submit(run: PlannedRun, executor: Any, options: Mapping[str, str], after: Sequence[str]) -> str:
-    further = {key: value for key, value in options.items() if key != "time"}
+    further: dict[str, Any] = {key: value for key, value in options.items() if key != "time"}
     further |= {"kill-on-invalid-dep": "yes", "requeue": True}
     if after:
         further["dependency"] = f"afterok:{':'.join(after)}"

@@ -131,6 +131,7 @@ def test_float32_is_not_tf32() -> None:
     assert hardware(device)["tf32"] is False
 
 
+@mark.gpu
 @mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_float32_convolutions_are_exact_on_a_gpu() -> None:
     device = resolve_device("cuda")

@@ -12,6 +12,8 @@ from PIL import Image
 from studies.comparison.compare import compare_runs
 from studies.report.page import write_page
 
+pytestmark = pytest.mark.processes
+
 COLUMN = "[...document.querySelectorAll('#all-numbers tbody tr:not([hidden])')].map((row) => row.cells[{}].innerText)"
 
 

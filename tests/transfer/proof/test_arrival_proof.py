@@ -61,7 +61,7 @@ def build(kind: str, bundle_path: Path, **backbone: object) -> nn.Module:
     """The model as mmengine's runner builds and initialises it."""
     ops_bridge.install()
     name, file = CONFIGS[kind]
-    task = getattr(importlib.import_module(f"transfer.{name}"), name.upper())
+    task = getattr(importlib.import_module(f"transfer.tasks.{name}"), name.upper())
     importlib.import_module(f"{task.framework}.utils").register_all_modules(init_default_scope=False)
     registry = importlib.import_module(f"{task.framework}.registry").MODELS
     config: Config = load_config(str(ROOT / file), ())

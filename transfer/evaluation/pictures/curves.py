@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -39,7 +40,7 @@ def _draw_together(path: Path, curves: Mapping[str, VocCurve]) -> None:
         axes = pixel_axes(figure, 60, 50, 460, 450)
         for place, (name, curve) in enumerate(curves.items()):
             recall, precision = outline(curve)
-            style = {"color": LINES[place % len(LINES)], "linestyle": STYLES[place // len(LINES)]}
+            style: dict[str, Any] = {"color": LINES[place % len(LINES)], "linestyle": STYLES[place // len(LINES)]}
             axes.plot(recall, precision, linewidth=1.8, label=f"{short(name)}  {_averages(curve)}", **style)
         _prepare(axes)
         axes.set(xlabel="recall", ylabel="precision")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -106,9 +107,10 @@ def _draw_panel(
 
 
 def _draw_box(axes: Axes, box: NDArray, color: str, dashed: bool = False, halo: bool = False) -> None:
-    style = {"linestyle": DASHES if dashed else "solid", "path_effects": HALO if halo else None}
-    width, height = box[2:] - box[:2]
-    axes.add_patch(Rectangle(box[:2], width, height, fill=False, edgecolor=color, linewidth=1.8, **style))
+    style: dict[str, Any] = {"linestyle": DASHES if dashed else "solid", "path_effects": HALO if halo else None}
+    left, top, right, bottom = box.tolist()
+    width, height = right - left, bottom - top
+    axes.add_patch(Rectangle((left, top), width, height, fill=False, edgecolor=color, linewidth=1.8, **style))
 
 
 def _write(axes: Axes, box: NDArray, text: str, ground: str, color: str, below: bool = False) -> None:

@@ -21,10 +21,10 @@ def choose(scores: Sequence[float | None], weights: Sequence[float], names: Sequ
         weights: Among images of one score, those with more come first, from the top of "best" and of "worst".
         names: Decide what is then still equal.
     """
-    known = [index for index, score in enumerate(scores) if score is not None]
+    known = {index: score for index, score in enumerate(scores) if score is not None}
     each = min(MOST_OF_A_KIND, max(1, len(known) // 3))
-    from_top = sorted(known, key=lambda index: (-scores[index], -weights[index], names[index]))
-    from_bottom = sorted(known, key=lambda index: (scores[index], -weights[index], names[index]))
+    from_top = sorted(known, key=lambda index: (-known[index], -weights[index], names[index]))
+    from_bottom = sorted(known, key=lambda index: (known[index], -weights[index], names[index]))
     best = from_top[:each]
     worst = [index for index in from_bottom if index not in best][:each]
     others = [index for index in from_top if index not in (*best, *worst)]

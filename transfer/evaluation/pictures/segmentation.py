@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from backbones.errors import not_none
 from backbones.reporting.drawing import Bar, Confusion, draw_confusion_matrix, picture, pixel_axes, short
 from transfer.evaluation.per_image import SegmentationEvaluation
 from transfer.evaluation.pictures.bars import draw_all_bars
@@ -113,7 +114,7 @@ def show_mistakes(pixels: NDArray, maps: Maps, classes: int) -> NDArray:
 
 def _describe(name: str, confusion: NDArray) -> str:
     accuracy = 100 * np.trace(confusion) / confusion.sum()
-    return f"{short(Path(name).name)}\nmIoU {100 * image_score(confusion):.1f} %, pixels {accuracy:.1f} %"
+    return f"{short(Path(name).name)}\nmIoU {100 * not_none(image_score(confusion)):.1f} %, pixels {accuracy:.1f} %"
 
 
 def _draw_legend(figure: Figure, left: float, top: float, confusion: NDArray, classes: Sequence[str]) -> None:

@@ -36,7 +36,7 @@ class SpeedHook(Hook):
     def _apply(self, runner: Runner) -> None:
         if not self.done:
             model = bare_model(runner)
-            model.to(memory_format=torch.channels_last)
+            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch does not declare memory_format
             compute_in_bfloat16(model, self.bfloat16_modules)
             pool_whole_pyramids(model)
             lose_image_by_image(model)

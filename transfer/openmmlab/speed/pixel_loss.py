@@ -85,13 +85,13 @@ def lose_image_by_image(model: nn.Module) -> int:
     Heads with another loss than plain cross entropy, with a sampler, or with other interpolation stay as they are, and
     so does what is computed on a GPU or in 16 bits.
     """
-    heads = [head for head in model.modules() if _is_plain(head)]
+    heads: list[Any] = [head for head in model.modules() if _is_plain(head)]
     for head in heads:
         head.loss_by_feat = functools.partial(_loss_by_feat, head)
     return len(heads)
 
 
-def _is_plain(head: nn.Module) -> bool:
+def _is_plain(head: Any) -> bool:
     # By name: mmsegmentation is not imported where detectors are trained.
     if type(head).__name__ != "FCNHead" or not is_version("mmsegmentation", WRITTEN_FOR):
         return False
@@ -102,7 +102,7 @@ def _is_plain(head: nn.Module) -> bool:
     return plain and loss.class_weight is None
 
 
-def _loss_by_feat(head: nn.Module, seg_logits: Tensor, batch_data_samples: list[Any]) -> dict[str, Tensor]:
+def _loss_by_feat(head: Any, seg_logits: Tensor, batch_data_samples: list[Any]) -> dict[str, Tensor]:
     """In place of ``BaseDecodeHead.loss_by_feat``, which GPUs and half precision go on with; the names are its own."""
     if seg_logits.device.type != "cpu" or seg_logits.dtype not in (torch.float32, torch.float64):
         return type(head).loss_by_feat(head, seg_logits, batch_data_samples)

@@ -29,13 +29,13 @@ def pool_whole_pyramids(model: nn.Module) -> int:
     Those of another version of mmdetection and of max pooling stay as they are, and all do where mmcv's own compiled
     operations are installed; so does what is computed on a GPU or in 16 bits.
     """
-    extractors = [module for module in model.modules() if _can_pool(module)]
+    extractors: list[Any] = [module for module in model.modules() if _can_pool(module)]
     for extractor in extractors:
         extractor.forward = functools.partial(_extract, extractor)
     return len(extractors)
 
 
-def _can_pool(module: nn.Module) -> bool:
+def _can_pool(module: Any) -> bool:
     # By name: mmdetection is not imported where segmentors are trained.
     if type(module).__name__ != "SingleRoIExtractor" or ops_bridge.ops_in_use() != "torchvision":
         return False
@@ -45,9 +45,7 @@ def _can_pool(module: nn.Module) -> bool:
     return all(type(layer).__name__ == "RoIAlign" and layer.pool_mode == "avg" for layer in layers)
 
 
-def _extract(
-    extractor: nn.Module, feats: Sequence[Tensor], rois: Tensor, roi_scale_factor: float | None = None
-) -> Tensor:
+def _extract(extractor: Any, feats: Sequence[Tensor], rois: Tensor, roi_scale_factor: float | None = None) -> Tensor:
     """In place of ``SingleRoIExtractor.forward``, which GPUs and half precision go on with; the names are its own."""
     if feats[0].device.type != "cpu" or feats[0].dtype not in (torch.float32, torch.float64):
         return type(extractor).forward(extractor, feats, rois, roi_scale_factor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -9,6 +10,10 @@ from typing import Any, NoReturn
 import yaml
 
 from backbones.errors import UserError, did_you_mean
+
+LARGEST = 2**20  # bytes; what people write is a hundredth of it
+_SHORT = reprlib.Repr()  # an alias of aliases would print as gigabytes
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 3, 200, 200
 
 
 class _Loader(yaml.SafeLoader):
@@ -28,9 +33,11 @@ def read_yaml(path: Path) -> Any:
     """What a YAML file holds.
 
     Raises:
-        UserError: It cannot be read, or is no YAML; the message names the line.
+        UserError: It cannot be read, is too large, or is no YAML; the message names the line.
     """
     try:
+        if (size := path.stat().st_size) > LARGEST:
+            raise UserError(f"{path} has {size} bytes, more than {LARGEST}; is it the right file?")
         return yaml.load(path.read_text(encoding="utf-8"), _Loader)  # a SafeLoader
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
@@ -82,7 +89,7 @@ class Section(Mapping[str, Any]):
     def refuse(self, name: str, value: Any, wanted: str) -> NoReturn:
         """Say that a value is not what should be there."""
         where = f"{self.place(name)} is" if self.place(name) else "it holds"
-        raise UserError(f"{self.path}: {where} {value!r} where {wanted} should be")
+        raise UserError(f"{self.path}: {where} {_SHORT.repr(value)} where {wanted} should be")
 
     def error(self, name: str, problem: str) -> NoReturn:
         """Say what is wrong with a key."""

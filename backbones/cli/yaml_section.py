@@ -23,9 +23,11 @@ class _Loader(yaml.SafeLoader):
         seen = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
-            if isinstance(key, str) and key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{key!r} stands there twice", key_node.start_mark)
-            seen.add(str(key))
+            if isinstance(key, str):
+                if key in seen:
+                    said = f"{key!r} stands there twice"
+                    raise yaml.constructor.ConstructorError(None, None, said, key_node.start_mark)
+                seen.add(key)
         return super().construct_mapping(node, deep)
 
 
@@ -41,10 +43,17 @@ def read_yaml(path: Path) -> Any:
         return yaml.load(path.read_text(encoding="utf-8"), _Loader)  # a SafeLoader
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+    except RecursionError:
+        raise UserError(f"{path}: sections in sections without end; is it the right file?") from None
     except yaml.YAMLError as error:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
         where = f", line {mark.line + 1}" if mark else ""
         raise UserError(f"{path}{where}: not readable as YAML ({problem or error}); mend that line") from None
+
+
+def shown(value: Any) -> str:
+    """A value for a message, cut short where it is long or deep."""
+    return _SHORT.repr(value)
 
 
 class Section(Mapping[str, Any]):
@@ -89,7 +98,7 @@ class Section(Mapping[str, Any]):
     def refuse(self, name: str, value: Any, wanted: str) -> NoReturn:
         """Say that a value is not what should be there."""
         where = f"{self.place(name)} is" if self.place(name) else "it holds"
-        raise UserError(f"{self.path}: {where} {_SHORT.repr(value)} where {wanted} should be")
+        raise UserError(f"{self.path}: {where} {shown(value)} where {wanted} should be")
 
     def error(self, name: str, problem: str) -> NoReturn:
         """Say what is wrong with a key."""

@@ -7,9 +7,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from backbones.cli.yaml_section import shown
 from backbones.errors import UserError, did_you_mean
 from backbones.recipes.recipe import COLORS, RANDOM_RECIPE, RECIPES, Recipe
-from backbones.recipes.switches import bounds, check_tricks, is_on, value_of
+from backbones.recipes.switches import bounds, check_tricks, value_of
 from backbones.tricks import TRICKS
 
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*(?<!\.yaml)(?<!\.yml)", re.ASCII)  # no space: the marks of switches follow one
@@ -61,7 +62,7 @@ def check_recipe(recipe: Recipe) -> None:
     """
     for key, (fits, wanted) in KINDS.items():
         if not fits(getattr(recipe, key)):
-            raise UserError(f"{key} is {getattr(recipe, key)!r} where {wanted} should be")
+            raise UserError(f"{key} is {shown(getattr(recipe, key))} where {wanted} should be")
     if recipe.name in RECIPES or recipe.name == RANDOM_RECIPE:
         raise UserError(f"name: there is a recipe {recipe.name!r} already; choose another")
     own = [name for name, trick in TRICKS.items() if trick.field is None]
@@ -81,8 +82,9 @@ def check_recipe(recipe: Recipe) -> None:
 def _check_value(recipe: Recipe, name: str) -> None:
     trick, value = TRICKS[name], value_of(recipe, name)
     if trick.lowest is not None:
-        if not _number(value) or (is_on(recipe, name) and not trick.lowest < value < trick.highest):
+        fits = _number(value) and (value == trick.off or trick.lowest < value < trick.highest)
+        if not fits and value is not trick.off:
             key = trick.field or f"tricks.{name}"
-            raise UserError(f"{key} is {value!r} where {trick.off:g} or a number {bounds(trick)} should be")
+            raise UserError(f"{key} is {shown(value)} where {trick.off:g} or a number {bounds(trick)} should be")
     elif trick.field is None and (type(value) is not type(trick.on) or value not in (trick.on, trick.off)):
-        raise UserError(f"tricks.{name} is {value!r} where {trick.on!r} should be; leave it out to do without")
+        raise UserError(f"tricks.{name} is {shown(value)} where {trick.on!r} should be; leave it out to do without")

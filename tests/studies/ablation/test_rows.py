@@ -27,7 +27,7 @@ from studies.ablation.rows import (
 )
 from tools.train_cls import build_parser
 
-SOME = [name for name in TRICKS if name != "low-precision"]
+OTHERS = [name for name in TRICKS if name != "low-precision"]
 
 
 def tricks_of(row: AblationRow) -> set[str]:
@@ -119,7 +119,7 @@ def test_presets_are_the_rows_of_the_papers_tables(preset: str, network: str) ->
 
 
 def test_names_in_the_file_system_tell_all_rows_apart(tmp_path: Path) -> None:
-    both = (*cumulative_rows("b-standard", TRICKS), *leave_one_out_rows("b-standard", TRICKS))
+    both = (*cumulative_rows("b-standard", OTHERS), *leave_one_out_rows("b-standard", OTHERS))
     names = {row.slug: row.settled for row in both}
     # The last cumulative row is the full one: one training, not two.
     assert len(names) == len(both) - len([pair for pair in combinations(both, 2) if pair[0].settled == pair[1].settled])

@@ -202,7 +202,8 @@ def _trick_names(tricks: Sequence[str]) -> list[str]:
     names = [option.partition("=")[0] for option in tricks]
     for name in names:
         if name not in TRICKS:
-            raise UserError(f"--tricks {name}: no such trick; there are {', '.join(TRICKS)}")
+            own = "your own come with -- --plugin FILE.py"
+            raise UserError(f"--tricks {name}: no such trick; there are {', '.join(TRICKS)}; {own}")
         if names.count(name) > 1:
             raise UserError(f"--tricks {name}: named more than once; keep one")
     return names

@@ -85,6 +85,22 @@ def event_files_in_order() -> None:
 
 
 @pytest.fixture
+def own_registries() -> Iterator[None]:
+    """Tricks and recipes that a test adds, by a plugin or by itself, are gone after it."""
+    from backbones.recipes import plugin
+    from backbones.recipes.recipe import RECIPES
+    from backbones.tricks import TRICKS
+
+    before = [(table, dict(table)) for table in (TRICKS, RECIPES)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plugin, "_loaded", set())
+        yield
+    for table, entries in before:
+        table.clear()
+        table.update(entries)
+
+
+@pytest.fixture
 def add_run() -> Callable[..., Path]:
     """Writes a run folder; without values an unfinished one."""
 

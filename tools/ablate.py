@@ -8,6 +8,7 @@ import pathlib
 import shlex
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
@@ -15,18 +16,12 @@ from backbones.cli.command import CommandParser, run_command
 from backbones.cli.options import natural_int
 from backbones.errors import UserError
 from backbones.training.request import ClassificationRequest
-from studies.ablation.execution import train_all
-from studies.ablation.rows import (
-    PRESETS,
-    Ablation,
-    AblationRow,
-    check_rows,
-    cumulative_rows,
-    leave_one_out_rows,
-    preset_rows,
-)
+from studies.ablation.presets import PRESETS
 from tools.train_cls import build_parser as build_train_parser
 from tools.train_cls import read_request
+
+if TYPE_CHECKING:
+    from studies.ablation.rows import Ablation, AblationRow
 
 EXAMPLE = """examples:
   python tools/ablate.py --data DIR --network resnet18_d --mode cumulative --base b-standard \\
@@ -34,8 +29,8 @@ EXAMPLE = """examples:
   python tools/ablate.py --data DIR --network resnet18_d --mode leave-one-out --base d-smooth --out DIR
   python tools/ablate.py --data IMAGENET --preset table4-1024 --plan --out DIR
 
-Options after -- go to every run, as tools/train_cls.py has them. Repeat the command to continue; add seeds or tricks to
-extend. The table is OUT/ablation.md, .csv and .json.
+Options after -- go to every run, as tools/train_cls.py has them; --plugin FILE.py among them brings tricks of your own.
+Repeat the command to continue; add seeds or tricks to extend. The table is OUT/ablation.md, .csv and .json.
 """
 # What each run gets from this tool.
 RESERVED = (
@@ -56,7 +51,7 @@ def build_parser() -> CommandParser:
         "--mode", choices=("cumulative", "leave-one-out"), help="one trick more, or one less, in each row"
     )
     rows.add_argument("--preset", choices=PRESETS, help="the rows of a table of the paper")
-    parser.add_argument("--base", metavar="RECIPE", help="with --mode: the recipe that tricks are added to")
+    parser.add_argument("--base", metavar="RECIPE", help="with --mode: recipe, or FILE.yaml, to add tricks to")
     parser.add_argument("--tricks", nargs="+", default=[], metavar="TRICK", help="NAME or NAME=VALUE, in order")
     parser.add_argument("--teacher", type=path, metavar="RUN_OR_BUNDLE", help="teacher of the rows that distil")
     parser.add_argument("--seeds", type=natural_int, nargs="+", default=[0], help="one run each per row (0)")
@@ -72,10 +67,15 @@ def read_ablation(words: Sequence[str]) -> tuple[Ablation, bool]:
     asked = build_parser().parse_args(own)
     if taken := [word for word in options if word.partition("=")[0] in RESERVED]:
         raise UserError(f"{taken[0]} after --: tools/ablate.py gives it to each run itself; see --help")
-    rate = read_training(options).learning_rate
+    training = read_training(options)
     network = asked.network or PRESETS.get(asked.preset)
     if network is None:
         raise UserError("--network not given; see --help")
+    from backbones.recipes.plugin import load_plugin
+    from studies.ablation.rows import Ablation, check_rows
+
+    if training.plugin:
+        load_plugin(training.plugin)
     ablation = Ablation(
         rows=read_rows(asked, network),
         seeds=tuple(dict.fromkeys(asked.seeds)),
@@ -87,13 +87,15 @@ def read_ablation(words: Sequence[str]) -> tuple[Ablation, bool]:
         asked=f"python tools/ablate.py {shlex.join(words)}",
     )
     check_rows(ablation.rows, network, asked.teacher)
-    if rate is not None and any("linear-scaling" in (*row.on, *row.off) for row in ablation.rows):
+    if training.learning_rate is not None and any("linear-scaling" in (*row.on, *row.off) for row in ablation.rows):
         raise UserError("--lr after -- fixes the learning rate, so linear-scaling changes nothing; take one away")
     return ablation, asked.plan
 
 
 def read_rows(asked: argparse.Namespace, network: str) -> tuple[AblationRow, ...]:
     """The rows by ``--preset``, or by ``--mode``, ``--base`` and ``--tricks``."""
+    from studies.ablation.rows import cumulative_rows, leave_one_out_rows, preset_rows
+
     if asked.preset:
         if asked.base or asked.tricks:
             raise UserError("--preset names its rows: take --base and --tricks away, or give --mode instead")
@@ -120,6 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise UserError(f"--data {ablation.data} is not a folder; give one with train/CLASS/IMAGE and val/CLASS/IMAGE")
 
     from studies.ablation.check import check_alike
+    from studies.ablation.execution import train_all
     from studies.ablation.files import as_markdown, write_table
     from studies.ablation.table import ablation_table
 

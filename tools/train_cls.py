@@ -24,6 +24,8 @@ EXAMPLE = """examples:
   python tools/train_cls.py --data DIR --network mobilenet_v1 --recipe d-smooth --without zero-gamma --with mixup \\
       --dry-run
   torchrun --nproc-per-node 8 tools/train_cls.py --data IMAGENET --network resnet50_d --recipe d-mixup --out RUN
+
+Tricks and recipes of your own: docs/plugins.md.
 """
 
 
@@ -43,7 +45,12 @@ def build_parser() -> CommandParser:
 
 
 def _add_recipe_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--recipe", help="recipe by name; 'list' prints them with the paper's numbers")
+    group.add_argument(
+        "--recipe", metavar="NAME|FILE.yaml", help="by name, or your own; 'list' prints them with the paper's numbers"
+    )
+    group.add_argument(
+        "--plugin", type=pathlib.Path, metavar="FILE.py", help="run this file of yours for its tricks and recipes"
+    )
     tricks: dict[str, Any] = {"nargs": "+", "action": "extend", "default": [], "metavar": "TRICK"}
     group.add_argument(
         "--with", **tricks, dest="switched_on", help="switch on: NAME or NAME=VALUE (warmup: in epochs of the recipe)"
@@ -88,6 +95,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Train, or print a list of names."""
     options = vars(build_parser().parse_args(arguments))
     if options["recipe"] == "list":
+        if options["plugin"]:
+            from backbones.recipes.plugin import load_plugin
+
+            load_plugin(options["plugin"])
         return print(recipe_list())
     if options["network"] == "list":
         from backbones.models import list_backbones

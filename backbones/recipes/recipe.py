@@ -6,9 +6,10 @@ A recipe is data. What each trick does is in its module of ``backbones.tricks``;
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import groupby
+from typing import Any
 
 from backbones.errors import UserError, did_you_mean
 from backbones.recipes.paper import paper_results, table_rows
@@ -28,6 +29,7 @@ class Recipe:
     None leaves the precision to the machine, the same for all rows; True insists on 16 bits, False on float32.
     ``distillation`` is its temperature, ``mixup`` its alpha, ``label_smoothing`` its epsilon; 0 is off.
     ``color`` is one of ``COLORS``; all recipes take the paper's words (docs/architecture.md weighs the sources).
+    ``tricks`` has those that are no field of their own, by the name that switches them; one that is not there is off.
     Momentum and weight decay are not in the paper; the values are those of its authors' GluonCV scripts.
     """
 
@@ -49,6 +51,7 @@ class Recipe:
     distillation: float = 0.0
     mixup: float = 0.0
     color: str = "paper"
+    tricks: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 def _table4(batch_size: int) -> Iterator[Recipe]:
@@ -142,7 +145,10 @@ def find_recipe(name: str) -> Recipe:
     """
     if name not in RECIPES:
         hint = did_you_mean(name, RECIPES)
-        raise UserError(f"unknown recipe {name!r}: {hint}known are {', '.join(RECIPES)} (--recipe list explains them)")
+        raise UserError(
+            f"unknown recipe {name!r}: {hint}known are {', '.join(RECIPES)} (--recipe list explains "
+            "them); your own come with --plugin FILE.py, which a resumed run needs again, or with --recipe FILE.yaml"
+        )
     return RECIPES[name]
 
 

@@ -10,18 +10,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backbones.recipes.recipe import Recipe
-from backbones.tricks.cosine import cosine_factor
-from backbones.tricks.linear_scaling import BASE_BATCH_SIZE, scaled_learning_rate
+from backbones.recipes.switches import is_on, trick_with
+from backbones.tricks import TRICKS
 from backbones.tricks.warmup import warmup_factor
 
-STEP_DECAY = 0.1
+STEP, STEP_DECAY = "step", 0.1
 
 
 @dataclass(frozen=True)
 class Schedule:
     """A resolved schedule; all positions are in batches from the start of the run.
 
-    ``peak`` is the learning rate after the warmup. ``shape`` is "step" or "cosine"; ``milestones`` belong to "step".
+    ``peak`` is the learning rate after the warmup. ``shape`` is "step" or the name of a trick with a decay, such as
+    "cosine"; ``milestones`` belong to "step".
     """
 
     peak: float
@@ -37,15 +38,18 @@ class Schedule:
         """
         if step < self.warmup_steps:
             return self.peak * warmup_factor(step + 1, self.warmup_steps)
-        if self.shape == "cosine":
-            return self.peak * cosine_factor(step - self.warmup_steps, self.total_steps - self.warmup_steps)
+        if self.shape != STEP:
+            return self.peak * TRICKS[self.shape].decay(step - self.warmup_steps, self.total_steps - self.warmup_steps)
         return self.peak * STEP_DECAY ** sum(step >= milestone for milestone in self.milestones)
 
     def describe(self) -> str:
         """One line for a person: warmup, shape, turning points."""
         warmup = f"warmup over {self.warmup_steps} batches, " if self.warmup_steps else ""
         decay = ", ".join(str(milestone) for milestone in self.milestones)
-        shape = "cosine to 0" if self.shape == "cosine" else f"/10 at batches {decay}"
+        if self.shape == STEP:
+            shape = f"/10 at batches {decay}"
+        else:
+            shape = f"{self.shape} to {self.peak * TRICKS[self.shape].decay(1, 1):g}"
         return f"{warmup}{shape}, {self.total_steps} batches in all"
 
 
@@ -57,7 +61,7 @@ def resolve_schedule(recipe: Recipe, epochs: int, steps_per_epoch: int, peak: fl
 
     return Schedule(
         peak=peak,
-        shape=recipe.schedule,
+        shape=next((name for name, trick in TRICKS.items() if trick.decay and is_on(recipe, name)), STEP),
         total_steps=epochs * steps_per_epoch,
         warmup_steps=scaled(recipe.warmup_epochs),
         milestones=tuple(scaled(milestone) for milestone in recipe.milestones),
@@ -69,7 +73,7 @@ def peak_learning_rate(recipe: Recipe, batch_size: int, override: float | None) 
     if override is not None:
         return override, f"{override:g} (from --lr)"
     base = recipe.base_learning_rate
-    if recipe.linear_scaling:
-        peak = scaled_learning_rate(batch_size, base)
-        return peak, f"{base:g} / {BASE_BATCH_SIZE} * {batch_size} = {peak:g} (linear scaling)"
+    if found := trick_with(recipe, "learning_rate"):
+        trick, value = found
+        return trick.learning_rate(base, batch_size, value)
     return base, f"{base:g} ({recipe.name} does not scale it with the batch)"

@@ -1,46 +1,58 @@
-"""Every refinement of the paper can be switched on or off on its own: ``--with NAME[=VALUE]``, ``--without NAME``."""
+"""Every refinement can be switched on or off on its own: ``--with NAME[=VALUE]``, ``--without NAME``."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from backbones.errors import UserError
 from backbones.recipes.recipe import Recipe
+from backbones.tricks import TRICKS
+from backbones.tricks.trick import EXCLUSIVE, Trick
 
 
-@dataclass(frozen=True)
-class Switch:
-    """A trick as a recipe's field: its module in ``backbones.tricks``, and the field's values.
-
-    ``on`` is the paper's value. ``lowest`` and ``highest`` bound a number that may be given instead, both excluded;
-    None: the trick is on or off and takes no number.
-    """
-
-    field: str
-    on: Any
-    off: Any
-    lowest: float | None = None
-    highest: float = float("inf")
-
-
-SWITCHES = {
-    "linear-scaling": Switch("linear_scaling", True, False),
-    "warmup": Switch("warmup_epochs", 5, 0, lowest=0, highest=120),  # the whole run, by the shortest recipe
-    "zero-gamma": Switch("zero_gamma", True, False),
-    "no-bias-decay": Switch("no_bias_decay", True, False),
-    "low-precision": Switch("low_precision", True, False),
-    "cosine": Switch("schedule", "cosine", "step"),
-    "label-smoothing": Switch("label_smoothing", 0.1, 0.0, lowest=0, highest=1),
-    "distillation": Switch("distillation", 20.0, 0.0, lowest=0),
-    "mixup": Switch("mixup", 0.2, 0.0, lowest=0),
-}
+def value_of(recipe: Recipe, name: str) -> Any:
+    """What the recipe has for a trick; its ``off`` where it says nothing."""
+    trick = TRICKS[name]
+    return recipe.tricks.get(name, trick.off) if trick.field is None else getattr(recipe, trick.field)
 
 
 def is_on(recipe: Recipe, name: str) -> bool:
     """Whether the recipe uses the trick; ``low-precision`` left to the machine counts as off."""
-    return getattr(recipe, SWITCHES[name].field) not in (SWITCHES[name].off, None)
+    return value_of(recipe, name) not in (TRICKS[name].off, None)
+
+
+def tricks_with(recipe: Recipe, hook: str) -> list[tuple[Trick, Any]]:
+    """The tricks that are on and have the hook, each with its value, in the order of ``TRICKS``."""
+    return [
+        (trick, value_of(recipe, name))
+        for name, trick in TRICKS.items()
+        if getattr(trick, hook) and is_on(recipe, name)
+    ]
+
+
+def trick_with(recipe: Recipe, hook: str) -> tuple[Trick, Any] | None:
+    """The one that is on and has the hook, one of ``EXCLUSIVE``, with its value."""
+    return next(iter(tricks_with(recipe, hook)), None)
+
+
+def needs_teacher(recipe: Recipe) -> bool:
+    """Whether a trick that is on learns from a teacher."""
+    return bool(tricks_with(recipe, "needs_teacher"))
+
+
+def check_tricks(recipe: Recipe) -> None:
+    """Refuse tricks that exclude each other.
+
+    Raises:
+        UserError: Two that are on want the same place.
+    """
+    for hook in EXCLUSIVE:
+        names = [name for name, trick in TRICKS.items() if getattr(trick, hook) and is_on(recipe, name)]
+        if len(names) > 1:
+            what = hook.replace("_", " ")
+            raise UserError(f"{recipe.name}: {' and '.join(names)} both decide the {what}; switch one off (--without)")
 
 
 def switch(recipe: Recipe, on: Sequence[str], off: Sequence[str]) -> Recipe:
@@ -51,34 +63,41 @@ def switch(recipe: Recipe, on: Sequence[str], off: Sequence[str]) -> Recipe:
     ``d-distill-mixup``.
 
     Raises:
-        UserError: No such trick, a value it cannot have, or the same trick both on and off.
+        UserError: No such trick, a value it cannot have, one trick both on and off, or two that exclude each other.
     """
     chosen = [_parse(option) for option in on]
     names = [name for name, _ in chosen] + [_known(name, "--without") for name in off]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise UserError(f"{', '.join(twice)}: named more than once in --with and --without; keep one")
-    changed = replace(
-        recipe,
-        **{SWITCHES[name].field: value for name, value in chosen},
-        **{SWITCHES[name].field: SWITCHES[name].off for name in off},
-    )
-    marks = [_mark(changed, name) for name in SWITCHES if _differs(recipe, changed, name)]
-    if not marks:
-        return recipe
-    name = " ".join((recipe.name, *marks))
-    return replace(changed, name=name, summary=f"{recipe.summary}; changed: {' '.join(marks)}")
+    changed = recipe
+    for name, value in (*chosen, *((name, TRICKS[name].off) for name in off)):
+        changed = _with_value(changed, name, value)
+    if marks := [_mark(changed, name) for name in TRICKS if value_of(recipe, name) != value_of(changed, name)]:
+        name = " ".join((recipe.name, *marks))
+        changed = replace(changed, name=name, summary=f"{recipe.summary}; changed: {' '.join(marks)}")
+    check_tricks(changed)
+    return changed if marks else recipe
+
+
+def _with_value(recipe: Recipe, name: str, value: Any) -> Recipe:
+    trick = TRICKS[name]
+    if trick.field is not None:
+        return replace(recipe, **{trick.field: value})
+    others = {other: kept for other, kept in recipe.tricks.items() if other != name}
+    return replace(recipe, tricks=others if value == trick.off else {**others, name: value})
 
 
 def _known(name: str, option: str) -> str:
-    if name not in SWITCHES:
-        raise UserError(f"{option} {name}: no such trick; there are {', '.join(SWITCHES)}")
+    if name not in TRICKS:
+        own = "your own come with --plugin FILE.py, which a resumed run needs again"
+        raise UserError(f"{option} {name}: no such trick; there are {', '.join(TRICKS)}; {own}")
     return name
 
 
 def _parse(option: str) -> tuple[str, Any]:
     name, equals, text = option.partition("=")
-    trick = SWITCHES[_known(name, "--with")]
+    trick = TRICKS[_known(name, "--with")]
     if not equals:
         return name, trick.on
     if trick.lowest is None:
@@ -88,18 +107,18 @@ def _parse(option: str) -> tuple[str, Any]:
     except ValueError:
         raise UserError(f"--with {option}: {text!r} is not a number; the paper's value is {trick.on:g}") from None
     if not trick.lowest < value < trick.highest:
-        bounds = f"above {trick.lowest:g}" + (f" and below {trick.highest:g}" if trick.highest < float("inf") else "")
-        raise UserError(f"--with {option}: the value must be {bounds}; the paper's is {trick.on:g}")
+        raise UserError(f"--with {option}: the value must be {bounds(trick)}; the paper's is {trick.on:g}")
     return name, value
 
 
-def _differs(old: Recipe, new: Recipe, name: str) -> bool:
-    return getattr(old, SWITCHES[name].field) != getattr(new, SWITCHES[name].field)
+def bounds(trick: Trick) -> str:
+    """Which numbers a trick takes, in words."""
+    return f"above {trick.lowest:g}" + (f" and below {trick.highest:g}" if trick.highest < float("inf") else "")
 
 
 def _mark(recipe: Recipe, name: str) -> str:
     if not is_on(recipe, name):
         return f"-{name}"
-    value = getattr(recipe, SWITCHES[name].field)
+    value = value_of(recipe, name)
     # Every digit: runs with different values must not go by the same name.
-    return f"+{name}" if value == SWITCHES[name].on else f"+{name}={str(value).removesuffix('.0')}"
+    return f"+{name}" if value == TRICKS[name].on else f"+{name}={str(value).removesuffix('.0')}"

@@ -49,6 +49,7 @@ CONTEXT_KEYS = (
 
 # Settings of a training that old records do not have: what they were before there was a choice.
 FORMER_SETTINGS = {"color": "paper"}
+PLUGIN = "settings.plugin"  # its SHA-256
 
 
 class RunFolder:
@@ -238,7 +239,17 @@ def _check_same_run(record: Path, there: Mapping[str, Any], asked: Mapping[str, 
         raise UserError(f"{record} is damaged: it holds no record of a run; delete the folder or choose another --out")
     old, new = flatten(with_former_settings(there)), flatten(with_former_settings(asked))
     context = {key for key in old.keys() | new.keys() if key in CONTEXT_KEYS or key.split(".")[0] in CONTEXT_KEYS}
+    ours, theirs = new.get(PLUGIN), old.get(PLUGIN)
+    if ours != theirs:
+        raise UserError(
+            f"{record.parent} was begun {_with_plugin(theirs)}, and this command is {_with_plugin(ours)}; give the "
+            "file that it was begun with (--plugin FILE.py: no run loads one by itself), or choose another --out"
+        )
     different = sorted(key for key in (old.keys() | new.keys()) - context if old.get(key) != new.get(key))
     if different:
         changes = "; ".join(f"{key}: {old.get(key)!r} there, {new.get(key)!r} asked" for key in different[:5])
         raise UserError(f"{record.parent} holds another run ({changes}); choose another --out")
+
+
+def _with_plugin(digest: Any) -> str:
+    return f"with the plugin of sha256 {str(digest)[:12]}" if digest else "without plugin"

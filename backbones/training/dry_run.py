@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from backbones.evaluation.accuracy import evaluate
 from backbones.monitoring.memory import peak_bytes, peak_host_bytes
-from backbones.recipes.schedule import Schedule
+from backbones.recipes.schedule import STEP, Schedule
 from backbones.training.loop import TrainingJob, training_step
 
 WARM_STEPS, TIMED_STEPS, VALIDATION_BATCHES = 2, 5, 2
@@ -38,7 +38,7 @@ def turning_points(schedule: Schedule) -> list[int]:
     """Steps at which something begins or ends: start, end of the warmup, milestones or quarters, last batch."""
     last = schedule.total_steps - 1
     turns = {0, schedule.warmup_steps, last}
-    if schedule.shape == "cosine":
+    if schedule.shape != STEP:
         span = schedule.total_steps - schedule.warmup_steps
         turns |= {schedule.warmup_steps + span * quarter // 4 for quarter in (1, 2, 3)}
     else:

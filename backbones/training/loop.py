@@ -31,7 +31,6 @@ from backbones.training.ema import WeightAverage
 from backbones.training.log import TrainingLog
 from backbones.training.objective import Objective
 from backbones.training.optimizer import set_learning_rate
-from backbones.tricks.mixup import draw_mix
 
 SAVE_SECONDS = 600.0  # between checkpoints within an epoch; an epoch of ImageNet on one GPU takes longer
 
@@ -144,8 +143,7 @@ def training_step(job: TrainingJob, batch: Batch, step: int) -> Tensor:
     """
     epoch, number = divmod(step, job.steps_per_epoch)
     change = random_color(job.batch_size, keyed_generator(Purpose.COLOR, job.seed, epoch, number), job.color)
-    mixup = job.objective.mixup
-    mix_weight = draw_mix(mixup, keyed_generator(Purpose.MIXUP, job.seed, step)) if mixup else 1.0
+    draws = job.objective.draw(keyed_generator(Purpose.MIXUP, job.seed, step))
     set_learning_rate(job.optimizer, job.schedule.learning_rate(step))
     size = len(batch.labels) // job.accumulate
     losses = []
@@ -156,7 +154,7 @@ def training_step(job: TrainingJob, batch: Batch, step: int) -> Tensor:
         images = Batch(batch.images[here], batch.labels[here])
         colors = change.part(place * size, (place + 1) * size)
         with job.synchronised(last_part=part == job.accumulate - 1):
-            loss = job.objective.loss(job.replica, images, colors, mix_weight)
+            loss = job.objective.loss(job.replica, images, colors, draws)
             job.scaler.scale(loss / job.accumulate).backward()
         losses.append(loss.detach())
     update(job, step)

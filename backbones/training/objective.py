@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -11,11 +14,11 @@ from backbones.bundles.contract import InputContract
 from backbones.data.color import ColorChange
 from backbones.data.loader import Batch
 from backbones.data.normalisation import network_input
+from backbones.recipes.recipe import Recipe
+from backbones.recipes.switches import trick_with, tricks_with
 from backbones.training.teacher import Teacher
-from backbones.tricks.distillation import distillation_loss
 from backbones.tricks.label_smoothing import smooth_targets
 from backbones.tricks.low_precision import autocast
-from backbones.tricks.mixup import mix
 
 # Weight of the auxiliary head's loss, as in torchvision's training of Inception-V3; the paper uses no such head.
 AUXILIARY_WEIGHT = 0.4
@@ -25,43 +28,51 @@ AUXILIARY_WEIGHT = 0.4
 class Objective:
     """The loss of a batch.
 
-    ``label_smoothing`` is epsilon, ``mixup`` alpha, ``temperature`` that of the distillation; each 0 when it is off,
-    and ``teacher`` is None without distillation. The tricks stack: targets are smoothed, then mixed, and are the first
-    term of the distillation loss.
+    ``teacher`` is None unless a trick of the recipe needs one. The tricks stack: targets are smoothed, then mixed, and
+    are the first term of the distillation loss.
     """
 
     classes: int
     contract: InputContract
-    label_smoothing: float
-    mixup: float
-    temperature: float
+    recipe: Recipe
     teacher: Teacher | None
     precision: str
 
-    def loss(self, model: nn.Module, batch: Batch, change: ColorChange, mix_weight: float) -> Tensor:
-        """Mean loss over a batch, float32, with its graph. ``mix_weight`` is the batch's draw for mixup, 1 without."""
-        images = network_input(batch.images, change, self.contract)
-        targets = smooth_targets(batch.labels, self.classes, self.label_smoothing)
-        if self.mixup:
-            images, targets = mix(images, targets, mix_weight)
+    def draw(self, random: np.random.Generator) -> tuple[Any, ...]:
+        """What chance decides for an update: a draw of each trick that mixes, one after the other."""
+        return tuple(trick.draw(value, random) for trick, value in tricks_with(self.recipe, "mix"))
+
+    def loss(self, model: nn.Module, batch: Batch, change: ColorChange, draws: Sequence[Any]) -> Tensor:
+        """Mean loss over a batch, float32, with its graph. ``draws`` are those of ``draw``."""
+        targets = self._targets(batch.labels)
+        images, mixed = self._mix(network_input(batch.images, change, self.contract), targets, draws)
         with autocast(self.precision, images.device):
             outputs = model(images)
         logits, auxiliary = outputs if isinstance(outputs, tuple) else (outputs, None)
-        if self.teacher is None:
-            loss = F.cross_entropy(logits.float(), targets)
-        else:
-            teacher_logits = self._teacher_logits(self.teacher, batch, change, targets, mix_weight)
-            loss = distillation_loss(logits, teacher_logits, targets, self.temperature)
+        taught = None
+        if self.teacher is not None:
+            # It looks at what the student looks at: same crops, colours and mixtures, in its own normalisation.
+            seen, _ = self._mix(self.teacher.input(batch.images, change), targets, draws)
+            with autocast(self.precision, seen.device):
+                taught = self.teacher.logits(seen)
+        loss = self._loss(logits, taught, mixed)
         if auxiliary is not None:
-            loss = loss + AUXILIARY_WEIGHT * F.cross_entropy(auxiliary.float(), targets)
+            loss = loss + AUXILIARY_WEIGHT * F.cross_entropy(auxiliary.float(), mixed)
         return loss
 
-    def _teacher_logits(
-        self, teacher: Teacher, batch: Batch, change: ColorChange, targets: Tensor, mix_weight: float
-    ) -> Tensor:
-        """The teacher looks at what the student looks at: same crops, colours and blends, its own normalisation."""
-        images = teacher.input(batch.images, change)
-        if self.mixup:
-            images, _ = mix(images, targets, mix_weight)
-        with autocast(self.precision, images.device):
-            return teacher.logits(images)
+    def _targets(self, labels: Tensor) -> Tensor:
+        if found := trick_with(self.recipe, "targets"):
+            trick, value = found
+            return trick.targets(labels, self.classes, value)
+        return smooth_targets(labels, self.classes, 0.0)
+
+    def _mix(self, images: Tensor, targets: Tensor, draws: Sequence[Any]) -> tuple[Tensor, Tensor]:
+        for (trick, _), drawn in zip(tricks_with(self.recipe, "mix"), draws, strict=True):
+            images, targets = trick.mix(images, targets, drawn)
+        return images, targets
+
+    def _loss(self, logits: Tensor, taught: Tensor | None, targets: Tensor) -> Tensor:
+        if found := trick_with(self.recipe, "loss"):
+            trick, value = found
+            return trick.loss(logits, taught, targets, value)
+        return F.cross_entropy(logits.float(), targets)

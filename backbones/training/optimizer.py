@@ -6,8 +6,8 @@ from torch import nn
 from torch.optim import SGD
 
 from backbones.recipes.recipe import Recipe
+from backbones.recipes.switches import trick_with
 from backbones.training.fused_update import fuse_updates
-from backbones.tricks.no_bias_decay import parameter_groups
 
 
 def create_optimizer(model: nn.Module, recipe: Recipe, fused: bool = True) -> SGD:
@@ -15,8 +15,9 @@ def create_optimizer(model: nn.Module, recipe: Recipe, fused: bool = True) -> SG
 
     ``fused`` is one kernel for all weights; do without it under a gradient scaler, which can then skip whole steps.
     """
-    if recipe.no_bias_decay:
-        groups = parameter_groups(model, recipe.weight_decay)
+    if found := trick_with(recipe, "parameter_groups"):
+        trick, value = found
+        groups = trick.parameter_groups(model, recipe.weight_decay, value)
     else:
         groups = [{"params": [parameter for parameter in model.parameters() if parameter.requires_grad]}]
     # fused: on two CPU cores 5 ms for ResNet-18 instead of 100.

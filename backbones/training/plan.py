@@ -16,9 +16,11 @@ from backbones.machine.distributed import World
 from backbones.machine.precision import precision_for, resolve_device
 from backbones.models import default_image_size
 from backbones.monitoring.trackers import check_trackers
-from backbones.recipes.recipe import Recipe, find_recipe
+from backbones.recipes.plugin import load_plugin
+from backbones.recipes.recipe import Recipe
+from backbones.recipes.recipe_file import chosen_recipe
 from backbones.recipes.schedule import Schedule, peak_learning_rate, resolve_schedule
-from backbones.recipes.switches import switch
+from backbones.recipes.switches import needs_teacher, switch
 from backbones.runs.fingerprint import recorded_code
 from backbones.runs.versions import hardware, package_versions
 from backbones.training.request import ClassificationRequest
@@ -30,7 +32,10 @@ VERSIONED = ("torch", "torchvision", "numpy", "pillow", "safetensors")
 
 @dataclass(frozen=True)
 class Training:
-    """What a request means on any machine. ``image_size`` in pixels, ``batch_size`` over all processes."""
+    """What a request means on any machine. ``image_size`` in pixels, ``batch_size`` over all processes.
+
+    ``plugin`` is the SHA-256 of the request's.
+    """
 
     request: ClassificationRequest
     recipe: Recipe
@@ -42,6 +47,7 @@ class Training:
     steps_per_epoch: int
     schedule: Schedule
     learning_rate_rule: str
+    plugin: str | None
 
     def settings(self) -> dict[str, Any]:
         """What ``run.json`` records of it besides network, recipe, seed and data."""
@@ -57,8 +63,15 @@ class Training:
             "clip": request.clip,
             "sync_bn": request.sync_bn,
             "schedule": asdict(self.schedule),
-            "recipe": {key: value for key, value in asdict(self.recipe).items() if key not in DESCRIPTIVE + SETTLED},
+            "recipe": self._recipe(),
+            **({"plugin": self.plugin} if self.plugin else {}),
         }
+
+    def _recipe(self) -> dict[str, Any]:
+        values = {key: value for key, value in asdict(self.recipe).items() if key not in DESCRIPTIVE + SETTLED}
+        if not values["tricks"]:  # runs from before there were any resume
+            del values["tricks"]
+        return values
 
 
 @dataclass(frozen=True)
@@ -98,7 +111,9 @@ def settle_machine(request: ClassificationRequest, world: World) -> tuple[Recipe
     Raises:
         UserError: Options contradict each other, or this machine cannot do what they ask for.
     """
-    recipe = switch(find_recipe(request.recipe), request.switched_on, request.switched_off)
+    if request.plugin:
+        load_plugin(request.plugin)
+    recipe = switch(chosen_recipe(request.recipe), request.switched_on, request.switched_off)
     _check_teacher(request, recipe)
     check_trackers(request.tensorboard, request.wandb)
     device = resolve_device(request.device)
@@ -132,15 +147,16 @@ def settle_training(request: ClassificationRequest, recipe: Recipe, data: ImageF
         steps_per_epoch=steps_per_epoch,
         schedule=resolve_schedule(recipe, epochs, steps_per_epoch, peak),
         learning_rate_rule=rule,
+        plugin=load_plugin(request.plugin) if request.plugin else None,
     )
 
 
 def _check_teacher(request: ClassificationRequest, recipe: Recipe) -> None:
-    if recipe.distillation and request.teacher is None:
+    if needs_teacher(recipe) and request.teacher is None:
         raise UserError(
             f"{recipe.name} distils and has no teacher: give --teacher RUN_OR_BUNDLE, or --without distillation"
         )
-    if request.teacher is not None and not recipe.distillation:
+    if request.teacher is not None and not needs_teacher(recipe):
         raise UserError(f"--teacher: {recipe.name} does not distil; add --with distillation, or take --teacher away")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 class ClassificationRequest:
     """The options of ``tools/train_cls.py``. None means: as the recipe, the network or the machine has it.
 
+    ``recipe`` is one by name, or a YAML file. ``plugin`` is a file with tricks and recipes of the user's own.
     ``switched_on`` and ``switched_off`` are tricks by name, as ``backbones.recipes.switches`` reads them. ``color`` is
     one of ``backbones.recipes.recipe.COLORS``. ``ema`` is the decay of the average of the weights, ``clip`` the largest
     norm of the gradient, ``accumulate`` the parts that a batch is cut into, in each process. Sizes are in images and
@@ -27,6 +28,7 @@ class ClassificationRequest:
     learning_rate: float | None = None
     image_size: int | None = None
     color: str | None = None
+    plugin: Path | None = None
     teacher: Path | None = None
     init_from: Path | None = None
     auxiliary: bool = False

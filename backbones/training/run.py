@@ -22,6 +22,7 @@ from backbones.monitoring.energy import EnergyMeter, energy_record, meter_for
 from backbones.monitoring.memory import peak_bytes
 from backbones.monitoring.trackers import open_trackers
 from backbones.recipes.recipe import COLORS
+from backbones.recipes.switches import tricks_with
 from backbones.runs.run_folder import RunFolder
 from backbones.training.checkpoint import Progression, load_checkpoint
 from backbones.training.dry_run import dry_run
@@ -108,9 +109,9 @@ def _initial_model(plan: Plan) -> tuple[Classifier, InputContract, str]:
     """The untrained (or, to be trained further, trained) classifier, what images it wants, and where it comes from."""
     request = plan.request
     torch.manual_seed(request.seed)
-    model = create_classifier(
-        request.network, len(plan.data.classes), zero_gamma=plan.recipe.zero_gamma, auxiliary=request.auxiliary
-    )
+    model = create_classifier(request.network, len(plan.data.classes), auxiliary=request.auxiliary)
+    for trick, value in tricks_with(plan.recipe, "initialise"):
+        trick.initialise(model.trunk, value)
     if plan.image_size < model.smallest_image:
         least = model.smallest_image
         what = f"{request.network} with --auxiliary" if request.auxiliary else request.network
@@ -152,9 +153,7 @@ def _job(
         objective=Objective(
             classes=len(plan.data.classes),
             contract=contract,
-            label_smoothing=recipe.label_smoothing,
-            mixup=recipe.mixup,
-            temperature=recipe.distillation,
+            recipe=recipe,
             teacher=teacher,
             precision=plan.precision,
         ),
@@ -209,6 +208,8 @@ def _describe(plan: Plan, model: Classifier, origin: str, teacher: Teacher | Non
         f"machine   {plan.world.size} x {plan.device}, {plan.precision}, {torch.get_num_threads()} threads, "
         f"{plan.request.workers} workers",
     ]
+    if plan.plugin:
+        lines.insert(3, f"plugin    {plan.request.plugin}, sha256 {plan.plugin}")
     if teacher:
         lines.insert(1, f"teacher   {teacher.network} from {plan.request.teacher}")
     return lines

@@ -20,7 +20,12 @@ from __future__ import annotations
 
 import math
 
+from backbones.tricks.trick import Trick
+
 
 def cosine_factor(done: int, total: int) -> float:
     """Factor on the learning rate when ``done`` of ``total`` batches after the warmup are over: from 1 to 0."""
     return 0.5 * (1.0 + math.cos(math.pi * done / total))
+
+
+TRICK = Trick(field="schedule", on="cosine", off="step", decay=cosine_factor)

@@ -35,6 +35,8 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as F
 
+from backbones.tricks.trick import Trick
+
 
 def distillation_loss(
     student_logits: Tensor, teacher_logits: Tensor, targets: Tensor, temperature: float = 20.0
@@ -43,3 +45,6 @@ def distillation_loss(
     student, teacher = student_logits.float(), teacher_logits.detach().float()
     soft_targets = (teacher / temperature).softmax(1)
     return F.cross_entropy(student, targets) + temperature**2 * F.cross_entropy(student / temperature, soft_targets)
+
+
+TRICK = Trick(field="distillation", on=20.0, off=0.0, lowest=0, loss=distillation_loss, needs_teacher=True)

@@ -23,8 +23,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from backbones.tricks.trick import Trick
+
 
 def smooth_targets(labels: Tensor, num_classes: int, eps: float) -> Tensor:
     """Target distributions (N, num_classes), float32, for class indices (N,); ``eps = 0`` gives one-hot rows."""
     targets = torch.full((len(labels), num_classes), eps / (num_classes - 1), device=labels.device)
     return targets.scatter_(1, labels[:, None], 1.0 - eps)
+
+
+TRICK = Trick(field="label_smoothing", on=0.1, off=0.0, lowest=0, highest=1, targets=smooth_targets)

@@ -17,9 +17,20 @@ elsewhere  mmengine ``auto_scale_lr`` (off by default), timm ``--lr-base`` with 
 
 from __future__ import annotations
 
+from backbones.tricks.trick import Trick
+
 BASE_BATCH_SIZE = 256
 
 
 def scaled_learning_rate(batch_size: int, base: float = 0.1) -> float:
     """Learning rate for a total batch of ``batch_size`` images, when ``base`` is right for 256."""
     return base / BASE_BATCH_SIZE * batch_size
+
+
+def scaled_with_reason(base: float, batch_size: int, _: bool) -> tuple[float, str]:
+    """The learning rate, and how it comes about."""
+    peak = scaled_learning_rate(batch_size, base)
+    return peak, f"{base:g} / {BASE_BATCH_SIZE} * {batch_size} = {peak:g} (linear scaling)"
+
+
+TRICK = Trick(field="linear_scaling", learning_rate=scaled_with_reason)

@@ -20,6 +20,8 @@ from __future__ import annotations
 
 import torch
 
+from backbones.tricks.trick import Trick
+
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -31,3 +33,6 @@ def autocast(precision: str, device: torch.device) -> torch.autocast:
 def gradient_scaler(precision: str, device: torch.device) -> torch.amp.GradScaler:
     """Loss scaler for fp16; for the other precisions one that changes nothing."""
     return torch.amp.GradScaler(device.type, enabled=precision == "fp16")
+
+
+TRICK = Trick(field="low_precision")  # no hook: backbones.machine.precision settles it with the machine

@@ -27,6 +27,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from backbones.tricks.trick import Trick
+
 
 def draw_mix(alpha: float, random: np.random.Generator) -> float:
     """Weight in [0, 1] of the image itself against its partner; ``alpha`` is positive."""
@@ -39,3 +41,6 @@ def mix(images: Tensor, targets: Tensor, weight: float) -> tuple[Tensor, Tensor]
     Returns new tensors, images in the memory format they came in.
     """
     return torch.lerp(images.flip(0), images, weight), torch.lerp(targets.flip(0), targets, weight)
+
+
+TRICK = Trick(field="mixup", on=0.2, off=0.0, lowest=0, draw=draw_mix, mix=mix)

@@ -20,6 +20,8 @@ from typing import Any
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
+from backbones.tricks.trick import Trick
+
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Optimizer groups: decayed convolution and linear weights first, every other trainable parameter undecayed."""
@@ -29,3 +31,8 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
         {"params": [p for p in parameters if id(p) in decayed], "weight_decay": weight_decay},
         {"params": [p for p in parameters if id(p) not in decayed], "weight_decay": 0.0},
     ]
+
+
+TRICK = Trick(
+    field="no_bias_decay", parameter_groups=lambda model, weight_decay, _: parameter_groups(model, weight_decay)
+)

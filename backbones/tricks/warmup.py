@@ -12,7 +12,14 @@ elsewhere  Detectron starts at 1/3 of the rate and mmdetection's configs at 1/10
 
 from __future__ import annotations
 
+from backbones.tricks.trick import Trick
+
 
 def warmup_factor(batch: int, warmup_batches: int) -> float:
     """Factor on the learning rate at ``batch`` (counted from 1, as in the paper); 1 once the warmup is over."""
     return batch / warmup_batches if batch < warmup_batches else 1.0
+
+
+# No hook: the schedule of every recipe has a warmup, of 0 batches without the trick. The highest is the whole run, by
+# the shortest recipe.
+TRICK = Trick(field="warmup_epochs", on=5, off=0, lowest=0, highest=120)

@@ -17,6 +17,7 @@ from __future__ import annotations
 from torch import nn
 
 from backbones.errors import UserError
+from backbones.tricks.trick import Trick
 
 
 def zero_last_gamma(trunk: nn.Module) -> int:
@@ -36,3 +37,6 @@ def zero_last_gamma(trunk: nn.Module) -> int:
     for block in blocks:
         nn.init.zeros_(block.get_parameter("last_norm.weight"))
     return len(blocks)
+
+
+TRICK = Trick(field="zero_gamma", initialise=lambda trunk, _: zero_last_gamma(trunk))

@@ -16,13 +16,13 @@ from backbones.data.image_folder import ImageFolder, open_image_folder
 from backbones.errors import UserError
 from backbones.files import read_json, sha256_file
 from backbones.machine.distributed import ALONE
-from backbones.runs.run_folder import flatten, with_former_settings
+from backbones.runs.run_folder import PLUGIN, flatten, with_former_settings
 from backbones.training.plan import settle_machine, settle_training
 from backbones.training.request import ClassificationRequest
 from studies.ablation.rows import Ablation, AblationRow
 
 ReadRequest = Callable[[Sequence[str]], ClassificationRequest]
-ORIGINS = ("teacher.sha256", "init_from.sha256")
+ORIGINS = ("teacher.sha256", "init_from.sha256", PLUGIN)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from typing import Any
 
 from backbones.files import read_json, write_bytes
 from backbones.recipes.recipe import RECIPES
-from backbones.recipes.switches import SWITCHES, is_on
+from backbones.recipes.switches import is_on
+from backbones.tricks import TRICKS
 
 INDEX = """# Method cards
 
@@ -63,7 +64,7 @@ def _code(text: str) -> str:
 
 
 def _switch(trick: str) -> str:
-    switch = SWITCHES[trick]
+    switch = TRICKS[trick]
     value = f" or `--with {trick}=VALUE` (the paper's: {switch.on:g})" if switch.lowest is not None else ""
     return f"`--with {trick}`{value}, `--without {trick}`"
 
@@ -84,7 +85,7 @@ def write_cards(folder: Path) -> list[Path]:
     known = folder / "measured.json"
     measured = read_json(known) if known.exists() else {}
     index, written = [], []
-    for trick in SWITCHES:
+    for trick in TRICKS:
         text = card(trick, measured.get(trick))
         path = folder / f"{trick}.md"
         write_bytes(path, text.encode())

@@ -14,19 +14,15 @@ from pathlib import Path
 
 from backbones.errors import UserError
 from backbones.recipes.paper import table_rows
-from backbones.recipes.recipe import Recipe, find_recipe
-from backbones.recipes.switches import SWITCHES, is_on, switch
+from backbones.recipes.recipe import Recipe
+from backbones.recipes.recipe_file import chosen_recipe
+from backbones.recipes.switches import is_on, needs_teacher, switch
 from backbones.runs.fingerprint import ROOT
+from backbones.tricks import TRICKS
+from studies.ablation.presets import PRESETS
 
 LOW_PRECISION = "low-precision"
 TRAINER = ROOT / "tools" / "train_cls.py"
-# Each with the network of the paper's table.
-PRESETS = {
-    "table4-256": "resnet50_a",
-    "table4-1024": "resnet50_a",
-    "table6": "resnet50_d",
-    "table6-without-distillation": "resnet50_d",
-}
 
 
 @dataclass(frozen=True)
@@ -46,7 +42,7 @@ class AblationRow:
     @cached_property
     def settled(self) -> Recipe:
         """The recipe with its tricks switched."""
-        return switch(find_recipe(self.recipe), self.on, self.off)
+        return switch(chosen_recipe(self.recipe), self.on, self.off)
 
     @property
     def slug(self) -> str:
@@ -83,7 +79,7 @@ class Ablation:
         words = [os.path.relpath(TRAINER), "--data", str(self.data), "--network", self.network, "--recipe", row.recipe]
         words += ["--with", *row.on] if row.on else []
         words += ["--without", *row.off] if row.off else []
-        words += ["--teacher", str(self.teacher)] if self.teacher and row.settled.distillation else []
+        words += ["--teacher", str(self.teacher)] if self.teacher and needs_teacher(row.settled) else []
         return [*words, *self.options, "--seed", str(seed), "--resume", "--out", str(self.folder(row, seed))]
 
 
@@ -105,7 +101,7 @@ def cumulative_rows(base: str, tricks: Sequence[str]) -> tuple[AblationRow, ...]
     names = _trick_names(tricks)
     if not names:
         raise UserError("a cumulative ablation needs --tricks, in the order in which they are added")
-    recipe = find_recipe(base)
+    recipe = chosen_recipe(base)
     for name in names:
         if is_on(recipe, name):
             raise UserError(f"--tricks {name}: {base} has it already; take it away, or choose another --base")
@@ -122,8 +118,8 @@ def leave_one_out_rows(base: str, tricks: Sequence[str] = ()) -> tuple[AblationR
     Raises:
         UserError: Nothing to leave out, an unknown trick, or one twice.
     """
-    recipe = find_recipe(base)
-    tricks = tricks or [name for name in SWITCHES if is_on(recipe, name)]
+    recipe = chosen_recipe(base)
+    tricks = tricks or [name for name in TRICKS if is_on(recipe, name)]
     names = _trick_names(tricks)
     if not names:
         raise UserError(f"{base} has no trick to leave out; name some with --tricks, or choose another --base")
@@ -155,7 +151,7 @@ def preset_rows(preset: str, network: str) -> tuple[AblationRow, ...]:
         kind = PRESETS[preset] if has_residual_blocks(network) else "mobilenet_v1"
         names = [row["recipe"] for row in table_rows(6) if row["network"] == kind]
         if preset.endswith("without-distillation"):
-            names = [name for name in names if not find_recipe(name).distillation]
+            names = [name for name in names if not needs_teacher(chosen_recipe(name))]
         references = [None, *names[:2], *[names[2]] * (len(names) - 3)]
     return tuple(
         AblationRow(name, name, reference=reference) for name, reference in zip(names, references, strict=True)
@@ -175,7 +171,7 @@ def check_rows(rows: Sequence[AblationRow], network: str, teacher: Path | None) 
                 f"zero gamma needs residual blocks and {network} has none, but the row {row.label!r} "
                 f"({row.settled.name}) has it on; take zero-gamma out of --tricks, or choose a --base without it"
             )
-    distilled = [row.label for row in rows if row.settled.distillation]
+    distilled = [row.label for row in rows if needs_teacher(row.settled)]
     if distilled and teacher is None:
         raise UserError(
             f"rows that distil ({', '.join(distilled)}) need --teacher RUN_OR_BUNDLE; or leave them out, in Table 6 by "
@@ -205,8 +201,9 @@ def has_residual_blocks(network: str) -> bool:
 def _trick_names(tricks: Sequence[str]) -> list[str]:
     names = [option.partition("=")[0] for option in tricks]
     for name in names:
-        if name not in SWITCHES:
-            raise UserError(f"--tricks {name}: no such trick; there are {', '.join(SWITCHES)}")
+        if name not in TRICKS:
+            own = "your own come with -- --plugin FILE.py"
+            raise UserError(f"--tricks {name}: no such trick; there are {', '.join(TRICKS)}; {own}")
         if names.count(name) > 1:
             raise UserError(f"--tricks {name}: named more than once; keep one")
     return names

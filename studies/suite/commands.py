@@ -11,6 +11,7 @@ from backbones.bundles.loading import find_bundle
 from backbones.cli.command import CommandParser
 from backbones.errors import UserError
 from backbones.files import sha256_file
+from backbones.recipes.recipe_file import is_recipe_file
 from backbones.runs.fingerprint import ROOT
 from studies.suite.definition import Import
 from transfer.catalogue import CLASSIFICATION, TASKS
@@ -34,7 +35,7 @@ NOT_IDENTITY = ("data", "out", "resume", "teacher", "backbone", "tensorboard", "
 SAME_FOR_CLASSIFIERS = ("workers",)
 
 # Options that name a file: looked for where the command is given, as data are, and known by what is in it.
-FILES = ("init-from", "classes")
+FILES = ("init-from", "classes", "plugin")
 
 Parsers = Mapping[str, CommandParser]  # by task
 
@@ -81,15 +82,20 @@ def resolved(parser: CommandParser, words: Sequence[str], place: str, task: str)
     asked = vars(parser.parse_args(list(words)))
     if asked.get("init_from"):
         asked["init_from"] = sha256_file(find_bundle(asked["init_from"], f"{place}.init-from"))
-    if asked.get("classes"):
-        if not Path(asked["classes"]).is_file():
-            raise UserError(f"{place}.classes {asked['classes']}: there is no such file")
-        asked["classes"] = sha256_file(asked["classes"])
+    for name in ("classes", "plugin"):
+        if asked.get(name):
+            if not Path(asked[name]).is_file():
+                raise UserError(f"{place}.{name} {asked[name]}: there is no such file")
+            asked[name] = sha256_file(asked[name])
+    if asked.get("plugin") is None:
+        left_out.add("plugin")  # ids of runs without are what they were
     return {name: value for name, value in asked.items() if name not in left_out}
 
 
 def training_words(recipe: str, network: str, options: Sequence[str], data: Path, teacher: Path | None) -> list[str]:
     """``tools/train_cls.py``, up to seed and folder."""
+    if is_recipe_file(recipe):
+        recipe = str(Path(recipe).expanduser().absolute())
     words = ["--data", str(data), "--network", network, "--recipe", recipe, *options]
     return words + (["--teacher", str(teacher)] if teacher else [])
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import fmean
 
+from backbones.cli.yaml_section import Section
 from backbones.errors import did_you_mean
 from backbones.recipes.recipe import RANDOM_RECIPE
 from studies.suite.definition import Expectation, Row
-from studies.suite.yaml_section import Section
 from transfer.catalogue import CLASSIFICATION, TASKS
 
 LIMITS = ("value", "tolerance", "at-least", "at-most")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from backbones.errors import not_none
 from backbones.external.families import parse_source
 from backbones.files import sha256_file
 from backbones.recipes.recipe import RANDOM_RECIPE
+from backbones.recipes.recipe_file import chosen_recipe, is_recipe_file
 from backbones.runs.fingerprint import ROOT, code_fingerprint
 from studies.suite import commands
 from studies.suite.commands import IMPORTER, Parsers
@@ -124,6 +125,8 @@ class _Planner:
             "code": code_fingerprint(TASKS[CLASSIFICATION].tool, None, ROOT),
             "teacher": teacher and teacher.digest,
         }
+        if is_recipe_file(row.recipe or ""):
+            identity["recipe"] = asdict(chosen_recipe(row.recipe or ""))
         taught_by = next((each.network for each in self.suite.teachers if each.name == row.teacher), None)
         facts = {"network": row.network, "images": train_images(data), "recipe": row.recipe, "teacher": taught_by}
         needs = teacher.needs if teacher else ()
@@ -182,7 +185,8 @@ class _Planner:
     ) -> PlannedRun:
         # A folder is named only once the options are known to be good; --out itself is no part of the identity.
         asked = commands.resolved(self.parsers[task], [*words, "--out", "."], place, task)
-        digest = digest_of({"tool": TASKS[task].tool, "asked": asked, "processes": processes, **identity})
+        known = {**asked, "recipe": None} if "recipe" in identity else asked  # by content, wherever the file lies
+        digest = digest_of({"tool": TASKS[task].tool, "asked": known, "processes": processes, **identity})
         taught = row in self.suite.teachers
         further = "" if number == 1 else str(number)
         group, step = f"{row.name}-seed{seed}", f"{TASKS[task].short}{further}-{digest[:ID_DIGITS]}"

@@ -7,12 +7,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from backbones.cli.yaml_section import Section, read_yaml
 from backbones.data.shapes import LAYOUTS
 from backbones.errors import UserError, did_you_mean, not_none
-from backbones.recipes.recipe import RANDOM_RECIPE, find_recipe
-from studies.suite.definition import Data, Import, Row, Shapes, Suite, Task
+from backbones.recipes.plugin import load_plugin
+from backbones.recipes.recipe import RANDOM_RECIPE
+from backbones.recipes.recipe_file import chosen_recipe, is_recipe_file
+from backbones.recipes.switches import needs_teacher
+from studies.suite.definition import Data, Import, Options, Row, Shapes, Suite, Task
 from studies.suite.expectations import read_expectations
-from studies.suite.yaml_section import Section, read_yaml
 from transfer.catalogue import CLASSIFICATION, TASKS, transfers
 
 SHAPES_PREFIX = "shapes:"
@@ -34,6 +37,7 @@ def read_suite(path: Path) -> Suite:
     shapes = _read_shapes(document)
     tasks = {name: _read_task(document, name, shapes) for name in TASKS if name in document}
     _transfers_per_training(document, [name for name in tasks if name in transfers()])
+    _load_plugin(tasks[CLASSIFICATION].options if CLASSIFICATION in tasks else {}, f"{path}: {CLASSIFICATION}.options")
     teachers = tuple(
         row for section in document.sections("teachers", TEACHER_KEYS) for row in _read_rows(section, (), (0,))
     )
@@ -58,6 +62,19 @@ def read_suite(path: Path) -> Suite:
         title=document.text("title"),
         note=document.text("note"),
     )
+
+
+def _load_plugin(options: Options, place: str) -> None:
+    """What is given as ``plugin`` among options, so that its tricks and recipes are known; it is run here, too."""
+    file = options.get("plugin")
+    if file is None:
+        return
+    if not isinstance(file, str):
+        raise UserError(f"{place}.plugin is {file!r} where the path of a file should be")
+    try:
+        load_plugin(Path(file).expanduser())
+    except UserError as error:
+        raise UserError(f"{place}: {error}") from None
 
 
 def _read_shapes(document: Section) -> dict[str, Shapes]:
@@ -126,6 +143,7 @@ def _read_rows(section: Section, transfers: Sequence[str], seeds: tuple[int, ...
         "tasks": _tasks(section, transfers),
         "transfers_per_training": _transfers_per_training(section, transfers),
     }
+    _load_plugin(shared["options"], f"{section.path}: {section.place('options')}")
     name = section.text("name")
     if "from" in section:
         yield _imported(section, name, recipes or networks, shared)
@@ -137,7 +155,8 @@ def _read_rows(section: Section, transfers: Sequence[str], seeds: tuple[int, ...
     for network in networks:
         for recipe in recipes:
             _check_row(section, recipe, network, shared)
-            yield Row(name or (recipe if len(networks) == 1 else f"{recipe}-{network}"), recipe, network, **shared)
+            called = Path(recipe).stem if is_recipe_file(recipe) else recipe
+            yield Row(name or (called if len(networks) == 1 else f"{called}-{network}"), recipe, network, **shared)
 
 
 def _imported(section: Section, name: str | None, trained: Sequence[str], shared: dict[str, Any]) -> Row:
@@ -187,7 +206,7 @@ def _check_row(section: Section, recipe: str, network: str, shared: dict[str, An
             section.error("recipe", "a random row is not trained; take teacher and options away")
         return
     try:
-        find_recipe(recipe)
+        chosen_recipe(recipe)
     except UserError as error:
         section.error("recipe", str(error))
 
@@ -241,7 +260,7 @@ def _check_trainings(path: Path, rows: Sequence[Row], teachers: Sequence[Row], t
 def _check_training(path: Path, row: Row, tasks: dict[str, Task]) -> None:
     if CLASSIFICATION not in tasks or tasks[CLASSIFICATION].data is None:
         raise UserError(f"{path}: classification.data is missing, and {row.name} is to be trained; give a folder")
-    distils = find_recipe(not_none(row.recipe)).distillation > 0
+    distils = needs_teacher(chosen_recipe(not_none(row.recipe)))
     switched = any("distillation" in str(row.options.get(key, "")) for key in ("with", "without"))
     if distils and not row.teacher and not switched:
         raise UserError(f"{path}: {row.name} distils and has no teacher; name one of teachers: with 'teacher'")

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from backbones.data.sampling import check_shares
 from backbones.errors import UserError
-from backbones.recipes.recipe import find_recipe
+from backbones.recipes.recipe_file import chosen_recipe
 from backbones.recipes.schedule import peak_learning_rate
 from backbones.recipes.switches import switch
 from studies.suite.planned_run import PlannedRun
@@ -36,7 +36,7 @@ def classifier_training(asked: Mapping[str, Any], processes: int, place: str) ->
         UserError: No such recipe, or a batch that the processes cannot share.
     """
     try:
-        recipe = switch(find_recipe(asked["recipe"]), asked["switched_on"], asked["switched_off"])
+        recipe = switch(chosen_recipe(asked["recipe"]), asked["switched_on"], asked["switched_off"])
         total = asked["batch_size"] or recipe.batch_size
         check_shares(total, processes, asked["accumulate"])
     except UserError as error:

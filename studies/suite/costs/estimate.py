@@ -14,7 +14,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from backbones.errors import UserError
 from backbones.files import read_json
 from backbones.models import create_backbone, default_image_size
-from backbones.recipes.recipe import find_recipe
+from backbones.recipes.recipe_file import chosen_recipe
+from backbones.recipes.switches import needs_teacher
 from studies.suite.costs import stated_speeds
 from studies.suite.costs.stated_speeds import PAPER_GPUS, PAPER_IMAGES
 from studies.suite.planned_run import PlannedRun
@@ -66,7 +67,7 @@ class Estimator:
             return hours if result.get("protocol") == facts.get("protocol") else None
         settings, epochs, images = result["settings"], _epochs(facts), facts.get("images")
         side = (facts.get("asked") or {}).get("image_size")
-        teacher = bool(result.get("teacher")) == bool(find_recipe(facts["recipe"]).distillation)
+        teacher = bool(result.get("teacher")) == needs_teacher(chosen_recipe(facts["recipe"]))
         if not images or not teacher or (side and side != settings["image_size"]):
             return None
         return hours * epochs * images / (settings["epochs"] * result["data"]["train_images"])
@@ -74,12 +75,12 @@ class Estimator:
 
 def _as_in_the_paper(facts: Mapping[str, Any]) -> Estimate:
     """Table 3's time of the nearest network, by epochs, images and multiply-adds; a teacher's by those of its own."""
-    asked, images, recipe = facts.get("asked") or {}, facts.get("images"), find_recipe(facts["recipe"])
+    asked, images, recipe = facts.get("asked") or {}, facts.get("images"), chosen_recipe(facts["recipe"])
     network, teacher = facts["network"], facts.get("teacher")
     side, usual = asked.get("image_size"), default_image_size(network)
     if not images or (side and not usual / SIMILAR_SIDES <= side <= usual * SIMILAR_SIDES):
         return Estimate()
-    if recipe.distillation and not teacher:  # a bundle's, whose network is not known yet
+    if needs_teacher(recipe) and not teacher:  # a bundle's, whose network is not known yet
         return Estimate()
     full = recipe.low_precision is False or asked.get("precision") == "fp32"
     minutes, row = _epoch_minutes(network, side, full), stated_speeds.nearest(network)
@@ -132,7 +133,7 @@ def multiply_adds(network: str, side: int | None) -> float:
 
 
 def _epochs(facts: Mapping[str, Any]) -> int:
-    return (facts.get("asked") or {}).get("epochs") or find_recipe(facts["recipe"]).epochs
+    return (facts.get("asked") or {}).get("epochs") or chosen_recipe(facts["recipe"]).epochs
 
 
 def _results(out: Path) -> Iterator[dict[str, Any]]:

@@ -9,7 +9,8 @@ from pytest import approx, mark, raises
 from backbones.errors import UserError
 from backbones.recipes.recipe import RECIPES, find_recipe, recipe_list
 from backbones.recipes.schedule import peak_learning_rate
-from backbones.recipes.switches import SWITCHES, is_on
+from backbones.recipes.switches import is_on
+from backbones.tricks import TRICKS
 
 PLAIN = {"linear-scaling", "warmup", "no-bias-decay"}
 RESIDUAL = PLAIN | {"zero-gamma"}
@@ -69,7 +70,7 @@ def test_a_recipe_is_its_row_of_the_paper(name: str) -> None:
     assert recipe.name == name
     assert (recipe.epochs, recipe.batch_size, recipe.base_learning_rate) == (epochs, batch_size, 0.1)
     assert peak_learning_rate(recipe, batch_size, None)[0] == approx(learning_rate)
-    assert {trick for trick in SWITCHES if is_on(recipe, trick)} == tricks
+    assert {trick for trick in TRICKS if is_on(recipe, trick)} == tricks
     for trick, (field, on, off) in VALUES.items():
         assert getattr(recipe, field) == (on if trick in tricks else off), trick
 

@@ -10,7 +10,8 @@ from pytest import mark, raises
 
 from backbones.errors import UserError
 from backbones.recipes.recipe import RECIPES, Recipe, find_recipe
-from backbones.recipes.switches import SWITCHES, is_on, switch
+from backbones.recipes.switches import is_on, switch
+from backbones.tricks import TRICKS
 
 ON = {
     "linear-scaling": ("linear_scaling", True),
@@ -36,7 +37,7 @@ def again(name: str) -> Recipe:
 
 
 def test_there_is_a_switch_for_every_trick() -> None:
-    assert list(SWITCHES) == list(ON)
+    assert list(TRICKS) == list(ON)
 
 
 @mark.parametrize("trick", ON)

@@ -8,12 +8,13 @@ from itertools import product
 
 import numpy as np
 import torch
-from pytest import approx, fixture, mark
+from pytest import approx, fixture, mark, raises
 from torch import Tensor, nn
 
 from backbones.bundles.contract import InputContract, imagenet_contract
 from backbones.data.color import identity_color
 from backbones.data.loader import Batch
+from backbones.recipes.recipe import Recipe, find_recipe
 from backbones.training.objective import AUXILIARY_WEIGHT, Objective
 from backbones.training.teacher import Teacher
 
@@ -46,9 +47,14 @@ def batch() -> Batch:
     return Batch(torch.from_numpy(images), torch.tensor([0, 3, 1, 3, 2]))
 
 
-def objective(smoothing: float, mixup: float, temperature: float, precision: str = "fp32") -> Objective:
+def recipe(smoothing: float, mixup: float, temperature: float) -> Recipe:
+    tricks = {"label_smoothing": smoothing, "mixup": mixup, "distillation": temperature}
+    return replace(find_recipe("b-standard"), **tricks)
+
+
+def objective(smoothing: float, mixup: float, temperature: float) -> Objective:
     teacher = Teacher(Linear(seed=2).eval(), TEACHER, torch.tensor(ORDER), "linear", "") if temperature else None
-    return Objective(CLASSES, STUDENT, smoothing, mixup, temperature, teacher, precision)
+    return Objective(CLASSES, STUDENT, recipe(smoothing, mixup, temperature), teacher, "fp32")
 
 
 Matrix = list[list[float]]
@@ -116,7 +122,8 @@ def test_equals_the_slow_reference(
 ) -> None:
     model = Linear(seed=1, second=second)
     for weight in (0.3, 1.0):
-        loss = objective(smoothing, mixup, temperature).loss(model, batch, identity_color(IMAGES), weight)
+        draws = (weight,) if mixup else ()
+        loss = objective(smoothing, mixup, temperature).loss(model, batch, identity_color(IMAGES), draws)
         assert loss.dtype == torch.float32
         assert loss.item() == approx(reference(batch, model, smoothing, mixup, temperature, weight), rel=2e-5)
 
@@ -126,7 +133,8 @@ def test_gradient_equals_the_references_slope(
     batch: Batch, smoothing: float, mixup: float, temperature: float, second: bool
 ) -> None:
     model = Linear(seed=1, second=second)
-    objective(smoothing, mixup, temperature).loss(model, batch, identity_color(IMAGES), 0.3).backward()
+    draws = (0.3,) if mixup else ()
+    objective(smoothing, mixup, temperature).loss(model, batch, identity_color(IMAGES), draws).backward()
     for weight in model.weights:
         for index in ((0, 0, 0, 0), (3, 2, 1, 2)):
             slope, step = 0.0, 2.0**-10
@@ -155,22 +163,24 @@ def test_the_auxiliary_loss_weighs_as_in_torchvision(batch: Batch) -> None:
     change = identity_color(IMAGES)
     second = Linear(seed=1)
     second.weights[0] = both.weights[1]
-    parts = [plain.loss(model, batch, change, 1.0).item() for model in (one, second)]
-    assert plain.loss(both, batch, change, 1.0).item() == approx(parts[0] + 0.4 * parts[1], rel=1e-6)
+    parts = [plain.loss(model, batch, change, ()).item() for model in (one, second)]
+    assert plain.loss(both, batch, change, ()).item() == approx(parts[0] + 0.4 * parts[1], rel=1e-6)
 
 
 def test_the_teacher_gets_no_gradient(batch: Batch) -> None:
     wanted = objective(0.1, 0.2, 20.0)
     model = Linear(seed=1)
-    wanted.loss(model, batch, identity_color(IMAGES), 0.3).backward()
+    wanted.loss(model, batch, identity_color(IMAGES), (0.3,)).backward()
     assert all(parameter.grad is None for parameter in wanted.teacher.model.parameters())
     assert model.weights[0].grad.abs().sum() > 0
 
 
-def test_without_mixup_the_weight_means_nothing(batch: Batch) -> None:
-    plain, model = objective(0.1, 0.0, 20.0), Linear(seed=1)
-    losses = {plain.loss(model, batch, identity_color(IMAGES), weight).item() for weight in (0.0, 0.3, 1.0)}
-    assert len(losses) == 1
+def test_an_update_draws_for_what_mixes_alone(batch: Batch) -> None:
+    plain, mixing = objective(0.1, 0.0, 20.0), objective(0.1, 0.2, 20.0)
+    assert plain.draw(np.random.default_rng(0)) == ()
+    assert mixing.draw(np.random.default_rng(0)) == (np.random.default_rng(0).beta(0.2, 0.2),)
+    with raises(ValueError, match="zip"):  # a draw that nobody asked for
+        plain.loss(Linear(seed=1), batch, identity_color(IMAGES), (0.3,))
 
 
 class Convolution(nn.Module):
@@ -190,7 +200,8 @@ class Convolution(nn.Module):
 def test_in_16_bits_only_the_networks_are(batch: Batch) -> None:
     """Pixels, targets and loss stay in float32."""
     student, teacher = Convolution(), Convolution()
-    low = Objective(CLASSES, STUDENT, 0.1, 0.2, 20.0, Teacher(teacher, TEACHER, torch.tensor(ORDER), "c", ""), "bf16")
-    loss = low.loss(student, batch, identity_color(IMAGES), 0.3)
+    taught_by = Teacher(teacher, TEACHER, torch.tensor(ORDER), "c", "")
+    low = Objective(CLASSES, STUDENT, recipe(0.1, 0.2, 20.0), taught_by, "bf16")
+    loss = low.loss(student, batch, identity_color(IMAGES), (0.3,))
     assert loss.dtype == torch.float32
     assert student.seen == teacher.seen == [torch.float32, torch.bfloat16]

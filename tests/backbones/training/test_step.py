@@ -63,11 +63,11 @@ def test_the_gradient_is_the_mean_over_the_parts(
     batch, copy = first_batch(job), deepcopy(job.model)
     epoch, number = divmod(STEP, job.steps_per_epoch)
     change = random_color(12, keyed_generator(Purpose.COLOR, 0, epoch, number), color)
-    weight = draw_mix(0.2, keyed_generator(Purpose.MIXUP, 0, STEP)) if recipe == "mixup" else 1.0
+    draws = (draw_mix(0.2, keyed_generator(Purpose.MIXUP, 0, STEP)),) if recipe == "mixup" else ()
     size, total, losses = 12 // accumulate, None, []
     for first in range(0, 12, size):
         part = Batch(batch.images[first : first + size], batch.labels[first : first + size])
-        loss = job.objective.loss(copy, part, change.part(first, first + size), weight)
+        loss = job.objective.loss(copy, part, change.part(first, first + size), draws)
         gradients = [gradient.double() for gradient in torch.autograd.grad(loss, list(copy.parameters()))]
         total = gradients if total is None else [a + b for a, b in zip(total, gradients, strict=True)]
         losses.append(loss.item())

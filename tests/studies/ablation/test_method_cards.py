@@ -11,7 +11,7 @@ from pathlib import Path
 from pytest import mark, raises
 
 from backbones.recipes.paper import load_paper
-from backbones.recipes.switches import SWITCHES
+from backbones.tricks import TRICKS
 from studies.ablation.method_cards import card, module_name, write_cards
 
 CARDS = Path(__file__).resolve().parents[3] / "docs" / "tricks"
@@ -24,13 +24,13 @@ def test_committed_cards_are_what_the_code_makes(tmp_path: Path) -> None:
         assert (CARDS / path.name).read_text() == path.read_text(), f"{path.name}: run python tools/make_cards.py"
 
 
-@mark.parametrize("trick", SWITCHES)
+@mark.parametrize("trick", TRICKS)
 def test_a_card_holds_every_fact(trick: str) -> None:
     rows = re.findall(r"^\| (\w+) \| .+ \|$", card(trick, None), flags=re.MULTILINE)
     assert set(rows) >= {"module", "switch", "formula", "default", "cost", "paper", "elsewhere", "recipes", "measured"}
 
 
-@mark.parametrize("trick", SWITCHES)
+@mark.parametrize("trick", TRICKS)
 def test_accuracies_in_a_docstring_are_the_papers(trick: str) -> None:
     """The one place of the paper's numbers is paper.json; what a docstring quotes from it must be in it."""
     text = importlib.import_module(module_name(trick)).__doc__ or ""

@@ -13,10 +13,11 @@ from pytest import CaptureFixture, MonkeyPatch, mark, raises
 
 from backbones.errors import UserError
 from backbones.recipes.paper import table_rows
-from backbones.recipes.switches import SWITCHES, is_on
+from backbones.recipes.switches import is_on
+from backbones.tricks import TRICKS
 from studies.ablation.execution import train_all
+from studies.ablation.presets import PRESETS
 from studies.ablation.rows import (
-    PRESETS,
     Ablation,
     AblationRow,
     check_rows,
@@ -26,14 +27,14 @@ from studies.ablation.rows import (
 )
 from tools.train_cls import build_parser
 
-TRICKS = [name for name in SWITCHES if name != "low-precision"]
+OTHERS = [name for name in TRICKS if name != "low-precision"]
 
 
 def tricks_of(row: AblationRow) -> set[str]:
-    return {name for name in SWITCHES if is_on(row.settled, name)}
+    return {name for name in TRICKS if is_on(row.settled, name)}
 
 
-@given(st.permutations(list(SWITCHES)), st.integers(1, len(SWITCHES)))
+@given(st.permutations(list(TRICKS)), st.integers(1, len(TRICKS)))
 def test_each_cumulative_row_adds_its_trick_and_nothing_else(order: list[str], count: int) -> None:
     rows = cumulative_rows("b-standard", order[:count])
     assert tricks_of(rows[0]) == set()
@@ -46,7 +47,7 @@ def test_each_cumulative_row_adds_its_trick_and_nothing_else(order: list[str], c
 @mark.parametrize("base", ["b-standard", "d-efficient", "d-smooth", "d-distill-mixup", "batch256-fp16"])
 @given(data=st.data())
 def test_each_row_left_out_lacks_its_trick_and_nothing_else(base: str, data: st.DataObject) -> None:
-    chosen = data.draw(st.lists(st.sampled_from(list(SWITCHES)), min_size=1, unique=True))
+    chosen = data.draw(st.lists(st.sampled_from(list(TRICKS)), min_size=1, unique=True))
     full, *rows = leave_one_out_rows(base, chosen)
     for row, name in zip(rows, chosen, strict=True):
         assert tricks_of(full) - tricks_of(row) == {name}
@@ -118,7 +119,7 @@ def test_presets_are_the_rows_of_the_papers_tables(preset: str, network: str) ->
 
 
 def test_names_in_the_file_system_tell_all_rows_apart(tmp_path: Path) -> None:
-    both = (*cumulative_rows("b-standard", TRICKS), *leave_one_out_rows("b-standard", TRICKS))
+    both = (*cumulative_rows("b-standard", OTHERS), *leave_one_out_rows("b-standard", OTHERS))
     names = {row.slug: row.settled for row in both}
     # The last cumulative row is the full one: one training, not two.
     assert len(names) == len(both) - len([pair for pair in combinations(both, 2) if pair[0].settled == pair[1].settled])

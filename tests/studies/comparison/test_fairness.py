@@ -47,6 +47,7 @@ def warnings(root: Path) -> list[str]:
         ({"image_size": 96}, "image_size 64 (b-standard), 96 (d-smooth)"),
         ({"precision": "fp32"}, "precision bf16 (b-standard), fp32 (d-smooth)"),
         ({"ema": 0.999}, "ema off (b-standard), 0.999 (d-smooth)"),
+        ({"plugin": "3f2a"}, "plugin off (b-standard), 3f2a (d-smooth)"),
         ({"color": "gluoncv"}, "color paper (b-standard), gluoncv (d-smooth)"),  # the first from before the choice
     ],
 )

@@ -251,3 +251,49 @@ def test_commands_do_not_say_where_the_project_lies(plan: Plan, tmp_path: Path) 
     assert inside[inside.index("--backbone") + 1].startswith("runs/mine/runs/d-smooth-seed0/cls-")
     assert inside[inside.index("--out") + 1].startswith("runs/mine/runs/d-smooth-seed0/seg-")
     assert inside[inside.index("--data") + 1] == str(tmp_path / "labels")
+
+
+PLUGIN = "from backbones.tricks.trick import Trick\nTRICKS = {'mine': Trick()}\n"
+
+
+@mark.usefixtures("own_registries")
+def test_the_content_of_a_plugin_makes_the_run_and_not_its_path(
+    plan: Plan, tmp_path: Path, monkeypatch: MonkeyPatch
+) -> None:
+    found = []
+    for folder, text in (("a", PLUGIN), ("b", PLUGIN), ("c", PLUGIN.replace("mine", "other"))):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mine.py").write_text(text)
+        monkeypatch.chdir(tmp_path / folder)
+        found.append(plan(("epochs: 2", "epochs: 2, plugin: mine.py")))
+    assert changed(found[0], found[1]) == set()
+    assert changed(found[0], found[2]) == CLASSIFIERS | {f"{row} segmentation" for row in (SMOOTH, DISTILL)}
+    assert changed(found[0], plan()) == CLASSIFIERS | {f"{row} segmentation" for row in (SMOOTH, DISTILL)}
+    command = found[2][f"{SMOOTH} classification"].command
+    assert command[command.index("--plugin") + 1] == str(tmp_path / "c" / "mine.py")
+
+
+@mark.usefixtures("own_registries")
+def test_a_plugin_that_cannot_be_used_is_told_with_its_place(plan: Plan, tmp_path: Path) -> None:
+    for said, message in (("nowhere.py", "cannot read it"), ("3", "options.plugin is 3 where the path of a file")):
+        with raises(UserError, match=message) as refused:
+            plan(("epochs: 2", f"epochs: 2, plugin: {said}"))
+        assert str(refused.value).startswith(f"{tmp_path / 'mine.yaml'}: classification.options")
+        with raises(UserError, match=message):
+            plan(("network: resnet18_d, seed: 7", f"network: resnet18_d, seed: 7, options: {{plugin: {said}}}"))
+
+
+def test_the_content_of_a_recipe_file_makes_the_run(plan: Plan, tmp_path: Path, monkeypatch: MonkeyPatch) -> None:
+    found = []
+    row = "rows:\n  - {recipe: d-smooth, network: resnet18_d}"
+    for folder, text in (("a", "mixup: 0.1"), ("b", "mixup: 0.1  # the same"), ("c", "mixup: 0.3")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "own.yaml").write_text(f"name: own\nbase: d-smooth\n{text}\n")
+        monkeypatch.chdir(tmp_path / folder)
+        found.append(plan((row, f"{row}\n  - {{recipe: own.yaml, network: resnet18_d}}")))
+    own = {"own seed 0 classification", "own seed 0 segmentation"}
+    assert changed(found[0], found[1]) == set()
+    assert changed(found[0], found[2]) == own
+    assert set(found[0]) - set(plan()) == own
+    command = found[0]["own seed 0 classification"].command
+    assert command[command.index("--recipe") + 1] == str(tmp_path / "a" / "own.yaml")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -9,6 +10,10 @@ from typing import Any, NoReturn
 import yaml
 
 from backbones.errors import UserError, did_you_mean
+
+LARGEST = 2**20  # bytes; what people write is a hundredth of it
+_SHORT = reprlib.Repr()  # an alias of aliases would print as gigabytes
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 3, 200, 200
 
 
 class _Loader(yaml.SafeLoader):
@@ -18,9 +23,11 @@ class _Loader(yaml.SafeLoader):
         seen = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
-            if isinstance(key, str) and key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{key!r} stands there twice", key_node.start_mark)
-            seen.add(str(key))
+            if isinstance(key, str):
+                if key in seen:
+                    said = f"{key!r} stands there twice"
+                    raise yaml.constructor.ConstructorError(None, None, said, key_node.start_mark)
+                seen.add(key)
         return super().construct_mapping(node, deep)
 
 
@@ -28,16 +35,25 @@ def read_yaml(path: Path) -> Any:
     """What a YAML file holds.
 
     Raises:
-        UserError: It cannot be read, or is no YAML; the message names the line.
+        UserError: It cannot be read, is too large, or is no YAML; the message names the line.
     """
     try:
+        if (size := path.stat().st_size) > LARGEST:
+            raise UserError(f"{path} has {size} bytes, more than {LARGEST}; is it the right file?")
         return yaml.load(path.read_text(encoding="utf-8"), _Loader)  # a SafeLoader
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+    except RecursionError:
+        raise UserError(f"{path}: sections in sections without end; is it the right file?") from None
     except yaml.YAMLError as error:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
         where = f", line {mark.line + 1}" if mark else ""
         raise UserError(f"{path}{where}: not readable as YAML ({problem or error}); mend that line") from None
+
+
+def shown(value: Any) -> str:
+    """A value for a message, cut short where it is long or deep."""
+    return _SHORT.repr(value)
 
 
 class Section(Mapping[str, Any]):
@@ -82,7 +98,7 @@ class Section(Mapping[str, Any]):
     def refuse(self, name: str, value: Any, wanted: str) -> NoReturn:
         """Say that a value is not what should be there."""
         where = f"{self.place(name)} is" if self.place(name) else "it holds"
-        raise UserError(f"{self.path}: {where} {value!r} where {wanted} should be")
+        raise UserError(f"{self.path}: {where} {shown(value)} where {wanted} should be")
 
     def error(self, name: str, problem: str) -> NoReturn:
         """Say what is wrong with a key."""

@@ -81,11 +81,12 @@ def _umask() -> int:
     return value
 
 
-def write_bytes(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
+def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     """Write a file atomically.
 
     Libraries that write files themselves have errors of their own for a full disk. Have them write to memory, and hand
-    the bytes over here.
+    the bytes over here: by ``BytesIO.getvalue``, which copies nothing. A view of them in an error's traceback would
+    make Python 3.13 and later complain at exit.
 
     Raises:
         WriteError: The file cannot be written.

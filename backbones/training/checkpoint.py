@@ -68,7 +68,7 @@ def save_checkpoint(
     }
     stream = io.BytesIO()
     torch.save(state, stream)
-    write_bytes(path, stream.getbuffer())
+    write_bytes(path, stream.getvalue())
 
 
 def load_checkpoint(

@@ -125,11 +125,11 @@ def export_bundle(bundle: Bundle, style: str, path: Path, force: bool = False) -
     return Export(path, config, ledger, notes)
 
 
-def _pickled(state: dict[str, Any]) -> memoryview:
+def _pickled(state: dict[str, Any]) -> bytes:
     """What ``torch.save`` would write; straight to a full disk it would end in an error that names no file."""
     stream = io.BytesIO()
     torch.save(state, stream)
-    return stream.getbuffer()
+    return stream.getvalue()
 
 
 def export_file(source: Path, style: str, path: Path, force: bool = False) -> Export:

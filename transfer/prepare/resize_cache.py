@@ -90,4 +90,4 @@ def _resize_file(source: Path, out: Path, short_side: int, name: str) -> None:
     width, height = (max(short_side, round(side * short_side / min(image.size))) for side in image.size)
     stream = io.BytesIO()
     image.resize((width, height), Image.Resampling.LANCZOS).save(stream, "JPEG", quality=QUALITY)
-    write_bytes(out / (name + added), stream.getbuffer())
+    write_bytes(out / (name + added), stream.getvalue())

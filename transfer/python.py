@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from backbones.cli.keywords import Limits, as_path, one_of, read_keywords, takes_keywords_of
 from backbones.cli.options import natural_int, positive_int
@@ -117,7 +117,7 @@ def _transfer(function: str, task: str, given: dict[str, Any]) -> dict[str, Any]
     trunk._open.cache_clear()
     code_fingerprint.cache_clear()
     with main_not_run_again():
-        return run_transfer(load(task), options)
+        return run_transfer(cast(Any, load(task)), options)
 
 
 def _with_bundle_of_run(function: str, given: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 from backbones.cli.yaml_section import Section, read_yaml
 from backbones.errors import UserError
@@ -37,7 +38,9 @@ def read_recipe(path: Path) -> Recipe:
     document = Section(path, "", read_yaml(path), (BASE, *(field.name for field in fields(Recipe))))
     if "name" not in document:
         document.error("name", "is missing; results go by it")
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in document.items() if key != BASE}
+    values: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in document.items() if key != BASE
+    }
     try:
         name = document.text(BASE)
         base = find_recipe(name) if name else Recipe("", "")

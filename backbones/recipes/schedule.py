@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from backbones.errors import not_none
 from backbones.recipes.recipe import Recipe
 from backbones.recipes.switches import is_on, trick_with
 from backbones.tricks import TRICKS
@@ -39,7 +40,9 @@ class Schedule:
         if step < self.warmup_steps:
             return self.peak * warmup_factor(step + 1, self.warmup_steps)
         if self.shape != STEP:
-            return self.peak * TRICKS[self.shape].decay(step - self.warmup_steps, self.total_steps - self.warmup_steps)
+            return self.peak * not_none(TRICKS[self.shape].decay)(
+                step - self.warmup_steps, self.total_steps - self.warmup_steps
+            )
         return self.peak * STEP_DECAY ** sum(step >= milestone for milestone in self.milestones)
 
     def describe(self) -> str:
@@ -49,7 +52,7 @@ class Schedule:
         if self.shape == STEP:
             shape = f"/10 at batches {decay}"
         else:
-            shape = f"{self.shape} to {self.peak * TRICKS[self.shape].decay(1, 1):g}"
+            shape = f"{self.shape} to {self.peak * not_none(TRICKS[self.shape].decay)(1, 1):g}"
         return f"{warmup}{shape}, {self.total_steps} batches in all"
 
 
@@ -75,5 +78,5 @@ def peak_learning_rate(recipe: Recipe, batch_size: int, override: float | None) 
     base = recipe.base_learning_rate
     if found := trick_with(recipe, "learning_rate"):
         trick, value = found
-        return trick.learning_rate(base, batch_size, value)
+        return not_none(trick.learning_rate)(base, batch_size, value)
     return base, f"{base:g} ({recipe.name} does not scale it with the batch)"

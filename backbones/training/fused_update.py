@@ -42,7 +42,7 @@ def fuse_updates(optimizer: Optimizer) -> bool:
     optimizer.register_step_pre_hook(_prepare)
     optimizer.register_state_dict_post_hook(_leave_setting_out)
     optimizer.register_load_state_dict_post_hook(_decide)
-    optimizer._init_group = functools.partial(_collect, optimizer._init_group)  # type: ignore[method-assign]
+    optimizer._init_group = functools.partial(_collect, optimizer._init_group)  # type: ignore[attr-defined]
     return True
 
 

@@ -14,6 +14,7 @@ from backbones.bundles.contract import InputContract
 from backbones.data.color import ColorChange
 from backbones.data.loader import Batch
 from backbones.data.normalisation import network_input
+from backbones.errors import not_none
 from backbones.recipes.recipe import Recipe
 from backbones.recipes.switches import trick_with, tricks_with
 from backbones.training.teacher import Teacher
@@ -40,7 +41,7 @@ class Objective:
 
     def draw(self, random: np.random.Generator) -> tuple[Any, ...]:
         """What chance decides for an update: a draw of each trick that mixes, one after the other."""
-        return tuple(trick.draw(value, random) for trick, value in tricks_with(self.recipe, "mix"))
+        return tuple(not_none(trick.draw)(value, random) for trick, value in tricks_with(self.recipe, "mix"))
 
     def loss(self, model: nn.Module, batch: Batch, change: ColorChange, draws: Sequence[Any]) -> Tensor:
         """Mean loss over a batch, float32, with its graph. ``draws`` are those of ``draw``."""
@@ -63,16 +64,16 @@ class Objective:
     def _targets(self, labels: Tensor) -> Tensor:
         if found := trick_with(self.recipe, "targets"):
             trick, value = found
-            return trick.targets(labels, self.classes, value)
+            return not_none(trick.targets)(labels, self.classes, value)
         return smooth_targets(labels, self.classes, 0.0)
 
     def _mix(self, images: Tensor, targets: Tensor, draws: Sequence[Any]) -> tuple[Tensor, Tensor]:
         for (trick, _), drawn in zip(tricks_with(self.recipe, "mix"), draws, strict=True):
-            images, targets = trick.mix(images, targets, drawn)
+            images, targets = not_none(trick.mix)(images, targets, drawn)
         return images, targets
 
     def _loss(self, logits: Tensor, taught: Tensor | None, targets: Tensor) -> Tensor:
         if found := trick_with(self.recipe, "loss"):
             trick, value = found
-            return trick.loss(logits, taught, targets, value)
+            return not_none(trick.loss)(logits, taught, targets, value)
         return F.cross_entropy(logits.float(), targets)

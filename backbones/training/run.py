@@ -13,7 +13,7 @@ from backbones.bundles.bundle import read_bundle
 from backbones.bundles.contract import InputContract, imagenet_contract
 from backbones.bundles.loading import find_bundle, initialise_from
 from backbones.data.image_folder import verify_images
-from backbones.errors import UserError
+from backbones.errors import UserError, not_none
 from backbones.files import read_json, sha256_file
 from backbones.machine.distributed import join_world, leave_world
 from backbones.machine.precision import tuned_convolutions
@@ -111,7 +111,7 @@ def _initial_model(plan: Plan) -> tuple[Classifier, InputContract, str]:
     torch.manual_seed(request.seed)
     model = create_classifier(request.network, len(plan.data.classes), auxiliary=request.auxiliary)
     for trick, value in tricks_with(plan.recipe, "initialise"):
-        trick.initialise(model.trunk, value)
+        not_none(trick.initialise)(model.trunk, value)
     if plan.image_size < model.smallest_image:
         least = model.smallest_image
         what = f"{request.network} with --auxiliary" if request.auxiliary else request.network

@@ -120,7 +120,7 @@ class _Planner:
             data_folder(data, CLASSIFICATION),
             Path(teacher.path) if teacher else None,
         )
-        identity = {
+        identity: dict[str, Any] = {
             "data": data_fingerprint(data, CLASSIFICATION),
             "code": code_fingerprint(TASKS[CLASSIFICATION].tool, None, ROOT),
             "teacher": teacher and teacher.digest,

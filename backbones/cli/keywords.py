@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from backbones.errors import UserError, did_you_mean
 
@@ -67,7 +67,7 @@ def read_keywords(function: str, request: type[Request], given: Mapping[str, Any
     Raises:
         UserError: A name that there is not, one that is missing, or a value of another type or out of its limits.
     """
-    known = {each.name: each.default is MISSING for each in fields(request)}
+    known = {each.name: each.default is MISSING for each in fields(cast(Any, request))}
     for name in given:
         if name not in known:
             raise UserError(f"{function}() has no {name!r}; {did_you_mean(name, known)}it takes {', '.join(known)}")

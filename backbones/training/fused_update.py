@@ -41,7 +41,7 @@ def fuse_updates(optimizer: Optimizer) -> bool:
         return False
     optimizer.register_step_pre_hook(_prepare)
     optimizer.register_state_dict_post_hook(_leave_setting_out)
-    optimizer.register_load_state_dict_post_hook(_decide)
+    optimizer.register_load_state_dict_post_hook(_decide_anew)
     optimizer._init_group = functools.partial(_collect, optimizer._init_group)  # type: ignore[attr-defined]
     return True
 
@@ -63,6 +63,10 @@ def _decide(optimizer: Optimizer) -> bool:
     for group in groups:
         group["fused"] = True
     return True
+
+
+def _decide_anew(optimizer: Optimizer) -> None:
+    _decide(optimizer)
 
 
 def _leave_setting_out(_: Optimizer, state: dict[str, Any]) -> None:

@@ -32,9 +32,12 @@ the teacher sees the same (mixed) images as the student.
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 from torch.nn import functional as F
 
+from backbones.errors import not_none
 from backbones.tricks.trick import Trick
 
 
@@ -47,4 +50,8 @@ def distillation_loss(
     return F.cross_entropy(student, targets) + temperature**2 * F.cross_entropy(student / temperature, soft_targets)
 
 
-TRICK = Trick(field="distillation", on=20.0, off=0.0, lowest=0, loss=distillation_loss, needs_teacher=True)
+def _loss(logits: Tensor, taught: Tensor | None, targets: Tensor, temperature: Any) -> Tensor:
+    return distillation_loss(logits, not_none(taught), targets, temperature)
+
+
+TRICK = Trick(field="distillation", on=20.0, off=0.0, lowest=0, loss=_loss, needs_teacher=True)

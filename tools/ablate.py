@@ -121,12 +121,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not ablation.data.is_dir():
         raise UserError(f"--data {ablation.data} is not a folder; give one with train/CLASS/IMAGE and val/CLASS/IMAGE")
 
-    from studies.ablation.check import check_alike
+    from studies.ablation.check import check_comparable
     from studies.ablation.execution import train_all
     from studies.ablation.files import as_markdown, write_table
     from studies.ablation.table import ablation_table
 
-    check_alike(ablation, read_training)
+    check_comparable(ablation, read_training)
     failures = train_all(ablation, lambda failed: write_table(ablation_table(ablation, failed), ablation.out))
     table = ablation_table(ablation, failures)
     if isinstance(sys.stdout, io.TextIOWrapper):

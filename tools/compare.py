@@ -39,13 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table, write the report in all its forms, print where."""
     options = build_parser().parse_args(arguments)
     from studies.comparison.compare import compare_runs
-    from studies.comparison.public_weights import read_counterparts
+    from studies.comparison.public_weights import read_stated_recipes
     from studies.report.page import write_page
     from studies.report.text import as_text, write_report
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without Δ shows ? and not a traceback
-    comparison = compare_runs(options.runs, options.baseline, options.note, read_counterparts(options.beside))
+    comparison = compare_runs(options.runs, options.baseline, options.note, read_stated_recipes(options.beside))
     print(as_text(comparison))
     written = write_report(comparison, options.out)
     print(written)

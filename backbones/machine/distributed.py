@@ -29,14 +29,14 @@ Result = TypeVar("Result")
 class World:
     """This process among its peers; ``ALONE`` is the only process.
 
-    ``messages`` is the group for small host data, ``partings`` one that loses patience soon, to end together.
+    ``messages`` is the group for small host data, ``ending`` one that loses patience soon, to end together.
     """
 
     rank: int = 0
     size: int = 1
     local_rank: int = 0
     messages: Any = None
-    partings: Any = None
+    ending: Any = None
 
     @property
     def leads(self) -> bool:
@@ -70,7 +70,7 @@ class World:
             for tensor in tensors:
                 dist.broadcast(tensor, src=0)
 
-    def lead(self, work: Callable[[], Result]) -> Result:
+    def on_rank_zero(self, work: Callable[[], Result]) -> Result:
         """Have the leading process do something, the others wait for it; all get the result, or end with its error.
 
         Raises:
@@ -93,7 +93,7 @@ class World:
         return outcome[0]
 
     @contextmanager
-    def one_voice(self) -> Iterator[None]:
+    def one_error_for_all(self) -> Iterator[None]:
         """An error that ends all processes is told by the leading one; one that ends a single process, by that one.
 
         Raises:
@@ -112,7 +112,7 @@ class World:
         """Whether all processes ask this now, which those do not that still work or are dead."""
         with ignored(signal.SIGINT):  # torchrun passes on the Ctrl-C that the terminal has sent to all
             try:
-                dist.barrier(self.partings)
+                dist.barrier(self.ending)
             except RuntimeError:
                 return False
         return True
@@ -125,10 +125,10 @@ class World:
     def leading(self, context: AbstractContextManager[object]) -> Iterator[None]:
         """Hold a context in the leading process while all work; if it cannot be entered, all end with its error."""
         with ExitStack() as stack:
-            self.lead(lambda: stack.enter_context(context) and None)
+            self.on_rank_zero(lambda: stack.enter_context(context) and None)
             yield
 
-    def together(self, work: Callable[[], Result]) -> Result:
+    def on_all_ranks(self, work: Callable[[], Result]) -> Result:
         """Have every process do something on its own; if it fails in some, all end with the first one's error.
 
         ``work`` must not exchange anything.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 
-class Pair(NamedTuple):
+class ConfusedPair(NamedTuple):
     """Row and column of a confusion matrix, its count there, and the share in percent of the row."""
 
     row: int
@@ -16,11 +16,15 @@ class Pair(NamedTuple):
     share: float
 
 
-def frequent_pairs(counts: np.ndarray, most: int) -> list[Pair]:
+def frequent_pairs(counts: np.ndarray, most: int) -> list[ConfusedPair]:
     """The highest counts beside the diagonal, the highest first; those of 0 are left out."""
     mistakes = counts.copy()
     np.fill_diagonal(mistakes, 0)
     order = np.argsort(-mistakes, axis=None, kind="stable")[:most]
     places = zip(*np.unravel_index(order, mistakes.shape), strict=True)
     found = [(int(row), int(column), int(mistakes[row, column])) for row, column in places]
-    return [Pair(row, column, count, 100.0 * count / int(counts[row].sum())) for row, column, count in found if count]
+    return [
+        ConfusedPair(row, column, count, 100.0 * count / int(counts[row].sum()))
+        for row, column, count in found
+        if count
+    ]

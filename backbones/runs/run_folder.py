@@ -116,8 +116,8 @@ class RunFolder:
                 entry.unlink(missing_ok=True)
         record = self.path / "run.json"
         stored = read_json(record) if record.exists() else {**self.run, "sittings": []}
-        before = stored.get("sittings", [_sitting(stored, stored)])
-        write_json(record, {**stored, "sittings": [*before, _sitting(self.run, stored)]})
+        before = stored.get("sittings", [_session(stored, stored)])
+        write_json(record, {**stored, "sittings": [*before, _session(self.run, stored)]})
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -139,7 +139,7 @@ class RunFolder:
         return (entry for entry in self.path.iterdir() if entry.name != LOCK and not _is_part(entry))
 
     @property
-    def sittings(self) -> int:
+    def sessions(self) -> int:
         """How many commands have worked on the run, this one among them once it has begun."""
         return len(read_json(self.path / "run.json")["sittings"])
 
@@ -196,7 +196,7 @@ def _open_locked(path: Path) -> IO[str]:
     return lock
 
 
-def _sitting(run: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
+def _session(run: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
     """Who works on a run now: command and time, and versions, code and hardware where others than it began with."""
     changed = {key: run[key] for key in ("versions", "code", "hardware") if key in run and run[key] != stored.get(key)}
     return {"command": run.get("command"), "started": run.get("started"), **changed}

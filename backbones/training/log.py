@@ -132,7 +132,7 @@ class TrainingLog:
             "data_wait": effort.data_wait,
             "total_seconds": self._progression.total_seconds,
         }
-        self._world.lead(lambda: self._write(record))
+        self._world.on_rank_zero(lambda: self._write(record))
 
     def _write(self, record: Mapping[str, Any]) -> None:
         self._folder.log(record)

@@ -189,7 +189,7 @@ def finish_epoch(
     progression.top1, progression.top5 = accuracy.top1, accuracy.top5
     if progression.best_step == 0 or accuracy.top1 > progression.best_top1:
         progression.best_step, progression.best_top1 = progression.step, accuracy.top1
-        job.world.lead(lambda: job.write_bundle(folder.best_bundle, progression))
+        job.world.on_rank_zero(lambda: job.write_bundle(folder.best_bundle, progression))
     log.epoch_done()
     save(job, folder, progression, log)
 
@@ -197,6 +197,6 @@ def finish_epoch(
 def save(job: TrainingJob, folder: RunFolder, progression: Progression, log: TrainingLog) -> None:
     """Write ``last.pt``, unless a loss that is not finite says that the weights are worthless."""
     log.catch_up()
-    job.world.lead(
+    job.world.on_rank_zero(
         lambda: save_checkpoint(folder.checkpoint, job.model, job.average, job.optimizer, job.scaler, progression)
     )

@@ -99,9 +99,9 @@ def settle(request: ClassificationRequest, world: World) -> Plan:
     Raises:
         UserError: Something about the request or the data is wrong; the message says what.
     """
-    recipe, device, precision = world.together(lambda: settle_machine(request, world))
-    data = world.lead(lambda: open_image_folder(request.data))
-    training = world.together(lambda: settle_training(request, recipe, data))
+    recipe, device, precision = world.on_all_ranks(lambda: settle_machine(request, world))
+    data = world.on_rank_zero(lambda: open_image_folder(request.data))
+    training = world.on_all_ranks(lambda: settle_training(request, recipe, data))
     return Plan(**vars(training), world=world, device=device, precision=precision)
 
 

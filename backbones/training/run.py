@@ -53,7 +53,7 @@ def run_classification(request: ClassificationRequest) -> dict[str, Any]:
 
 def _run(plan: Plan) -> dict[str, Any]:
     request, world = plan.request, plan.world
-    model, contract, teacher, asked, lines = world.together(lambda: _prepare(plan))
+    model, contract, teacher, asked, lines = world.on_all_ranks(lambda: _prepare(plan))
     with tuned_convolutions():
         if request.dry_run:
             dry_run(_job(plan, model, contract, teacher, {}), lines)
@@ -61,12 +61,12 @@ def _run(plan: Plan) -> dict[str, Any]:
         out = request.out
         if out is None:
             raise UserError("a training writes a run folder: say which with out (--out), or make it a dry run")
-        folder = world.lead(lambda: RunFolder.check(out, asked, request.resume))
-        if world.lead(lambda: folder.finished):
+        folder = world.on_rank_zero(lambda: RunFolder.check(out, asked, request.resume))
+        if world.on_rank_zero(lambda: folder.finished):
             if world.leads:
                 print(f"{request.out} is finished; there is nothing to resume")
-            return world.lead(lambda: read_json(folder.result))
-        world.lead(lambda: verify_images(plan.data))
+            return world.on_rank_zero(lambda: read_json(folder.result))
+        world.on_rank_zero(lambda: verify_images(plan.data))
         job = _job(plan, model, contract, teacher, folder.run["versions"])
         with world.leading(folder.locked()):
             return _train(plan, job, folder, lines)
@@ -85,16 +85,16 @@ def _train(plan: Plan, job: TrainingJob, folder: RunFolder, lines: list[str]) ->
     """Start the run in its folder, or go on with it there, to its end."""
     world = plan.world
     meter = meter_for(plan.device) if world.leads else None
-    world.lead(folder.begin)
+    world.on_rank_zero(folder.begin)
     progression = Progression()
-    if world.lead(folder.checkpoint.exists):
-        progression = world.together(
+    if world.on_rank_zero(folder.checkpoint.exists):
+        progression = world.on_all_ranks(
             lambda: load_checkpoint(folder.checkpoint, job.model, job.average, job.optimizer, job.scaler)
         )
         lines.append(f"resumed   after batch {progression.step} of {plan.schedule.total_steps}")
     if world.leads:
         print("\n".join(lines), flush=True)
-    world.lead(lambda: folder.forget_after(progression.step, progression.evaluated_step))
+    world.on_rank_zero(lambda: folder.forget_after(progression.step, progression.evaluated_step))
     try:
         train(job, folder, progression, _log(plan, folder, progression))
     except torch.OutOfMemoryError:
@@ -102,7 +102,7 @@ def _train(plan: Plan, job: TrainingJob, folder: RunFolder, lines: list[str]) ->
             f"{plan.device} has not enough memory for {plan.batch_size // plan.parts} images of {plan.image_size} px; "
             f"give a smaller --batch-size, or a larger --accumulate"
         ) from None
-    return world.lead(lambda: _finish(job, folder, progression, meter))
+    return world.on_rank_zero(lambda: _finish(job, folder, progression, meter))
 
 
 def _initial_model(plan: Plan) -> tuple[Classifier, InputContract, str]:
@@ -221,7 +221,7 @@ def _log(plan: Plan, folder: RunFolder, progression: Progression) -> TrainingLog
     def open_them() -> None:
         trackers.extend(open_trackers(folder.path, request.tensorboard, request.wandb, folder.run, progression.step))
 
-    plan.world.lead(open_them)
+    plan.world.on_rank_zero(open_them)
     return TrainingLog(plan.schedule, plan.steps_per_epoch, folder, progression, plan.device, trackers, plan.world)
 
 
@@ -236,7 +236,7 @@ def _finish(job: TrainingJob, folder: RunFolder, progression: Progression, meter
                 "train_seconds": round(progression.train_seconds, 2),
                 "total_seconds": round(progression.total_seconds, 2),
                 "peak_memory_bytes": peak_bytes(job.device),  # of the last sitting, in the leading process
-                **energy_record(meter, folder.sittings),
+                **energy_record(meter, folder.sessions),
             },
         }
     )

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.harness.contender import Contender, race
-from benchmarks.harness.findings import Aim, Comparison, Findings, compare
+from benchmarks.harness.findings import Aim, Findings, SideBySide, compare
 from benchmarks.harness.loss_spread import loss_figures
 from benchmarks.harness.settings import Settings
 from benchmarks.subjects.classification_loops import Classifying, ours, timm_loop, torchvision_loop, training_folder
@@ -56,7 +56,7 @@ def measure(settings: Settings) -> Findings:
     return Findings(comparisons, {} if settings.quick else _losses(settings, Setting(18, 64, 32, 20), files))
 
 
-def _compare(work: Classifying, setting: Setting, rounds: int) -> Comparison:
+def _compare(work: Classifying, setting: Setting, rounds: int) -> SideBySide:
     depth, steps = setting.depth, setting.steps
     programs = {
         TORCHVISION: (torchvision_loop, (work, f"resnet{depth}")),

@@ -18,7 +18,7 @@ from backbones.bundles.bundle import write_bundle
 from backbones.bundles.contract import imagenet_contract
 from backbones.models import create_classifier
 from benchmarks.harness.contender import Contender, race
-from benchmarks.harness.findings import Comparison, Findings, compare
+from benchmarks.harness.findings import Findings, SideBySide, compare
 from benchmarks.harness.settings import Settings
 from benchmarks.subjects.classification_loops import Classifying, ours, training_folder
 from benchmarks.subjects.photographs import CLASSES, photographs
@@ -76,7 +76,7 @@ def _forward_flops(network: str, size: int) -> int:
     return counter.get_total_flops()
 
 
-def _compare(settings: Settings, setting: Setting, files: list[Path], rounds: int) -> Comparison:
+def _compare(settings: Settings, setting: Setting, files: list[Path], rounds: int) -> SideBySide:
     title = f"{setting.student} taught by {setting.teacher}, {setting.size} px, batch {setting.batch}"
     folder = settings.scratch / f"{setting.student}_{setting.size}"
     data = training_folder(folder / "data", files, setting.batch * setting.steps * (1 + rounds), CLASSES)

@@ -16,7 +16,7 @@ import torch
 from backbones.data.image_folder import ImageSplit, open_image_folder
 from backbones.data.loader import ImageBatches
 from backbones.data.sampling import Request
-from benchmarks.harness.findings import Comparison, Findings, compare
+from benchmarks.harness.findings import Findings, SideBySide, compare
 from benchmarks.harness.interleaved import take_turns
 from benchmarks.harness.settings import Settings
 from benchmarks.subjects.photographs import image_folder, write_made_up
@@ -40,7 +40,7 @@ def measure(settings: Settings) -> Findings:
 
 def _compare_caches(
     settings: Settings, scale: int, short_sides: tuple[int, ...], count: int, figures: dict[str, dict[str, float]]
-) -> Comparison:
+) -> SideBySide:
     folder = settings.scratch / f"scale{scale}"
     root = image_folder(folder / "data", write_made_up(folder / "photographs", count, scale))
     roots = {"originals": root}

@@ -20,7 +20,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from benchmarks.harness.contender import Contender, race
-from benchmarks.harness.findings import Comparison, Findings, compare
+from benchmarks.harness.findings import Findings, SideBySide, compare
 from benchmarks.harness.growth import draw_growth, growth_lines
 from benchmarks.harness.settings import Settings
 from benchmarks.subjects.classification_loops import Classifying, ours, ours_in_processes, training_folder
@@ -97,7 +97,7 @@ def _alone(contender: Contender, rounds: int) -> tuple[float, float]:
         return statistics.median(seconds[1:]) / contender.steps, contender.peak_bytes / GIB
 
 
-def _processes(settings: Settings, files: list[Path], rounds: int, batch: int) -> Comparison:
+def _processes(settings: Settings, files: list[Path], rounds: int, batch: int) -> SideBySide:
     """The same batch in one process and in two, one thread each."""
     steps = settings.amount(6, 3)
     folder = settings.scratch / f"processes {batch}"

@@ -13,7 +13,7 @@ import torch
 from backbones.machine.precision import resolve_precision
 from backbones.models.convolution import Convolution, no_products
 from backbones.tricks.low_precision import autocast
-from benchmarks.harness.findings import Comparison, Findings, compare
+from benchmarks.harness.findings import Findings, SideBySide, compare
 from benchmarks.harness.interleaved import take_turns
 from benchmarks.harness.settings import Settings
 
@@ -53,7 +53,7 @@ def measure(settings: Settings) -> Findings:
     return Findings(tuple(_measure(shape, settings) for shape in SHAPES))
 
 
-def _measure(shape: Shape, settings: Settings) -> Comparison:
+def _measure(shape: Shape, settings: Settings) -> SideBySide:
     torch.manual_seed(0)
     layer = Convolution(shape.inputs, shape.outputs, shape.kernel, padding=shape.kernel // 2, bias=False)
     layer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch does not declare memory_format

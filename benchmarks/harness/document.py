@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from backbones.reporting.markdown import markdown_table
-from benchmarks.harness.findings import Aim, Comparison, Findings, Ratio, findings_from_json
+from benchmarks.harness.findings import Aim, Findings, Ratio, SideBySide, findings_from_json
 from benchmarks.harness.registry import load, names
 
 TEMPLATE = Path(__file__).with_name("performance.md")
@@ -67,7 +67,7 @@ def _section(name: str, entry: Mapping[str, Any], found: Findings) -> str:
     return "\n\n".join([*blocks, where])
 
 
-def _comparison_text(comparison: Comparison) -> str:
+def _comparison_text(comparison: SideBySide) -> str:
     rows = []
     for name, rates in comparison.rates.items():
         rate = sorted(rates)[len(rates) // 2]
@@ -78,12 +78,12 @@ def _comparison_text(comparison: Comparison) -> str:
     return f"{table}\n\n{aims}" if aims else table
 
 
-def _aim_text(comparison: Comparison, aim: Aim) -> str:
+def _aim_text(comparison: SideBySide, aim: Aim) -> str:
     ratio, wanted, verdict = _judged(comparison, aim)
     return f"{aim.contender} against {aim.against}: {ratio}; aim {wanted}, {verdict}."
 
 
-def _judged(comparison: Comparison, aim: Aim) -> tuple[str, str, str]:
+def _judged(comparison: SideBySide, aim: Aim) -> tuple[str, str, str]:
     """The ratio, the aim, and whether it is reached."""
     ratio = comparison.ratio(aim.contender, aim.against)
     verdict = "reached" if ratio.median >= aim.ratio else "**not reached**"

@@ -27,7 +27,7 @@ class Aim:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class SideBySide:
     """Contenders that did the same work in turn.
 
     ``rates`` are work per second, contender to one number per round; ``unit`` names them. The first contender is what
@@ -53,17 +53,17 @@ class Comparison:
 
 def compare(
     title: str, unit: str, work: float, seconds: Mapping[str, list[float]], aims: tuple[Aim, ...] = ()
-) -> Comparison:
+) -> SideBySide:
     """From the seconds that each turn took for ``work`` units."""
     rates = {name: [work / each for each in times] for name, times in seconds.items()}
-    return Comparison(title, unit, rates, aims)
+    return SideBySide(title, unit, rates, aims)
 
 
 @dataclass(frozen=True)
 class Findings:
     """All that one benchmark found; ``figures`` are the lines of a table: name to numbers by column."""
 
-    comparisons: tuple[Comparison, ...] = ()
+    comparisons: tuple[SideBySide, ...] = ()
     figures: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
@@ -78,7 +78,7 @@ class Findings:
 def findings_from_json(content: Mapping[str, Any]) -> Findings:
     """What ``as_json`` wrote."""
     comparisons = tuple(
-        Comparison(each["title"], each["unit"], each["rates"], tuple(Aim(**aim) for aim in each["aims"]))
+        SideBySide(each["title"], each["unit"], each["rates"], tuple(Aim(**aim) for aim in each["aims"]))
         for each in content["comparisons"]
     )
     return Findings(comparisons, content["figures"])

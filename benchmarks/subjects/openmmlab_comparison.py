@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from benchmarks.harness.contender import Contender, race
-from benchmarks.harness.findings import Aim, Comparison, Findings, compare
+from benchmarks.harness.findings import Aim, Findings, SideBySide, compare
 from benchmarks.harness.loss_spread import loss_figures
 from benchmarks.subjects.openmmlab_loops import Work, ours, stock
 
@@ -22,7 +22,7 @@ def compare_both(works: dict[str, Work], aim: float, losses_of: str | None) -> F
         aim: How many times as fast as stock ours is to train.
         losses_of: The one of them.
     """
-    comparisons: list[Comparison] = []
+    comparisons: list[SideBySide] = []
     figures: dict[str, dict[str, float]] = {}
     for title, work in works.items():
         found, losses = _compare(title, work, aim, figures)
@@ -35,7 +35,7 @@ def compare_both(works: dict[str, Work], aim: float, losses_of: str | None) -> F
 
 def _compare(
     title: str, work: Work, aim: float, figures: dict[str, dict[str, float]]
-) -> tuple[list[Comparison], dict[str, list[float]]]:
+) -> tuple[list[SideBySide], dict[str, list[float]]]:
     rounds = work.turns - 1
     with ExitStack() as stack:
         contenders = {

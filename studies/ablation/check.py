@@ -34,7 +34,7 @@ class _Run:
     facts: Mapping[str, Any]
 
 
-def check_alike(ablation: Ablation, read_request: ReadRequest) -> None:
+def check_comparable(ablation: Ablation, read_request: ReadRequest) -> None:
     """Refuse to count runs, finished or not, that are not those asked for, or that another kind of machine trained.
 
     Args:

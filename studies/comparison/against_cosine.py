@@ -21,7 +21,7 @@ METRICS = ("miou", "pixel_accuracy")
 
 
 @dataclass(frozen=True)
-class LossRow:
+class DropRow:
     """A row of the comparison once more; the differences in ``cells`` (by ``METRICS``) are from ``reference``."""
 
     name: str
@@ -29,7 +29,7 @@ class LossRow:
     cells: dict[str, Cell]
 
 
-def loss_rows(rows: Mapping[str, Sequence[Run]], baseline: str, noise: Noise) -> tuple[LossRow, ...]:
+def drop_rows(rows: Mapping[str, Sequence[Run]], baseline: str, noise: Noise) -> tuple[DropRow, ...]:
     """The rows that the paper has below cosine decay, where both were measured.
 
     Args:
@@ -45,10 +45,10 @@ def loss_rows(rows: Mapping[str, Sequence[Run]], baseline: str, noise: Noise) ->
         if runs[0].recipe in later and reference not in (None, baseline):
             cells = {metric: _cell(metric, runs, rows[reference], noise) for metric in (TOP1, *METRICS)}
             if any(cells[metric].difference for metric in METRICS):
-                found.append(LossRow(name, reference, cells))
+                found.append(DropRow(name, reference, cells))
     judged = judge_and_plan([row.cells for row in found])
     return tuple(
-        LossRow(row.name, row.reference, {metric: cells[metric] for metric in METRICS})
+        DropRow(row.name, row.reference, {metric: cells[metric] for metric in METRICS})
         for row, cells in zip(found, judged, strict=True)
     )
 

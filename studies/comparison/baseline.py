@@ -10,10 +10,10 @@ from backbones.recipes.recipe import RANDOM_RECIPE
 from studies.results.paper import recipe_order
 
 DEFAULT_BASELINE = "b-standard"
-Row = tuple[str, str]  # recipe and network
+RowKey = tuple[str, str]  # recipe and network
 
 
-def choose_baseline(names: Mapping[Row, str], asked: str | None, unfinished: Iterable[Row] = ()) -> Row:
+def choose_baseline(names: Mapping[RowKey, str], asked: str | None, unfinished: Iterable[RowKey] = ()) -> RowKey:
     """The row that is meant, which may have no finished run; its network is then empty.
 
     Args:

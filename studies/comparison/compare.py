@@ -10,12 +10,12 @@ from types import MappingProxyType
 from backbones.cli.keywords import as_path, is_list_of_texts
 from backbones.errors import UserError
 from backbones.recipes.recipe import RANDOM_RECIPE
-from studies.comparison.against_cosine import LossRow, loss_rows
+from studies.comparison.against_cosine import DropRow, drop_rows
 from studies.comparison.baseline import DEFAULT_BASELINE, choose_baseline, missing_note
 from studies.comparison.cells import measure_cell, shown_metrics
 from studies.comparison.fairness import classification_settings, fairness_notes
 from studies.comparison.judging import TOP1, judge_and_plan
-from studies.comparison.public_weights import check_counterparts, counterpart_notes
+from studies.comparison.public_weights import check_stated_recipes, stated_recipe_notes
 from studies.comparison.rank_correlation import Correlation, correlations
 from studies.comparison.reading_notes import reading_notes
 from studies.comparison.rows import Row
@@ -44,7 +44,7 @@ class Comparison:
     """Everything the report shows; ``notes`` say how to read it. The paper knows the baseline as ``baseline_recipe``.
 
     The cells of ``rows`` are the fixed arm's, and top-1, which is the same in both arms; ``tuned`` has the tasks that
-    have tuned runs. ``correlations`` are of the fixed arm, over its rows. ``losses`` are differences from the row with
+    have tuned runs. ``correlations`` are of the fixed arm, over its rows. ``drops`` are differences from the row with
     cosine decay, which the paper has below it. ``components`` and ``seed_correlations`` say where the fixed arm's noise
     comes from. ``tree`` has the runs that all this was made of.
     """
@@ -58,7 +58,7 @@ class Comparison:
     tree: RunTree
     tuned: tuple[TunedTask, ...] = ()
     correlations: tuple[Correlation, ...] = ()
-    losses: tuple[LossRow, ...] = ()
+    drops: tuple[DropRow, ...] = ()
     remarks: tuple[str, ...] = ()
     components: tuple[Components, ...] = ()
     seed_correlations: tuple[SeedCorrelation, ...] = ()
@@ -83,7 +83,7 @@ def compare_runs(
     root: str | Path,
     baseline: str | None = None,
     remarks: Sequence[str] = (),
-    counterparts: Mapping[str, str] = MappingProxyType({}),
+    stated_recipes: Mapping[str, str] = MappingProxyType({}),
 ) -> Comparison:
     """Compare all finished runs below a folder with one of their rows.
 
@@ -92,7 +92,7 @@ def compare_runs(
         baseline: Recipe or "recipe (network)"; None takes b-standard. If no run of it is finished, there are no
             differences from it, and the notes say so.
         remarks: What readers are to know first; they come before the notes.
-        counterparts: The paper's recipe by the name of public weights that stand beside it.
+        stated_recipes: The paper's recipe by the name of public weights that stand beside it.
 
     Raises:
         UserError: The runs cannot be compared (see ``studies.results.run_tree.read_tree``), or there is no such row,
@@ -103,18 +103,18 @@ def compare_runs(
     tree = read_tree(as_path(f"compare_runs({root!r})", root))
     grouped = tree.rows()
     unfinished = [run.row for run in tree.unfinished]
-    check_counterparts(counterparts, (recipe for recipe, _ in (*grouped, *unfinished)))
-    names = _names(grouped, counterparts)
+    check_stated_recipes(stated_recipes, (recipe for recipe, _ in (*grouped, *unfinished)))
+    names = _names(grouped, stated_recipes)
     chosen = choose_baseline(names, baseline, unfinished)
     chosen_name = names.get(chosen) or baseline or DEFAULT_BASELINE
     metrics = shown_metrics(run for run in tree.finished if not run.tuned)
     noise = read_noise(tree.finished)
     reference = grouped.get(chosen, [])
-    baseline_recipe = counterparts.get(chosen[0], chosen[0])
+    baseline_recipe = stated_recipes.get(chosen[0], chosen[0])
     compared_with = _Reference(chosen, reference, find_row(baseline_recipe, ""))
     rows = _judged(
         [
-            _row(names[key], grouped[key], compared_with, counterparts.get(key[0]), metrics, tree.root, noise)
+            _row(names[key], grouped[key], compared_with, stated_recipes.get(key[0]), metrics, tree.root, noise)
             for key in names
         ],
         chosen[0],
@@ -122,7 +122,7 @@ def compare_runs(
     named = {name: grouped[key] for key, name in names.items()}
     tuned = tuned_tasks(named, chosen_name, tree.root, noise, {row.name: _direction(row, chosen[0]) for row in rows})
     missing = [] if reference else [missing_note(chosen_name)]
-    imported = counterpart_notes([recipe for recipe, _ in names], counterparts)
+    imported = stated_recipe_notes([recipe for recipe, _ in names], stated_recipes)
     told = (*remarks, *missing, *fairness_notes(named), *tuning_notes(named, chosen_name), *imported)
     return Comparison(
         root=tree.root,
@@ -135,7 +135,7 @@ def compare_runs(
         tree=tree,
         tuned=tuned,
         correlations=correlations({row.name: (row.paper_recipe, row.cells) for row in rows}),
-        losses=loss_rows(named, chosen_name, noise),
+        drops=drop_rows(named, chosen_name, noise),
         components=noise_components(grouped.values(), metrics),
         seed_correlations=seed_correlations(chosen_name, {row.name: row.cells for row in rows}),
     )
@@ -146,12 +146,12 @@ def _unfinished(run: Run, root: Path) -> str:
     return f"{run.path.parent.relative_to(root)}: {what}"
 
 
-def _names(keys: Iterable[tuple[str, str]], counterparts: Mapping[str, str]) -> dict[tuple[str, str], str]:
+def _names(keys: Iterable[tuple[str, str]], stated_recipes: Mapping[str, str]) -> dict[tuple[str, str], str]:
     """What the rows are called, in their order: random first, then the paper's order, then the alphabet."""
     known = (RANDOM_RECIPE, *recipe_order())
 
     def position(key: tuple[str, str]) -> tuple[int, str, str]:
-        recipe = counterparts.get(key[0], key[0])
+        recipe = stated_recipes.get(key[0], key[0])
         return (known.index(recipe) if recipe in known else len(known)), *key
 
     order = sorted(keys, key=position)

@@ -14,7 +14,7 @@ def is_imported(recipe: str) -> bool:
     return recipe.partition(":")[0] in FAMILIES and ":" in recipe
 
 
-def read_counterparts(stated: Iterable[str]) -> dict[str, str]:
+def read_stated_recipes(stated: Iterable[str]) -> dict[str, str]:
     """From WEIGHTS=RECIPE the paper's recipe by the name of the weights.
 
     Raises:
@@ -33,14 +33,14 @@ def read_counterparts(stated: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def check_counterparts(counterparts: Iterable[str], recipes: Iterable[str]) -> None:
+def check_stated_recipes(stated_recipes: Iterable[str], recipes: Iterable[str]) -> None:
     """Whether all weights that something is said of have a row.
 
     Raises:
         UserError: Some have none.
     """
     there = list(dict.fromkeys(filter(is_imported, recipes)))
-    for weights in counterparts:
+    for weights in stated_recipes:
         if weights not in there:
             raise UserError(
                 f"--beside {weights}=...: there is no row of these weights; {did_you_mean(weights, there)}"
@@ -48,11 +48,11 @@ def check_counterparts(counterparts: Iterable[str], recipes: Iterable[str]) -> N
             )
 
 
-def counterpart_notes(recipes: Sequence[str], counterparts: Mapping[str, str]) -> list[str]:
+def stated_recipe_notes(recipes: Sequence[str], stated_recipes: Mapping[str, str]) -> list[str]:
     """What is to be told of a comparison's rows of public weights."""
     imported = list(dict.fromkeys(filter(is_imported, recipes)))
-    stated = [f"{weights} beside {counterparts[weights]}" for weights in imported if weights in counterparts]
-    others = [weights for weights in imported if weights not in counterparts]
+    stated = [f"{weights} beside {stated_recipes[weights]}" for weights in imported if weights in stated_recipes]
+    others = [weights for weights in imported if weights not in stated_recipes]
     notes = []
     if stated:
         notes.append(

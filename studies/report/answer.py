@@ -201,12 +201,12 @@ def _losses(comparison: Comparison) -> Markup:
     """Section 6.2's losses, where they have been measured with more than one seed."""
     judged = [
         row.cells["miou"]
-        for row in comparison.losses
+        for row in comparison.drops
         if row.cells["miou"].paper_verdict and not_none(row.cells["miou"].difference).interval
     ]
     if not judged:
         return Markup("")
-    reference = comparison.losses[0].reference
+    reference = comparison.drops[0].reference
     name = next(label(row, comparison.rows) for row in comparison.rows if row.name == reference)
     what = "loss" if len(judged) == 1 else f"{len(judged)} losses"
     return Markup("Beside the paper's {} against {}: {}.").format(what, unbroken(name), _listed(judged))

@@ -26,7 +26,7 @@ def statistics_sections(comparison: Comparison) -> Iterator[tuple[str, Grid]]:
     Verdicts where some row and its reference have two seeds each, correlations from four rows on.
     """
     differences = {comparison.baseline: [(row.name, row.cells) for row in comparison.rows]}
-    for row in comparison.losses:
+    for row in comparison.drops:
         differences.setdefault(row.reference, []).append((row.name, row.cells))
     for reference, rows in differences.items():
         lines = [

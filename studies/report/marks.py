@@ -74,5 +74,5 @@ def _other(keys: str, name: str, mine: Sequence[Record], baseline: Sequence[Reco
 
 
 def _values(keys: str, records: Iterable[Record]) -> list[str]:
-    found: list[Any] = [value for each in records for value in each.find_in_sittings(keys)]
+    found: list[Any] = [value for each in records for value in each.find_in_sessions(keys)]
     return list(dict.fromkeys(str(value) for value in found if value is not None))

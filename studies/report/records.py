@@ -17,7 +17,7 @@ from studies.comparison.compare import Comparison
 from studies.results.run_record import Run
 
 Kind = TypeVar("Kind")
-Row = tuple[str, str]  # recipe and network
+RowKey = tuple[str, str]  # recipe and network
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Record:
             found = float(found)
         return found if isinstance(found, kind) else None
 
-    def find_in_sittings(self, keys: str) -> list[Any]:
+    def find_in_sessions(self, keys: str) -> list[Any]:
         """What stands there for the run's beginning, and for each resumption that was made with something else."""
         later = [_look_up(sitting, keys) for sitting in self.find("sittings", list) or []]
         return [_look_up(self.content, keys), *(value for value in later if value is not None)]
@@ -49,13 +49,13 @@ class Records:
     unfinished: tuple[Record, ...]
 
     @cached_property
-    def _places(self) -> dict[tuple[Row, str, bool], list[Record]]:
-        places: dict[tuple[Row, str, bool], list[Record]] = {}
+    def _places(self) -> dict[tuple[RowKey, str, bool], list[Record]]:
+        places: dict[tuple[RowKey, str, bool], list[Record]] = {}
         for each in sorted(self.finished, key=lambda one: one.run.seed):
             places.setdefault((each.run.row, each.run.task, each.run.tuned is not None), []).append(each)
         return places
 
-    def of(self, row: Row, task: str, tuned: bool = False) -> list[Record]:
+    def of(self, row: RowKey, task: str, tuned: bool = False) -> list[Record]:
         """Finished runs of a row on one task, in the order of their seeds."""
         return self._places.get((row, task, tuned), [])
 
@@ -65,7 +65,7 @@ class Records:
             (len(found) for (_, of, tuned), found in self._places.items() if of == task and not tuned), default=0
         )
 
-    def waiting(self, row: Row, task: str) -> list[Record]:
+    def waiting(self, row: RowKey, task: str) -> list[Record]:
         """Unfinished runs of a row on one task."""
         return [each for each in self.unfinished if each.run.row == row and each.run.task == task]
 

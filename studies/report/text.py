@@ -100,7 +100,7 @@ def _markdown_table(grid: Grid) -> str:
 def as_csv(comparison: Comparison) -> str:
     """One line per row and metric, with ``CSV_FIELDS``; what is not known is empty.
 
-    Rows of ``Comparison.losses`` have lines of their own, with their reference as the baseline. With tuned runs
+    Rows of ``Comparison.drops`` have lines of their own, with their reference as the baseline. With tuned runs
     ``ARM_FIELDS`` too: then a row has a line more per metric of a task that has some.
     """
     records = [
@@ -109,7 +109,7 @@ def as_csv(comparison: Comparison) -> str:
         for metric, cell in row.cells.items()
     ]
     rows = {row.name: row for row in comparison.rows}
-    for loss in comparison.losses:
+    for loss in comparison.drops:
         records += [
             {**_record(loss.reference, rows[loss.name], metric, cell), "arm": FIXED}
             for metric, cell in loss.cells.items()

@@ -20,12 +20,12 @@ def check_comparable(runs: Sequence[Run]) -> None:
         UserError: Runs of a task that were not measured alike, two runs that claim the same place, or runs of a row
             with different backbones; the message names both files.
     """
-    _check_measured_alike(runs)
+    _check_same_measurement(runs)
     _check_no_duplicates(runs)
     _check_backbones(runs)
 
 
-def _check_measured_alike(runs: Sequence[Run]) -> None:
+def _check_same_measurement(runs: Sequence[Run]) -> None:
     """Within a task, one downstream configuration but for what was tuned, and one data set."""
     fixed = [run for run in runs if not run.tuned]
     for one, other in _disagreement(fixed, lambda run: run.task, lambda run: run.config_hash):
@@ -35,7 +35,7 @@ def _check_measured_alike(runs: Sequence[Run]) -> None:
             "one of them with the other's configuration, or keep them in different folders; what a search has "
             "chosen is marked with --tuned-over"
         )
-    _check_tuned_alike([*fixed, *(run for run in runs if run.tuned)])
+    _check_same_but_tuned([*fixed, *(run for run in runs if run.tuned)])
     for one, other in _disagreement(runs, lambda run: run.task, lambda run: run.fingerprint):
         raise UserError(
             f"{one.path} and {other.path}: the {one.task} data differ (fingerprint {one.fingerprint} and "
@@ -44,7 +44,7 @@ def _check_measured_alike(runs: Sequence[Run]) -> None:
         )
 
 
-def _check_tuned_alike(runs: Sequence[Run]) -> None:
+def _check_same_but_tuned(runs: Sequence[Run]) -> None:
     """Tuned runs differ from their task's first run, a fixed one if there is any, in nothing but what may be tuned."""
     for one, other in _disagreement(runs, lambda run: run.task, lambda run: run.fixed_hash):
         if other.tuned:

@@ -57,7 +57,7 @@ def _studies(metric: str, share: float, sd: float, studies: int) -> Iterator[lis
     paper, random = paper_differences(metric), np.random.default_rng(0)
     level = np.concatenate([[0.0], share * paper])[:, None]
     for values in level + sd * seed_noise(random, studies, SEEDS):
-        cells = judge(values, paper)
+        cells = judged_cells(values, paper)
         found: list[dict[str, Plan]] = [{} for _ in range(ROWS)]
         for kind, field in KINDS.items():
             verdicts = [getattr(cell, field) for cell in cells]
@@ -70,7 +70,7 @@ def _studies(metric: str, share: float, sd: float, studies: int) -> Iterator[lis
         yield found
 
 
-def judge(values: NDArray, paper: NDArray) -> list[Cell]:
+def judged_cells(values: NDArray, paper: NDArray) -> list[Cell]:
     """The cells of a study of (1 + rows, seeds) values, the baseline's first; ``paper``: (rows,) differences."""
     by_seed: list[Seeds] = [dict(enumerate(row)) for row in values.tolist()]
     base, *rows = by_seed

@@ -21,7 +21,7 @@ from statistics import fmean
 
 from studies.results.run_record import FIXED, Run
 
-Row = Sequence[Sequence[float]]  # its trainings, each with the values of its transfers
+Trainings = Sequence[Sequence[float]]  # its trainings, each with the values of its transfers
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def _by_training(row: Sequence[Run], metric: str) -> Mapping[str, list[float]]:
     return trainings
 
 
-def estimate(metric: str, rows: Sequence[Row]) -> Components | None:
+def estimate(metric: str, rows: Sequence[Trainings]) -> Components | None:
     """Both standard deviations, pooled over rows; None when no training has two transfers."""
     groups = [training for row in rows for training in row]
     transfer_degrees = sum(len(training) - 1 for training in groups)
@@ -80,14 +80,14 @@ def estimate(metric: str, rows: Sequence[Row]) -> Components | None:
     return Components(metric, training_sd, math.sqrt(transfer_variance), training_degrees, transfer_degrees)
 
 
-def _between(row: Row) -> float:
+def _between(row: Trainings) -> float:
     if not row:
         return 0.0
     mean = fmean(value for training in row for value in training)
     return sum(len(training) * (fmean(training) - mean) ** 2 for training in row)
 
 
-def _weight(row: Row) -> float:
+def _weight(row: Trainings) -> float:
     """How often the training's variance is in the expected sum of squares between trainings: N - Σ n² / N."""
     total = sum(map(len, row))
     return total - sum(len(training) ** 2 for training in row) / total if total else 0.0

@@ -30,13 +30,13 @@ def compare(runs: Sequence[PlannedRun], out: Path, suite: Suite) -> int:
     for name in ("baseline", "title", "note"):
         if value := getattr(suite, name):
             words += [f"--{name}", value]
-    for stated in counterparts(runs, suite):
+    for stated in stated_recipes(runs, suite):
         words += ["--beside", stated]
     print(f"python {shlex.join(words)}\n", flush=True)
     return subprocess.call([sys.executable, *words], cwd=ROOT)
 
 
-def counterparts(runs: Sequence[PlannedRun], suite: Suite) -> list[str]:
+def stated_recipes(runs: Sequence[PlannedRun], suite: Suite) -> list[str]:
     """WEIGHTS=RECIPE for each row of public weights that has the name of a row of the paper, once a run of it began."""
     rows = {row.name for row in suite.rows if row.source and row.name in recipe_order()}
     records = [(run.folder / "run.json", run.row) for run in runs if run.compared and run.row in rows]

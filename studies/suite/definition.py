@@ -35,7 +35,7 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Task:
+class TaskSettings:
     """What all rows share in one task; ``protocol`` and ``transfers_per_training`` of a transfer alone."""
 
     data: Data | None
@@ -55,7 +55,7 @@ class Import:
 
 
 @dataclass(frozen=True)
-class Row:
+class SuiteRow:
     """One row of the comparison.
 
     Attributes:
@@ -101,9 +101,9 @@ class Suite:
 
     path: Path
     seeds: tuple[int, ...]
-    rows: tuple[Row, ...]
-    teachers: tuple[Row, ...]
-    tasks: Mapping[str, Task]
+    rows: tuple[SuiteRow, ...]
+    teachers: tuple[SuiteRow, ...]
+    tasks: Mapping[str, TaskSettings]
     expected: tuple[Expectation, ...]
     baseline: str | None
     jobs: int

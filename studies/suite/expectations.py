@@ -8,13 +8,13 @@ from statistics import fmean
 from backbones.cli.yaml_section import Section
 from backbones.errors import did_you_mean
 from backbones.recipes.recipe import RANDOM_RECIPE
-from studies.suite.definition import Expectation, Row
+from studies.suite.definition import Expectation, SuiteRow
 from transfer.catalogue import CLASSIFICATION, TASKS
 
 LIMITS = ("value", "tolerance", "at-least", "at-most")
 
 
-def read_expectations(document: Section, rows: Sequence[Row]) -> tuple[Expectation, ...]:
+def read_expectations(document: Section, rows: Sequence[SuiteRow]) -> tuple[Expectation, ...]:
     """``expected:`` of a suite: row, metric, and ``{value, tolerance}``, ``{at-least}`` or ``{at-most}``.
 
     Raises:
@@ -29,7 +29,7 @@ def read_expectations(document: Section, rows: Sequence[Row]) -> tuple[Expectati
     )
 
 
-def _checked_metrics(section: Section, row: Row) -> Iterator[str]:
+def _checked_metrics(section: Section, row: SuiteRow) -> Iterator[str]:
     trained = (CLASSIFICATION,) if row.source is None and row.recipe != RANDOM_RECIPE else ()
     for metric in section:
         known = [key for entry in TASKS.values() for key in entry.keys]
@@ -62,7 +62,7 @@ def missed(expected: Iterable[Expectation], values: Mapping[tuple[str, str], Seq
 
     Args:
         expected: What is asked for.
-        values: Row and metric to the values of its finished runs.
+        values: SuiteRow and metric to the values of its finished runs.
     """
     lines = []
     for each in expected:

@@ -16,7 +16,7 @@ from backbones.runs.fingerprint import ROOT, code_fingerprint
 from studies.suite import commands
 from studies.suite.commands import IMPORTER, Parsers
 from studies.suite.data import data_fingerprint, data_folder, train_images
-from studies.suite.definition import Row, Suite
+from studies.suite.definition import Suite, SuiteRow
 from studies.suite.planned_run import ID_DIGITS, PlannedRun, digest_of
 from studies.suite.seeds import check_transfer_seeds, transfer_seed
 from studies.suite.trainings import classifier_training, transfer_training
@@ -55,7 +55,7 @@ def plan_runs(suite: Suite, out: Path, parsers: Parsers, processes: int = 1) -> 
     return list(planner.runs.values())
 
 
-def _transfers(suite: Suite, row: Row, task: str) -> int:
+def _transfers(suite: Suite, row: SuiteRow, task: str) -> int:
     return row.transfers_per_training or suite.tasks[task].transfers_per_training
 
 
@@ -77,7 +77,7 @@ class _Planner:
     runs: dict[str, PlannedRun] = field(default_factory=dict)
     backbones: dict[tuple[str, int | None], _Backbone] = field(default_factory=dict)
 
-    def backbone(self, row: Row, seed: int) -> _Backbone:
+    def backbone(self, row: SuiteRow, seed: int) -> _Backbone:
         """The row's backbone with a seed, planned when it is first asked for."""
         if row.recipe == RANDOM_RECIPE:
             word = f"random:{row.network}"
@@ -87,7 +87,7 @@ class _Planner:
             self.backbones[key] = self._import(row) if row.source else self._training(row, seed)
         return self.backbones[key]
 
-    def transfer(self, row: Row, seed: int, task: str, number: int) -> None:
+    def transfer(self, row: SuiteRow, seed: int, task: str, number: int) -> None:
         """One transfer of a row's training with a seed; ``number`` from 1."""
         settings, place = self.suite.tasks[task], f"{self.suite.path}: {task}.options"
         word, protocol = commands.find_protocol(settings.protocol or "", f"{self.suite.path}: {task}.protocol")
@@ -108,7 +108,7 @@ class _Planner:
         facts = {"protocol": Path(word).stem, "network": network, "training": training.words}
         self._add(row, seed, task, words, place, identity, backbone.needs, facts, training.processes, number)
 
-    def _training(self, row: Row, seed: int) -> _Backbone:
+    def _training(self, row: SuiteRow, seed: int) -> _Backbone:
         settings = self.suite.tasks[CLASSIFICATION]
         data, place = not_none(settings.data), f"{self.suite.path}: options of {row.name}"
         teacher = self._teacher(row)
@@ -136,7 +136,7 @@ class _Planner:
         run = self._add(row, seed, CLASSIFICATION, words, place, identity, needs, facts, self.processes)
         return _Backbone(str(run.folder / BUNDLE), (run.name,), run.digest)
 
-    def _teacher(self, row: Row) -> _Backbone | None:
+    def _teacher(self, row: SuiteRow) -> _Backbone | None:
         if row.teacher is None:
             return None
         for teacher in self.suite.teachers:
@@ -145,7 +145,7 @@ class _Planner:
         bundle = find_bundle(Path(row.teacher).expanduser().absolute(), f"{self.suite.path}: teacher of {row.name}")
         return _Backbone(str(bundle), (), sha256_file(bundle))
 
-    def _import(self, row: Row) -> _Backbone:
+    def _import(self, row: SuiteRow) -> _Backbone:
         source = not_none(row.source)
         files = {
             name: path and sha256_file(path.expanduser())
@@ -172,7 +172,7 @@ class _Planner:
 
     def _add(
         self,
-        row: Row,
+        row: SuiteRow,
         seed: int,
         task: str,
         words: list[str],

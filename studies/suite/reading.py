@@ -14,7 +14,7 @@ from backbones.recipes.plugin import load_plugin
 from backbones.recipes.recipe import RANDOM_RECIPE
 from backbones.recipes.recipe_file import chosen_recipe, is_recipe_file
 from backbones.recipes.switches import needs_teacher
-from studies.suite.definition import Data, Import, Options, Row, Shapes, Suite, Task
+from studies.suite.definition import Data, Import, Options, Shapes, Suite, SuiteRow, TaskSettings
 from studies.suite.expectations import read_expectations
 from transfer.catalogue import CLASSIFICATION, TASKS, transfers
 
@@ -95,16 +95,16 @@ def _read_shapes(document: Section) -> dict[str, Shapes]:
     return found
 
 
-def _read_task(document: Section, name: str, shapes: dict[str, Shapes]) -> Task:
+def _read_task(document: Section, name: str, shapes: dict[str, Shapes]) -> TaskSettings:
     if name == CLASSIFICATION:
         section = document.section(name, ("data", "train-images", "options"))
-        return Task(_read_data(section, name, shapes), dict(section.section("options")))
+        return TaskSettings(_read_data(section, name, shapes), dict(section.section("options")))
     section = document.section(name, ("data", "train-images", "protocol", "options", "transfers-per-training"))
     protocol = section.text("protocol")
     if protocol is None:
         section.error("protocol", "is missing; give a file of det_configs/ or seg_configs/")
     several = next((count for each in (section, document) if (count := _transfers_per_training(each, [name]))), 1)
-    return Task(_read_data(section, name, shapes), dict(section.section("options")), protocol, several)
+    return TaskSettings(_read_data(section, name, shapes), dict(section.section("options")), protocol, several)
 
 
 def _transfers_per_training(section: Section, transfers: Sequence[str]) -> int | None:
@@ -132,7 +132,7 @@ def _read_data(section: Section, task: str, shapes: dict[str, Shapes]) -> Data |
     return Data(shapes=shapes[name], train_images=shapes[name].images)
 
 
-def _read_rows(section: Section, transfers: Sequence[str], seeds: tuple[int, ...] | None) -> Iterator[Row]:
+def _read_rows(section: Section, transfers: Sequence[str], seeds: tuple[int, ...] | None) -> Iterator[SuiteRow]:
     """The rows of one entry: recipes times networks."""
     recipes, networks = section.texts("recipe"), section.texts("network")
     own = section.wholes("seeds") if "seed" not in section else (section.whole("seed") or 0,)
@@ -156,10 +156,10 @@ def _read_rows(section: Section, transfers: Sequence[str], seeds: tuple[int, ...
         for recipe in recipes:
             _check_row(section, recipe, network, shared)
             called = Path(recipe).stem if is_recipe_file(recipe) else recipe
-            yield Row(name or (called if len(networks) == 1 else f"{called}-{network}"), recipe, network, **shared)
+            yield SuiteRow(name or (called if len(networks) == 1 else f"{called}-{network}"), recipe, network, **shared)
 
 
-def _imported(section: Section, name: str | None, trained: Sequence[str], shared: dict[str, Any]) -> Row:
+def _imported(section: Section, name: str | None, trained: Sequence[str], shared: dict[str, Any]) -> SuiteRow:
     if trained or shared["teacher"] or shared["options"]:
         section.error("from", "is in place of a training; take recipe, network, teacher and options away")
     if name is None:
@@ -182,7 +182,7 @@ def _imported(section: Section, name: str | None, trained: Sequence[str], shared
     if key and not checkpoint:
         weights.error("key", "names an entry of a local file; give the file as checkpoint")
     settled = Import(source, Path(checkpoint) if checkpoint else None, key, Path(classes) if classes else None)
-    return Row(name, source=settled, **shared)
+    return SuiteRow(name, source=settled, **shared)
 
 
 def _tasks(section: Section, transfers: Sequence[str]) -> tuple[str, ...]:
@@ -211,7 +211,7 @@ def _check_row(section: Section, recipe: str, network: str, shared: dict[str, An
         section.error("recipe", str(error))
 
 
-def _check_names(path: Path, rows: Sequence[Row], teachers: Sequence[Row]) -> None:
+def _check_names(path: Path, rows: Sequence[SuiteRow], teachers: Sequence[SuiteRow]) -> None:
     names = [row.name for row in (*rows, *teachers)]
     for name in names:
         if not re.fullmatch(r"[\w.+=-]+", name):
@@ -220,12 +220,12 @@ def _check_names(path: Path, rows: Sequence[Row], teachers: Sequence[Row]) -> No
             raise UserError(f"{path}: {names.count(name)} rows are called {name!r}; give each a name of its own")
 
 
-def _check_teachers(path: Path, rows: Sequence[Row], teachers: Sequence[Row]) -> None:
+def _check_teachers(path: Path, rows: Sequence[SuiteRow], teachers: Sequence[SuiteRow]) -> None:
     by_name = {teacher.name: teacher for teacher in teachers}
     for teacher in teachers:
         if teacher.recipe == RANDOM_RECIPE:
             raise UserError(f"{path}: teacher {teacher.name} is random; give it a recipe that trains it")
-        above: Row | None = teacher
+        above: SuiteRow | None = teacher
         for _ in teachers:
             above = above and by_name.get(above.teacher or "")
         if above:  # longer than there are teachers: a circle
@@ -240,7 +240,9 @@ def _check_teachers(path: Path, rows: Sequence[Row], teachers: Sequence[Row]) ->
             )
 
 
-def _check_trainings(path: Path, rows: Sequence[Row], teachers: Sequence[Row], tasks: dict[str, Task]) -> None:
+def _check_trainings(
+    path: Path, rows: Sequence[SuiteRow], teachers: Sequence[SuiteRow], tasks: dict[str, TaskSettings]
+) -> None:
     """What is trained needs images, distillation a teacher, and two rows must differ in what the comparison sees."""
     seen: dict[Any, str] = {}
     for row in (*rows, *teachers):
@@ -257,7 +259,7 @@ def _check_trainings(path: Path, rows: Sequence[Row], teachers: Sequence[Row], t
         seen[place] = row.name
 
 
-def _check_training(path: Path, row: Row, tasks: dict[str, Task]) -> None:
+def _check_training(path: Path, row: SuiteRow, tasks: dict[str, TaskSettings]) -> None:
     if CLASSIFICATION not in tasks or tasks[CLASSIFICATION].data is None:
         raise UserError(f"{path}: classification.data is missing, and {row.name} is to be trained; give a folder")
     distils = needs_teacher(chosen_recipe(not_none(row.recipe)))

@@ -10,7 +10,7 @@ from pytest import mark, raises
 from backbones.errors import UserError
 from backbones.files import read_json
 from benchmarks.harness.document import document
-from benchmarks.harness.findings import Aim, Comparison, Findings
+from benchmarks.harness.findings import Aim, Findings, SideBySide
 from benchmarks.harness.registry import choose, load, names
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -48,7 +48,7 @@ def test_a_benchmark_without_figures_is_left_out() -> None:
 def test_the_summary_has_every_ratio_that_has_an_aim() -> None:
     aims = (Aim("ours", "theirs", 2.0), Aim("ours", "others", 2.0))
     rates = {"theirs": [1.0, 1.0, 1.0], "others": [2.0, 2.0, 2.0], "ours": [3.0, 2.5, 2.0]}
-    found = Findings((Comparison("small", "images/s", rates, aims),))
+    found = Findings((SideBySide("small", "images/s", rates, aims),))
     entry = {"command": "", "date": "", "seconds": 0, "hardware": {"name": "", "cpus": 1, "load": 0}, "versions": {}}
     rows = [
         line.split(" | ")

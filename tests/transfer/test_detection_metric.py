@@ -300,12 +300,12 @@ def test_recalls_are_those_of_published_evaluations() -> None:
 
 def test_of_equal_scores_the_earlier_detection_comes_first() -> None:
     """Two detections of one object with one score: the first is right, whatever sorts them, in any number."""
-    from transfer.evaluation.voc_ap import judge
+    from transfer.evaluation.voc_ap import judge_class
 
     near, far = OBJECT, (2, 2, 22, 22)
     for count in (2, 20, 200):  # small and large arrays are sorted in different ways
         boxes = [(near if k == 0 else far, 0, 0.5) for k in range(count)]
-        judged = judge([image([(OBJECT, 0, False)], boxes)], 0)
+        judged = judge_class([image([(OBJECT, 0, False)], boxes)], 0)
         assert judged.right.tolist() == [1] + [0] * (count - 1)
         assert judged.wrong.tolist() == [0] + [1] * (count - 1)
 

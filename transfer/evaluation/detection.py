@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from transfer.evaluation.coco_ap import coco_precision
 from transfer.evaluation.per_image import DetectionEvaluation
-from transfer.evaluation.voc_ap import VocCurve, judge, voc_curve
+from transfer.evaluation.voc_ap import VocCurve, judge_class, voc_curve
 from transfer.evaluation.weighted import mean_of_known
 
 # Of one class: VOC's 11 points and area at IoU 0.5, COCO's mean over IoU thresholds and at two of them.
@@ -53,7 +53,7 @@ def weighted_measures(evaluation: DetectionEvaluation, drawn: NDArray) -> dict[s
     objects = (drawn.astype(np.float64) @ np.array(there, np.float64)).astype(np.int64)
     precision = np.full((len(drawn), classes, len(WEIGHTED)), np.nan)
     for label in range(classes):
-        judged = judge(evaluation.images, label)
+        judged = judge_class(evaluation.images, label)
         counted = (judged.right + judged.wrong).astype(bool)
         image, right = judged.image[counted], np.flatnonzero(judged.right[counted])
         for number in np.flatnonzero(objects[:, label]):

@@ -80,7 +80,7 @@ def voc_curve(images: Sequence[EvaluatedImage], label: int) -> VocCurve | None:
     objects = sum(int(np.sum((image.labels == label) & ~image.difficult)) for image in images)
     if not objects:
         return None
-    judged = judge(images, label)
+    judged = judge_class(images, label)
     found, seen = judged.right.cumsum(), (judged.right + judged.wrong).cumsum()
     return VocCurve(found, found / np.maximum(seen, 1), objects)
 
@@ -100,7 +100,7 @@ def area(curve: VocCurve) -> float:
     return float(np.sum(np.diff(curve.found, prepend=0) * curve.falling) / curve.objects)
 
 
-def judge(images: Sequence[EvaluatedImage], label: int) -> Judged:
+def judge_class(images: Sequence[EvaluatedImage], label: int) -> Judged:
     """All detections of a class from the highest score down; of equal scores the earlier one comes first."""
     places, scores = [np.zeros(0, int)], [np.zeros(0)]
     right: list[NDArray] = [np.zeros(0, int)]

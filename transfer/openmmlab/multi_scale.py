@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmengine.registry import MODELS
 from mmengine.runner import Runner, TestLoop
 
-from transfer.openmmlab.unwrap import bare_model
+from transfer.openmmlab.unwrap import unwrap_model
 
 PREFIX = "multi_scale/"
 
@@ -34,7 +34,7 @@ class BothProtocolsLoop(TestLoop):
         augmented.dataset.pipeline = runner.cfg.tta_pipeline
         self.second = TestLoop(runner, augmented, copy.deepcopy(evaluator))
         super().__init__(runner, dataloader, evaluator)
-        self.averaging_model = MODELS.build({**runner.cfg.tta_model, "module": bare_model(runner)})
+        self.averaging_model = MODELS.build({**runner.cfg.tta_model, "module": unwrap_model(runner)})
 
     def run(self) -> dict[str, Any]:
         """Metrics of both runs."""

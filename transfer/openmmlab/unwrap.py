@@ -7,7 +7,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 
-def bare_model(runner: Runner) -> nn.Module:
+def unwrap_model(runner: Runner) -> nn.Module:
     """The model itself, without what keeps its replicas together or averages its predictions."""
     model = runner.model
     while is_model_wrapper(model) or isinstance(model, BaseTTAModel):

@@ -67,9 +67,9 @@ def after_training(model: nn.Module, bundle: Bundle, held: Held, iterations: int
     """What ``result.json`` says of a completed training under ``proof.after_training``.
 
     Raises:
-        ProofError: See ``check_movement``.
+        ProofError: See ``check_after_training``.
     """
-    stages = check_movement(model, bundle, held)
+    stages = check_after_training(model, bundle, held)
     return {"iterations": iterations, "stages": stages, "first_losses": first_losses(metrics)}
 
 
@@ -83,7 +83,7 @@ def describe(after: Mapping[str, Any]) -> str:
     return f"{learnt or 'nothing'} learnt, {stayed or 'nothing'} stayed{losses}"
 
 
-def check_movement(model: nn.Module, bundle: Bundle, held: Held) -> list[dict[str, Any]]:
+def check_after_training(model: nn.Module, bundle: Bundle, held: Held) -> list[dict[str, Any]]:
     """Compare every tensor of a trained model's trunk with the bundle that it started from.
 
     Args:

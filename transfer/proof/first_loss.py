@@ -25,7 +25,7 @@ from backbones.models import Trunk
 from transfer.openmmlab.passes import mean_losses, shares_of, split_batch
 from transfer.openmmlab.random_state import generators_kept
 from transfer.openmmlab.trunk import RANDOM_PREFIX, RoIStage, open_bundle
-from transfer.openmmlab.unwrap import bare_model
+from transfer.openmmlab.unwrap import unwrap_model
 
 # Of the random trunk: none that anybody would have trained from.
 RANDOM_SEED = 1812_01187
@@ -50,7 +50,7 @@ class FirstLossHook(Hook):
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         if runner.iter == 0:
-            model = bare_model(runner)
+            model = unwrap_model(runner)
             with runner.optim_wrapper.optim_context(model):
                 self.reference = losses_with_random_trunk(model, data_batch, self.bundle, self.passes)
 

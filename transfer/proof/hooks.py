@@ -10,7 +10,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import nn
 
-from transfer.openmmlab.unwrap import bare_model
+from transfer.openmmlab.unwrap import unwrap_model
 from transfer.proof.after_training import Held, check_gradients, check_will_move
 
 
@@ -29,7 +29,7 @@ class ProofHook(Hook):
         if runner.iter == 0:
             # The trunks built for comparison draw random numbers, which the training must not miss.
             with torch.random.fork_rng(devices=[]):
-                self.prove(bare_model(runner))
+                self.prove(unwrap_model(runner))
 
 
 class MovableHook(Hook):
@@ -47,7 +47,7 @@ class MovableHook(Hook):
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         if runner.iter == 0:
-            check_will_move(bare_model(runner), runner.optim_wrapper.optimizer, self.held)
+            check_will_move(unwrap_model(runner), runner.optim_wrapper.optimizer, self.held)
             if self.trained:
                 self._check_first_update(runner)
 
@@ -57,7 +57,7 @@ class MovableHook(Hook):
 
         def step(*arguments: Any, **options: Any) -> None:
             del wrapper.step  # the class's own again
-            check_gradients(bare_model(runner), self.held)
+            check_gradients(unwrap_model(runner), self.held)
             update(*arguments, **options)
 
         wrapper.step = step
@@ -72,4 +72,4 @@ class AfterTrainingHook(Hook):
         self.check = check
 
     def after_train(self, runner: Runner) -> None:
-        self.check(bare_model(runner), runner.iter)
+        self.check(unwrap_model(runner), runner.iter)

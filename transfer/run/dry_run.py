@@ -25,7 +25,7 @@ from transfer.openmmlab.batch_norm import SharedBuffersHook, check_batch_norm, d
 from transfer.openmmlab.multi_scale import BothProtocolsLoop
 from transfer.openmmlab.passes import PassesHook
 from transfer.openmmlab.speed.hook import SpeedHook
-from transfer.openmmlab.unwrap import bare_model
+from transfer.openmmlab.unwrap import unwrap_model
 from transfer.proof.announce import describe_proof
 from transfer.proof.arrival import prove
 from transfer.proof.hooks import ProofHook
@@ -142,7 +142,7 @@ def _time_protocol(runner: Runner, loop: TestLoop) -> float:
 
 def _plan_lines(plan: TransferPlan, runner: Runner) -> Iterator[str]:
     asked, config, world = plan.asked, plan.config, plan.world
-    data, model = asked["data"], bare_model(runner)
+    data, model = asked["data"], unwrap_model(runner)
     count = sum(parameter.numel() for parameter in model.parameters())
     trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     yield f"network   {asked['network']} ({asked['recipe']}) from {asked['backbone']['path']}"

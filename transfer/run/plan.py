@@ -66,7 +66,7 @@ class TransferPlan:
             with named_as(["train_dataloader", "test_dataloader"], self.options.config, self.options.cfg_options):
                 return self.task.check_data(self.config, self.classes)
 
-        return self.world.lead(check)
+        return self.world.on_rank_zero(check)
 
     def training_facts(self, images: int, chosen: str) -> dict[str, Any]:
         """What ``run.json`` says of batch, learning rate and length.

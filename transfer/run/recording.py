@@ -15,7 +15,7 @@ from transfer.evaluation.files import write_evaluation
 from transfer.evaluation.per_image import DetectionEvaluation, relative_name, seen_from
 from transfer.evaluation.pictures.jobs import Job, Maps, draw_all
 from transfer.openmmlab.multi_scale import BothProtocolsLoop
-from transfer.openmmlab.unwrap import bare_model
+from transfer.openmmlab.unwrap import unwrap_model
 from transfer.protocol.derive import data_root
 
 PICTURES = "pictures"
@@ -57,7 +57,7 @@ def segmentor(runner: Runner, root: Path) -> Callable[[str], Maps]:
     """What gives the maps of a test image by its name relative to ``root``: the model on that image alone."""
     dataset = runner.test_dataloader.dataset
     places = {relative_name(dataset.get_data_info(index)["img_path"], root): index for index in range(len(dataset))}
-    model: Any = bare_model(runner)
+    model: Any = unwrap_model(runner)
 
     def predict(name: str) -> Maps:
         (sample,) = model.test_step(pseudo_collate([dataset[places[name]]]))

@@ -10,7 +10,7 @@ from pathlib import Path
 from backbones.runs.run_folder import LOCK
 
 
-class Vacancy:
+class Rollback:
     """What was missing at a path: make one before a run folder is opened there.
 
     Whatever held something before is never touched; and nothing is where it is not ``owned``, because another process

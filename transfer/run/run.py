@@ -36,7 +36,7 @@ from transfer.run.out_of_memory import lack_of_memory_explained
 from transfer.run.plan import TransferPlan, settle
 from transfer.run.recording import record_evaluation
 from transfer.run.request import TransferOptions
-from transfer.run.rollback import Vacancy
+from transfer.run.rollback import Rollback
 from transfer.run.runner import blamed_on_settings, build_runner, set_run
 from transfer.run.validation import ValidationHook
 from transfer.tasks.task import Task
@@ -66,7 +66,7 @@ def run_transfer(task: Task, options: TransferOptions) -> dict[str, Any]:
     warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
     world = join_world("auto")
     try:
-        with world.one_voice():
+        with world.one_error_for_all():
             plan = settle(task, options, world, ops_bridge.install())
             result = _carry_out(plan, started)
             return result if world.leads else {}
@@ -78,7 +78,7 @@ def _carry_out(plan: TransferPlan, started: float) -> dict[str, Any]:
     options, world = plan.options, plan.world
     dumped, out = options.dump_config, options.out
     if dumped:
-        world.lead(lambda: dump_config(plan, Path(dumped)))
+        world.on_rank_zero(lambda: dump_config(plan, Path(dumped)))
         return {}
     if world.leads and not options.dry_run:  # which has it in its plan
         print("\n".join([f"learning rate {plan.rate}", *(f"length {each}" for each in plan.moved)]), flush=True)
@@ -92,31 +92,31 @@ def _carry_out(plan: TransferPlan, started: float) -> dict[str, Any]:
         return {}
     if out is None:
         raise UserError("a transfer writes a run folder: say which with out (--out), or make it a dry run")
-    vacancy = Vacancy(Path(out), owned=world.leads)
-    folder = world.lead(lambda: RunFolder.check(out, plan.asked, options.resume))
-    if world.lead(lambda: folder.finished):
+    rollback = Rollback(Path(out), owned=world.leads)
+    folder = world.on_rank_zero(lambda: RunFolder.check(out, plan.asked, options.resume))
+    if world.on_rank_zero(lambda: folder.finished):
         if world.leads:
             print(f"{folder.path} is finished; its result:")
-        return world.lead(lambda: read_json(folder.result))
+        return world.on_rank_zero(lambda: read_json(folder.result))
     with world.leading(folder.locked()):
-        world.lead(folder.begin)
-        return _run(plan, folder, vacancy, started)
+        world.on_rank_zero(folder.begin)
+        return _run(plan, folder, rollback, started)
 
 
-def _run(plan: TransferPlan, folder: RunFolder, vacancy: Vacancy, started: float) -> dict[str, Any]:
+def _run(plan: TransferPlan, folder: RunFolder, rollback: Rollback, started: float) -> dict[str, Any]:
     clock = ClockHook(started)
     meter = meter_for(plan.device) if plan.world.leads else None
-    with vacancy.restored_on_error(), plan.world.one_voice():
+    with rollback.restored_on_error(), plan.world.one_error_for_all():
         runner = _build(plan, folder, clock)
-    plan.world.lead(lambda: folder.note("training.updates", runner.max_iters))
+    plan.world.on_rank_zero(lambda: folder.note("training.updates", runner.max_iters))
     try:
-        _train(runner, vacancy, plan)
+        _train(runner, rollback, plan)
         train_seconds = clock.seconds
         trained = time.perf_counter()
         with lack_of_memory_explained(plan.batch):
             measured = runner.test()
         test_seconds = time.perf_counter() - trained
-        pictures = plan.world.lead(lambda: record_evaluation(runner, folder.path))
+        pictures = plan.world.on_rank_zero(lambda: record_evaluation(runner, folder.path))
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"continue with --resume --out {folder.path}") from None
     result = {
@@ -128,17 +128,17 @@ def _run(plan: TransferPlan, folder: RunFolder, vacancy: Vacancy, started: float
             "test_seconds": round(test_seconds, 2),
             "total_seconds": round(train_seconds + test_seconds, 2),
             "peak_memory_bytes": peak_bytes(plan.device),  # of the last sitting, in the leading process
-            **(energy_record(meter, folder.sittings) if plan.world.leads else {}),
+            **(energy_record(meter, folder.sessions) if plan.world.leads else {}),
         },
     }
-    return plan.world.lead(lambda: folder.finish({**result, "proof": read_json(folder.path / "proof.json")}))
+    return plan.world.on_rank_zero(lambda: folder.finish({**result, "proof": read_json(folder.path / "proof.json")}))
 
 
-def _train(runner: Runner, vacancy: Vacancy, plan: TransferPlan) -> None:
+def _train(runner: Runner, rollback: Rollback, plan: TransferPlan) -> None:
     """Train; an error before the first step is done leaves nothing behind, and is blamed on changed settings."""
     try:
         with (
-            plan.world.one_voice(),
+            plan.world.one_error_for_all(),
             blamed_on_settings(runner, plan.options.config, plan.options.cfg_options),
             lack_of_memory_explained(plan.batch),
         ):
@@ -146,7 +146,7 @@ def _train(runner: Runner, vacancy: Vacancy, plan: TransferPlan) -> None:
     except Exception:
         if runner.iter > 0:
             raise
-        with vacancy.restored_on_error():
+        with rollback.restored_on_error():
             raise
 
 
@@ -155,7 +155,7 @@ def _build(plan: TransferPlan, folder: RunFolder, clock: ClockHook) -> Runner:
     if options.tensorboard:
         set_tensorboard(plan.config, folder.path / "tensorboard")
     set_run(plan, folder.path / "openmmlab")
-    checkpoint = world.lead(lambda: latest_checkpoint(folder.path / "openmmlab"))
+    checkpoint = world.on_rank_zero(lambda: latest_checkpoint(folder.path / "openmmlab"))
     if checkpoint:
         plan.config.update(resume=True, load_from=str(checkpoint))
         if world.leads:
@@ -185,7 +185,7 @@ def _proof_hooks(plan: TransferPlan, folder: RunFolder) -> list[Hook]:
             print(f"proof: {describe_proof(ledger, proof, f'{plan.task.name} model')}")
             print(f"batch norm: {chosen}, {describe_estimate(images)}; layers as built: {proof['batch_norm']}")
 
-    def record_movement(model: nn.Module, iterations: int) -> None:
+    def record_after_training(model: nn.Module, iterations: int) -> None:
         after = after_training(model, plan.bundle, Held.of(plan.config.model.backbone), iterations, folder.metrics)
         write_json(path, {**read_json(path), "after_training": after})
         print(f"after training: {describe(after)}")
@@ -193,13 +193,16 @@ def _proof_hooks(plan: TransferPlan, folder: RunFolder) -> list[Hook]:
     def record_first_step(facts: dict[str, Any]) -> None:
         write_json(path, {**read_json(path), "first_step": facts})
 
-    hooks = [ProofHook(record_proof), AfterTrainingHook(lambda *trained: world.lead(lambda: record_movement(*trained)))]
+    hooks = [
+        ProofHook(record_proof),
+        AfterTrainingHook(lambda *trained: world.on_rank_zero(lambda: record_after_training(*trained))),
+    ]
     trained = plan.bundle.training["recipe"] != RANDOM_RECIPE
     hooks.append(MovableHook(Held.of(plan.config.model.backbone), trained))
     if trained:
         hooks.append(
             FirstLossHook(
-                plan.bundle, lambda facts: world.lead(lambda: record_first_step(facts)), plan.batch.accumulate
+                plan.bundle, lambda facts: world.on_rank_zero(lambda: record_first_step(facts)), plan.batch.accumulate
             )
         )
     return hooks

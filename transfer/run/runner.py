@@ -22,7 +22,7 @@ from torch import nn
 from transfer.openmmlab.checkpoints import check_checkpoint
 from transfer.openmmlab.multi_scale import BothProtocolsLoop
 from transfer.openmmlab.train_loop import ResumingTrainLoop
-from transfer.openmmlab.unwrap import bare_model
+from transfer.openmmlab.unwrap import unwrap_model
 from transfer.protocol.config_errors import named_as
 from transfer.run.plan import TransferPlan
 from transfer.run.validation import UnnoticedValLoop
@@ -52,7 +52,7 @@ class QuietRunner(Runner):
         Raises:
             UserError: The file cannot be read, or its tensors are not the model's by name and shape.
         """
-        check_checkpoint(Path(filename), bare_model(self))
+        check_checkpoint(Path(filename), unwrap_model(self))
         with redirect_stdout(io.StringIO()):  # mmengine prints that it loads
             return super().load_checkpoint(filename, map_location, True)
 

@@ -88,7 +88,7 @@ class ValidationHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """A validation that a kill prevented, after the checkpoint of that step was written, comes now."""
-        if self.world.lead(lambda: self._missed(runner)):
+        if self.world.on_rank_zero(lambda: self._missed(runner)):
             runner.val_loop.run()
 
     def before_val(self, runner: Runner) -> None:

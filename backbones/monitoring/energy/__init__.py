@@ -33,12 +33,12 @@ class EnergyMeter:
         return {name: None if meter is None else meter.kwh for name, meter in self._parts.items()}
 
 
-def energy_record(meter: EnergyMeter | None, sittings: int) -> dict[str, Any]:
+def energy_record(meter: EnergyMeter | None, sessions: int) -> dict[str, Any]:
     """What ``timings`` say of a run's energy: nothing where a part of the run was before this sitting.
 
     "kwh_of" has each part, with null where it cannot be read; "kwh" is the sum of those that can.
     """
-    if meter is None or sittings != 1:
+    if meter is None or sessions != 1:
         return {}
     parts = {name: None if kwh is None else round(kwh, 6) for name, kwh in meter.kwh.items()}
     known = [kwh for kwh in parts.values() if kwh is not None]

@@ -10,7 +10,7 @@ from backbones.errors import not_none
 from studies.comparison.compare import Comparison
 from studies.report.answer import best_place
 from studies.report.records import Record, Records
-from studies.report.samples.images import Pair, Sample, predictions
+from studies.report.samples.images import RunPair, Sample, predictions
 from studies.report.words import label
 from transfer.catalogue import BOXES, MAPS, SINGLE_SCALE, TASKS, questions
 
@@ -27,7 +27,7 @@ class Samples:
     reason: str
 
 
-Drawer = Callable[[Pair], tuple[Sequence[Sample], str]]
+Drawer = Callable[[RunPair], tuple[Sequence[Sample], str]]
 SHARES_OF_CLASSES = "shares"  # maps of runs that kept none
 
 
@@ -92,5 +92,5 @@ def _draw(
         MAPS: draw_predictions,
         SHARES_OF_CLASSES: draw_segmentations,
     }
-    drawn, reason = drawers[kind](Pair(names, runs, None if lacking else root))
+    drawn, reason = drawers[kind](RunPair(names, runs, None if lacking else root))
     return drawn, " ".join(filter(None, (lacking, reason)))

@@ -10,14 +10,14 @@ from PIL import Image
 
 from backbones.errors import not_none
 from studies.report.figures.svg import Drawing
-from studies.report.samples.images import WIDTH, Pair, Panel, Sample, most_different, photograph
+from studies.report.samples.images import WIDTH, Panel, RunPair, Sample, most_different, photograph
 from transfer.catalogue import SINGLE_SCALE
 from transfer.evaluation.files import read_detections
 from transfer.evaluation.matching import Matches, above, best_threshold, f1_score, is_right, match
 from transfer.evaluation.per_image import DetectionEvaluation, EvaluatedImage
 
 
-def draw_detections(pair: Pair) -> tuple[Sequence[Sample], str]:
+def draw_detections(pair: RunPair) -> tuple[Sequence[Sample], str]:
     """Samples by the difference in F1 at IoU 0.5, each row from the score on at which its own F1 over all is highest.
 
     Raises:

@@ -55,7 +55,7 @@ class Sample:
     note: str = ""
 
 
-class Pair(NamedTuple):
+class RunPair(NamedTuple):
     """A run of the baseline and one of the row that gained most, of one seed.
 
     ``root`` is the folder of their images; None where these cannot be reached.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from backbones.errors import UserError, not_none
-from studies.report.samples.images import Key, Pair, Panel, Sample, data_uri, most_different, predictions
+from studies.report.samples.images import Key, Panel, RunPair, Sample, data_uri, most_different, predictions
 from studies.report.samples.segmentations import image_score, label_map, picture_of, whole_image
 from transfer.catalogue import SINGLE_SCALE
 from transfer.evaluation.files import read_segmentations
@@ -22,7 +22,7 @@ from transfer.evaluation.pictures.predictions import read_predictions, resample
 MOST_NAMED = 8  # classes in a picture's text alternative
 
 
-def draw_predictions(pair: Pair) -> tuple[Sequence[Sample], str]:
+def draw_predictions(pair: RunPair) -> tuple[Sequence[Sample], str]:
     """Samples by the share of pixels that the rows give different classes, of the images whose maps both runs keep.
 
     Maps of different sizes are of different copies of an image, and are left out.

@@ -16,7 +16,7 @@ from PIL import Image
 
 from backbones.errors import not_none
 from studies.report.figures.svg import Drawing
-from studies.report.samples.images import SHARES, WIDTH, Pair, Panel, Sample, flat, most_different, photograph
+from studies.report.samples.images import SHARES, WIDTH, Panel, RunPair, Sample, flat, most_different, photograph
 from transfer.catalogue import SINGLE_SCALE
 from transfer.evaluation.files import read_segmentations
 from transfer.evaluation.per_image import SegmentationEvaluation
@@ -26,7 +26,7 @@ from transfer.evaluation.segmentation import class_shares
 UNLABELLED = "#ffffff"
 
 
-def draw_segmentations(pair: Pair) -> tuple[Sequence[Sample], str]:
+def draw_segmentations(pair: RunPair) -> tuple[Sequence[Sample], str]:
     """Samples by the difference in the mean IoU of the classes in an image's label map.
 
     Raises:

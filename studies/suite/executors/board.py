@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from studies.suite.executors.progress import Progress, look
+from studies.suite.executors.progress import RunProgress, look
 from studies.suite.planned_run import PlannedRun
 
 WAITING, RUNNING, ELSEWHERE = "waiting", "running", "elsewhere"
@@ -31,7 +31,7 @@ class Status:
     attempts: int = 0
     cached: bool = False
     last_words: list[str] = field(default_factory=list)
-    progress: Progress = field(default_factory=Progress)
+    progress: RunProgress = field(default_factory=RunProgress)
     _first: tuple[float, float] | None = None  # time and share when it was first seen at work
 
     def watch(self) -> None:

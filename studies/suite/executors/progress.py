@@ -15,26 +15,26 @@ _NAMES = {"top1": "top-1", "voc07_map": "mAP 07", "miou": "mIoU"}
 
 
 @dataclass(frozen=True)
-class Progress:
+class RunProgress:
     """``share`` of the training that is done, 0 to 1, if that is known; ``metric`` as it is shown."""
 
     share: float | None = None
     metric: str = ""
 
 
-def look(run: PlannedRun) -> Progress:
+def look(run: PlannedRun) -> RunProgress:
     """Where a run stands; of a finished one its main metric."""
     if run.done:
-        return Progress(1.0, final_metric(run))
+        return RunProgress(1.0, final_metric(run))
     record = next((each for each in reversed(last_records(run.folder)) if "step" in each), None)
     if record is None:
-        return Progress()
+        return RunProgress()
     if run.kind != "classification":
         total = record.get("total_steps")
-        return Progress(record["step"] / total if total else None, _shown("loss", record))
+        return RunProgress(record["step"] / total if total else None, _shown("loss", record))
     epochs = (_read(run, "run.json").get("settings") or {}).get("epochs")
     share = record["epoch"] / epochs if epochs and "epoch" in record else None
-    return Progress(share, _shown("top1", record) or _shown("loss", record))
+    return RunProgress(share, _shown("top1", record) or _shown("loss", record))
 
 
 def final_metric(run: PlannedRun) -> str:

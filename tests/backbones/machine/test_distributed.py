@@ -36,12 +36,12 @@ def test_alone_everything_is_ones_own() -> None:
     assert torch.equal(ALONE.mean(value), value)
     assert torch.equal(ALONE.sum(value), value)
     assert (ALONE.any(True), ALONE.any(False)) == (True, False)
-    assert ALONE.lead(lambda: 5) == 5
+    assert ALONE.on_rank_zero(lambda: 5) == 5
     ALONE.share([value])
-    with raises(ZeroDivisionError), ALONE.one_voice():
+    with raises(ZeroDivisionError), ALONE.one_error_for_all():
         raise ZeroDivisionError
     with raises(UserError, match="no such luck"):
-        ALONE.lead(raise_user_error)
+        ALONE.on_rank_zero(raise_user_error)
 
 
 def test_only_the_first_process_leads() -> None:
@@ -109,7 +109,7 @@ shared = torch.full((2,), float(world.rank + 5))
 world.share([shared])
 answers["share"] = shared.tolist()
 done = []
-answers["lead"] = world.lead(lambda: done.append(1) or {"rank": world.rank})
+answers["lead"] = world.on_rank_zero(lambda: done.append(1) or {"rank": world.rank})
 answers["worked"] = len(done)
 
 def fail():
@@ -117,7 +117,7 @@ def fail():
 
 def voice_of(ranks):  # what becomes of an error in processes of these ranks
     try:
-        with world.one_voice():
+        with world.one_error_for_all():
             if world.rank in ranks:
                 raise ValueError(f"rank {world.rank}")
     except (UserError, ValueError) as error:
@@ -146,13 +146,13 @@ def enter():
         answers["entered"] = True
 
 answers["errors"] = [
-    failure_of(lambda: world.lead(fail)),
-    failure_of(lambda: world.lead(lambda: 1 / 0)),
-    failure_of(lambda: world.together(fail)),
-    failure_of(lambda: world.together(fail_second)),
+    failure_of(lambda: world.on_rank_zero(fail)),
+    failure_of(lambda: world.on_rank_zero(lambda: 1 / 0)),
+    failure_of(lambda: world.on_all_ranks(fail)),
+    failure_of(lambda: world.on_all_ranks(fail_second)),
     failure_of(enter),
 ]
-answers["together"] = world.together(lambda: world.rank)
+answers["together"] = world.on_all_ranks(lambda: world.rank)
 original = backbones.training.loop.evaluate
 
 def evaluate(model, *arguments):

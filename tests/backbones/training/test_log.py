@@ -120,7 +120,7 @@ def test_trackers_get_every_record_and_are_let_go(folder: RunFolder) -> None:
 class Follower(World):
     """One of two processes, whose leader does what there is to do."""
 
-    def lead(self, work: Callable[[], Any]) -> None:
+    def on_rank_zero(self, work: Callable[[], Any]) -> None:
         return None
 
 

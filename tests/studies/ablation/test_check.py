@@ -16,7 +16,7 @@ from backbones.machine.distributed import ALONE
 from backbones.models import Classifier
 from backbones.training.plan import asked, settle
 from backbones.training.request import ClassificationRequest
-from studies.ablation.check import check_alike
+from studies.ablation.check import check_comparable
 from studies.ablation.rows import Ablation, cumulative_rows
 from tools.ablate import read_training
 
@@ -65,7 +65,7 @@ def everywhere(study: Ablation, change: Change) -> None:
 
 
 def check(study: Ablation) -> None:
-    check_alike(study, read_training)
+    check_comparable(study, read_training)
 
 
 def test_nothing_was_run_yet(study: Ablation) -> None:

@@ -100,7 +100,7 @@ def study(tmp_path: Path, add_run: Callable[..., Path]) -> Path:
 
 def _make(root: Path, **options: Any) -> tuple[Page, str, dict[str, Any]]:
     """Page, its source and the JSON beside it."""
-    comparison = compare_runs(root, options.pop("baseline", None), counterparts=options.pop("counterparts", {}))
+    comparison = compare_runs(root, options.pop("baseline", None), stated_recipes=options.pop("stated_recipes", {}))
     folder = write_report(comparison, root / "report").parent
     text = write_page(comparison, folder, **options).read_text(encoding="utf-8")
     return Page(text), text, json.loads((folder / "comparison.json").read_text())

@@ -114,7 +114,7 @@ def test_public_weights_stand_beside_the_row_that_is_stated_or_beside_none(
             values, folder = (value + noise * (1 + value % 3), 51), f"{value}-{seed}"
             add_run(tmp_path, "detection", weights, values, seed, network="resnet50_d", folder=folder)
     beside = {"torchvision:resnet50.V1": "b-standard", "timm:resnet50d.gluon": "d-mixup"}
-    page, _, content = make(tmp_path, baseline="torchvision:resnet50.V1", counterparts=beside)
+    page, _, content = make(tmp_path, baseline="torchvision:resnet50.V1", stated_recipes=beside)
     assert [row["name"] for row in content["rows"]] == [*beside, "timm:resnet50.other"]  # the paper's order
     found = [row["cells"]["voc07_map"] for row in content["rows"]]
     assert [cell["paper"] and cell["paper"]["value"] for cell in found] == [77.54, 81.10, None]
@@ -148,8 +148,8 @@ def test_a_baseline_without_a_finished_run_leaves_differences_and_verdicts_out(
     baseline = next(line.split() for line in page.rows["table-8"] if line.split()[0] == "b-standard")
     assert " ".join(baseline).startswith("b-standard baseline \u2013 unfinished: seed 0, 1, 2")
     assert "+1.69" in page.row("table-8", "d-cosine")  # the paper's own difference stays
-    assert 'class="verdict' not in text[text.index('id="table-8"') : text.index('id="losses"')]
-    assert page.row("losses", "d-smooth")  # these are from d-cosine, which is there
+    assert 'class="verdict' not in text[text.index('id="table-8"') : text.index('id="drops"')]
+    assert page.row("drops", "d-smooth")  # these are from d-cosine, which is there
 
 
 def test_a_baseline_without_a_finished_run_of_one_task_is_said_there(one_seed: Path, make: Callable[..., Any]) -> None:
@@ -172,4 +172,4 @@ def test_a_baseline_in_training_has_its_line_where_only_a_random_trunk_is_finish
 
 def test_something_said_of_weights_without_a_row_is_refused(one_seed: Path, make: Callable[..., Any]) -> None:
     with pytest.raises(UserError, match=r"--beside timm:x=\.\.\.: there is no row of these weights; .* here: none"):
-        make(one_seed, counterparts={"timm:x": "d-mixup"})
+        make(one_seed, stated_recipes={"timm:x": "d-mixup"})

@@ -81,14 +81,14 @@ def test_p_values_are_adjusted_over_the_rows_of_one_metric(segmentation_study: P
     for metric in ("miou", "pixel_accuracy"):
         differences = [row.cells[metric].difference for row in comparison.rows if row.name != "b-standard"]
         assert [each.adjusted_p for each in differences] == holm([each.p_value for each in differences])
-    (loss,) = comparison.losses
+    (loss,) = comparison.drops
     assert loss.cells["miou"].difference.adjusted_p == loss.cells["miou"].difference.p_value  # a family of its own
 
 
 def test_losses_are_those_of_the_comparison_with_cosine(segmentation_study: Path) -> None:
-    (loss,) = compare_runs(segmentation_study).losses
+    (loss,) = compare_runs(segmentation_study).drops
     other = compare_runs(segmentation_study, "d-cosine")
-    assert other.losses == ()
+    assert other.drops == ()
     mine = next(row for row in other.rows if row.name == loss.name).cells["miou"]
     assert loss.reference == "d-cosine"
     assert loss.cells["miou"].difference.value == approx(mine.difference.value)
@@ -152,6 +152,6 @@ def test_csv_and_json_hold_all_of_it(segmentation_study: Path) -> None:
         assert float(record[key]) == approx(value)
     assert record["seeds_needed"] == record["paper_seeds_needed"] == ""  # they are decided
     document = json.loads(json.dumps(as_json(comparison), allow_nan=False))
-    assert document["losses"][0]["cells"]["miou"]["paper_verdict"]["outcome"] == "same sign, larger"
+    assert document["drops"][0]["cells"]["miou"]["paper_verdict"]["outcome"] == "same sign, larger"
     assert document["rows"][1]["cells"]["miou"]["difference"]["adjusted_p"] == cell.difference.adjusted_p
     assert document["correlations"] == []

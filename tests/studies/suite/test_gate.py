@@ -12,8 +12,8 @@ from pathlib import Path
 from pytest import CaptureFixture, approx, mark, raises
 
 from studies.results.run_tree import read_tree
-from studies.suite.comparison import counterparts, link_runs
-from studies.suite.definition import Expectation, Import, Row, Suite
+from studies.suite.comparison import link_runs, stated_recipes
+from studies.suite.definition import Expectation, Import, Suite, SuiteRow
 from studies.suite.executors.board import DONE, FAILED, Board
 from studies.suite.executors.local import Reporter
 from studies.suite.expectations import missed
@@ -154,8 +154,12 @@ def test_the_comparison_sees_the_runs_of_the_suite_and_not_those_of_older_code(
 
 def test_public_weights_with_the_name_of_a_row_of_the_paper_stand_beside_it(tmp_path: Path) -> None:
     weights = Import("timm:resnet50d")
-    rows = (Row("d-mixup", source=weights), Row("b-smooth", source=weights), Row("d-smooth", recipe="d-smooth"))
-    suite = Suite(tmp_path / "suite.yaml", (0, 1), (*rows, Row("d-cosine", source=weights)), (), {}, (), None, 1)
+    rows = (
+        SuiteRow("d-mixup", source=weights),
+        SuiteRow("b-smooth", source=weights),
+        SuiteRow("d-smooth", recipe="d-smooth"),
+    )
+    suite = Suite(tmp_path / "suite.yaml", (0, 1), (*rows, SuiteRow("d-cosine", source=weights)), (), {}, (), None, 1)
     runs = []
     for row in rows:
         for seed in suite.seeds:
@@ -167,4 +171,4 @@ def test_public_weights_with_the_name_of_a_row_of_the_paper_stand_beside_it(tmp_
             runs.append(PlannedRun("", row.name, "detection", seed, (), folder, folder / "result.json", folder / "log"))
     waiting = tmp_path / "none"
     runs.append(PlannedRun("", "d-cosine", "detection", 0, (), waiting, waiting / "result.json", waiting / "log"))
-    assert counterparts(runs, suite) == ["timm:resnet50d.gluon=d-mixup"]
+    assert stated_recipes(runs, suite) == ["timm:resnet50d.gluon=d-mixup"]

@@ -19,8 +19,8 @@ from transfer.openmmlab.trunk import bundle_stage, bundle_trunk, open_bundle
 from transfer.proof.after_training import (
     FIRST_STEPS,
     Held,
+    check_after_training,
     check_gradients,
-    check_movement,
     check_will_move,
     first_losses,
 )
@@ -98,7 +98,7 @@ def test_a_resumed_run_is_compared_with_the_bundle_and_not_with_its_checkpoint(
     result = transfer("seg", data, tmp_path / "run", *options, resume=True)
     assert steps == [1, 2, 3, 4, 5, *range(4, 13)]  # it went on after its third step
     bundle = open_bundle(NETWORK, 1)
-    untrained = check_movement(bundle_trunk(NETWORK, seed=1), bundle, Held(frozen_stages=4))
+    untrained = check_after_training(bundle_trunk(NETWORK, seed=1), bundle, Held(frozen_stages=4))
     after = result["proof"]["after_training"]
     assert [stage["before"] for stage in after["stages"]] == [stage["before"] for stage in untrained]
     assert (after["iterations"], after["first_losses"]["iterations"]) == (12, FIRST_STEPS)
@@ -170,7 +170,7 @@ def test_exactly_what_the_configuration_says_passes(
     model, bundle = parts
     names = list(model.state_dict())
     move(model, moves)
-    stages = check_movement(model, bundle, held)
+    stages = check_after_training(model, bundle, held)
     assert sum(stage["tensors"] for stage in stages) == len(names)
     assert sum(stage["moved"] for stage in stages) == sum(map(moves, names))
     assert all((stage["before"] != stage["after"]) == (stage["moved"] > 0) for stage in stages)
@@ -184,7 +184,7 @@ def test_exactly_what_the_configuration_says_passes(
         tensor.copy_(source if moved else tensor + 1)
         wanted = "was to change tensor" if moved else "fixed, but training changed"
         with pytest.raises(ProofError, match=wanted) as caught:
-            check_movement(model, bundle, held)
+            check_after_training(model, bundle, held)
         assert name.partition(".")[2] in str(caught.value)
         tensor.copy_(kept)
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from backbones.data.shapes import make_shapes
 from backbones.errors import UserError
-from transfer.openmmlab.unwrap import bare_model
+from transfer.openmmlab.unwrap import unwrap_model
 from transfer.run.hooks import ProgressHook
 from transfer.run.run import TransferOptions, run_transfer
 from transfer.tasks.detection import DETECTION
@@ -122,7 +122,7 @@ def test_it_goes_on_at_the_last_checkpoint_wherever_the_folder_is_now(
     before_train = ProgressHook.before_train
 
     def note(self: ProgressHook, runner: Runner) -> None:
-        loaded[runner.iter] = {name: tensor.clone() for name, tensor in bare_model(runner).state_dict().items()}
+        loaded[runner.iter] = {name: tensor.clone() for name, tensor in unwrap_model(runner).state_dict().items()}
         before_train(self, runner)
 
     monkeypatch.setattr(ProgressHook, "before_train", note)

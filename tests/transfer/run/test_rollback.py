@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from backbones.runs.run_folder import LOCK
-from transfer.run.rollback import Vacancy
+from transfer.run.rollback import Rollback
 
 
 def fail_with(out: Path, error: type[BaseException]) -> None:
-    vacancy = Vacancy(out)
+    rollback = Rollback(out)
     (out / "openmmlab" / "log").mkdir(parents=True)
     (out / "run.json").write_text("{}")
-    with vacancy.restored_on_error():
+    with rollback.restored_on_error():
         raise error
 
 
@@ -41,25 +41,25 @@ def test_a_folder_that_held_something_is_not_touched(tmp_path: Path) -> None:
 
 
 def test_a_parent_that_others_use_meanwhile_stays(tmp_path: Path) -> None:
-    vacancy = Vacancy(tmp_path / "suite" / "run")
+    rollback = Rollback(tmp_path / "suite" / "run")
     for name in ("run", "other"):
         (tmp_path / "suite" / name).mkdir(parents=True)
-    with pytest.raises(ZeroDivisionError), vacancy.restored_on_error():
+    with pytest.raises(ZeroDivisionError), rollback.restored_on_error():
         raise ZeroDivisionError
     assert list((tmp_path / "suite").iterdir()) == [tmp_path / "suite" / "other"]
 
 
 def test_success_keeps_everything(tmp_path: Path) -> None:
-    vacancy = Vacancy(tmp_path / "run")
-    with vacancy.restored_on_error():
+    rollback = Rollback(tmp_path / "run")
+    with rollback.restored_on_error():
         (tmp_path / "run").mkdir()
     assert (tmp_path / "run").is_dir()
 
 
 def test_what_another_process_owns_is_left_to_it(tmp_path: Path) -> None:
-    vacancy = Vacancy(tmp_path / "run", owned=False)
+    rollback = Rollback(tmp_path / "run", owned=False)
     (tmp_path / "run").mkdir()
-    with pytest.raises(ZeroDivisionError), vacancy.restored_on_error():
+    with pytest.raises(ZeroDivisionError), rollback.restored_on_error():
         raise ZeroDivisionError
     assert (tmp_path / "run").exists()
 
@@ -71,6 +71,6 @@ def test_a_lock_that_a_kill_left_occupies_nothing(tmp_path: Path) -> None:
         (tmp_path / "run.json").touch()
         raise ValueError("no")
 
-    with pytest.raises(ValueError, match="no"), Vacancy(tmp_path).restored_on_error():
+    with pytest.raises(ValueError, match="no"), Rollback(tmp_path).restored_on_error():
         fail()
     assert list(tmp_path.iterdir()) == []

@@ -11,9 +11,9 @@ from mmengine.runner import Runner
 
 from backbones.training.fused_update import fuse_updates
 from transfer.openmmlab.speed.bfloat16 import compute_in_bfloat16
-from transfer.openmmlab.speed.pixel_loss import lose_image_by_image
+from transfer.openmmlab.speed.pixel_loss import use_per_image_loss
 from transfer.openmmlab.speed.region_pooling import pool_whole_pyramids
-from transfer.openmmlab.unwrap import bare_model
+from transfer.openmmlab.unwrap import unwrap_model
 
 
 @HOOKS.register_module()
@@ -35,9 +35,9 @@ class SpeedHook(Hook):
 
     def _apply(self, runner: Runner) -> None:
         if not self.done:
-            model = bare_model(runner)
+            model = unwrap_model(runner)
             model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch does not declare memory_format
             compute_in_bfloat16(model, self.bfloat16_modules)
             pool_whole_pyramids(model)
-            lose_image_by_image(model)
+            use_per_image_loss(model)
             self.done = True

@@ -79,7 +79,7 @@ def _one_image(logits: Tensor, labels: Tensor, ignored: int) -> tuple[Tensor, Te
     return loss, correct, gradient.squeeze(0)
 
 
-def lose_image_by_image(model: nn.Module) -> int:
+def use_per_image_loss(model: nn.Module) -> int:
     """Have the heads of a segmentor of mmsegmentation's compute their loss so; returns how many there were.
 
     Heads with another loss than plain cross entropy, with a sampler, or with other interpolation stay as they are, and

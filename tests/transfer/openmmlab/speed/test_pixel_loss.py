@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from transfer.openmmlab import ops_bridge
-from transfer.openmmlab.speed.pixel_loss import enlarged_cross_entropy, lose_image_by_image
+from transfer.openmmlab.speed.pixel_loss import enlarged_cross_entropy, use_per_image_loss
 
 CLASSES = 5
 Build = Callable[..., nn.Module]
@@ -51,7 +51,7 @@ def losses_and_gradient(head: nn.Module, logits: Tensor, samples: list[SimpleNam
 def test_equals_mmsegmentation(build_head: Build, ignored: float, weight: float) -> None:
     plain = build_head(loss_decode=dict(type="CrossEntropyLoss", use_sigmoid=False, loss_weight=weight))
     changed = copy.deepcopy(plain)
-    assert lose_image_by_image(changed) == 1
+    assert use_per_image_loss(changed) == 1
     inputs = batch(ignored=ignored)
     expected, expected_gradient = losses_and_gradient(plain, *inputs)
     found, found_gradient = losses_and_gradient(changed, *inputs)
@@ -67,7 +67,7 @@ def test_other_precisions(build_head: Build, dtype: torch.dtype) -> None:
     """Double precision is computed here, 16 bits by mmsegmentation as ever: sums over pixels would lose too much."""
     plain = build_head()
     changed = copy.deepcopy(plain)
-    lose_image_by_image(changed)
+    use_per_image_loss(changed)
     logits, samples = batch()
     logits = logits.detach().to(dtype).requires_grad_()
     expected, expected_gradient = losses_and_gradient(plain, logits, samples)
@@ -81,7 +81,7 @@ def test_other_precisions(build_head: Build, dtype: torch.dtype) -> None:
 def test_copies_have_their_own_settings(build_head: Build) -> None:
     """An averaged model is a copy of the one that trains."""
     head = build_head()
-    lose_image_by_image(head)
+    use_per_image_loss(head)
     other = copy.deepcopy(head)
     other.ignore_index = 0
     inputs = batch(ignored=0.0)
@@ -118,4 +118,4 @@ def test_enlarged_logits_are_never_copied() -> None:
     ids=["other mean", "class weights", "two losses", "sampler", "corners"],
 )
 def test_other_losses_stay(build_head: Build, options: dict) -> None:
-    assert lose_image_by_image(build_head(**options)) == 0
+    assert use_per_image_loss(build_head(**options)) == 0

@@ -134,14 +134,14 @@ def test_a_run_records_the_parts_that_can_be_read(
     on_cpu, on_gpu = meter_for(torch.device("cpu")), meter_for(torch.device("cuda:1"))
     write(counters / "intel-rapl:0", 3_600_001_000)
     driver.millijoules["GPU-c"] += 7_200_000
-    assert energy_record(on_cpu, sittings=1) == {"kwh": 0.001, "kwh_of": {"cpu": 0.001}}
-    assert energy_record(on_gpu, sittings=1) == {"kwh": 0.003, "kwh_of": {"cpu": 0.001, "gpu": 0.002}}
+    assert energy_record(on_cpu, sessions=1) == {"kwh": 0.001, "kwh_of": {"cpu": 0.001}}
+    assert energy_record(on_gpu, sessions=1) == {"kwh": 0.003, "kwh_of": {"cpu": 0.001, "gpu": 0.002}}
     driver.broken = {"read"}
-    assert energy_record(on_gpu, sittings=1) == {"kwh": 0.001, "kwh_of": {"cpu": 0.001, "gpu": None}}
+    assert energy_record(on_gpu, sessions=1) == {"kwh": 0.001, "kwh_of": {"cpu": 0.001, "gpu": None}}
     (counters / "intel-rapl:1" / "energy_uj").unlink()
-    assert energy_record(on_gpu, sittings=1) == {"kwh_of": {"cpu": None, "gpu": None}}
-    assert energy_record(on_gpu, sittings=2) == {}  # what the first sitting used is not known
-    assert energy_record(None, sittings=1) == {}
+    assert energy_record(on_gpu, sessions=1) == {"kwh_of": {"cpu": None, "gpu": None}}
+    assert energy_record(on_gpu, sessions=2) == {}  # what the first sitting used is not known
+    assert energy_record(None, sessions=1) == {}
 
 
 @mark.parametrize(("size", "here", "expected"), [(2, 2, 0.003), (2, 1, None)])
@@ -156,4 +156,4 @@ def test_of_several_processes_all_gpus_count_while_they_are_on_one_machine(
     driver.millijoules["GPU-d"] += 3_600_000
     assert meter.kwh["gpu"] == (expected if expected is None else approx(expected))
     if expected is None:
-        assert energy_record(meter, sittings=1) == {"kwh_of": {"cpu": None, "gpu": None}}
+        assert energy_record(meter, sessions=1) == {"kwh_of": {"cpu": None, "gpu": None}}

@@ -10,7 +10,7 @@ from studies.results.paper import find_row, setting
 from studies.results.run_tree import RunTree
 from studies.results.units import single_backbone
 from studies.statistics.power import POWER
-from studies.statistics.seeds import CONFIDENCE, LEAST_PAIRS, SIGNIFICANCE
+from studies.statistics.seeds import CONFIDENCE, LEAST_PAIRS, SIGNIFICANCE, WELCH, Difference
 from studies.statistics.verdict import MARGIN
 from transfer.catalogue import further_names
 
@@ -71,6 +71,12 @@ def _verdict_notes(rows: Sequence[Row]) -> list[str]:
         "behind the margin the seeds of both rows at which the same rules would decide in "
         f"{POWER * 100:.0f} % of studies, if Δ and its spread are as seen here."
     ]
+    if any(_is_lopsided(cell.difference) for cell in cells if cell.difference):
+        notes.append(
+            "NOT ALIKE, seeds: some row has at most half as many seeds as the baseline, or the other way round. There "
+            "Welch's test claims a difference in more than 5 % of studies without one (docs/simulations.md); train the "
+            "missing seeds."
+        )
     if any(cell.paper_verdict for cell in cells):
         notes.append(
             "beside the paper: same sign, where Δ differs in the direction of the paper's Δ; its size is compatible "
@@ -79,6 +85,11 @@ def _verdict_notes(rows: Sequence[Row]) -> list[str]:
             "paper's Δ is the true one."
         )
     return notes
+
+
+def _is_lopsided(difference: Difference) -> bool:
+    """Whether the test takes much fewer seeds of one row than of the other."""
+    return difference.test == WELCH and min(difference.n) > 1 and max(difference.n) >= 2 * min(difference.n)
 
 
 def _metric_notes(shown: Sequence[Row | TunedRow]) -> list[str]:

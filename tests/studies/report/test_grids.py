@@ -55,6 +55,15 @@ def test_verdicts_and_losses_are_shown(segmentation_study: Path) -> None:
     assert any("The runs of resnet18_d say nothing about ResNet-50, ImageNet" in note for note in comparison.notes)
 
 
+def test_rows_of_much_fewer_seeds_than_the_baseline_are_told(tmp_path: Path, add_run: Callable[..., Path]) -> None:
+    for recipe, seeds in (("b-standard", 4), ("d-smooth", 2)):
+        for seed in range(seeds):
+            add_run(tmp_path, "detection", recipe, (50.0 + seed / 10, 51.0), seed)
+    assert any(note.startswith("NOT ALIKE, seeds: ") for note in compare_runs(tmp_path).notes)
+    add_run(tmp_path, "detection", "d-smooth", (50.0, 51.0), 2)
+    assert not any(note.startswith("NOT ALIKE, seeds: ") for note in compare_runs(tmp_path).notes)
+
+
 def test_verdicts_need_no_paper(tmp_path: Path, add_run: Callable[..., Path]) -> None:
     """A user's own rows, against a row of theirs: one gains in both, one loses mAP, one is the same."""
     rows = {"mine": (70, 40), "better": (73, 44), "odd": (73, 36), "same": (70, 40)}

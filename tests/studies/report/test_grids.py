@@ -107,8 +107,8 @@ def test_losses_are_those_of_the_comparison_with_cosine(segmentation_study: Path
 
 def test_losses_stay_on_their_network(segmentation_study: Path, add_run: Callable[..., Path]) -> None:
     add_run(segmentation_study, "segmentation", "d-mixup", (70, 30), network="resnet50_d")
-    losses = compare_runs(segmentation_study, "b-standard (resnet18_d)").losses
-    assert [(row.name, row.reference) for row in losses] == [("d-smooth (resnet18_d)", "d-cosine (resnet18_d)")]
+    drops = compare_runs(segmentation_study, "b-standard (resnet18_d)").drops
+    assert [(row.name, row.reference) for row in drops] == [("d-smooth (resnet18_d)", "d-cosine (resnet18_d)")]
 
 
 def test_one_seed_stays_short(one_seed: Path) -> None:

@@ -165,8 +165,8 @@ def test_every_option_reaches_the_request(monkeypatch: MonkeyPatch, tmp_path: Pa
     monkeypatch.setattr("backbones.training.run.run_classification", lambda request: asked.append(request) or {})
     words = """--data D --network resnet50_d --recipe d-distill --with mixup warmup=3 --without cosine
         --with low-precision --epochs 3 --batch-size 64 --lr 0.5 --image-size 96 --color gluoncv --plugin P.py
-        --teacher T --init-from I --auxiliary --ema 0.99 --clip 2.5 --accumulate 4 --sync-bn --seed 9 --workers 3 --device cuda
-        --precision bf16 --tensorboard --wandb P --resume --dry-run"""
+        --teacher T --init-from I --auxiliary --ema 0.99 --clip 2.5 --accumulate 4 --sync-bn --seed 9 --workers 3
+        --device cuda --precision bf16 --tensorboard --wandb P --resume --dry-run"""
     train_cls.main([*words.split(), "--out", str(tmp_path)])
     assert asked == [
         ClassificationRequest(

@@ -36,8 +36,8 @@ def again(name: str) -> Recipe:
     return switch(find_recipe(base), on, off)
 
 
-def test_there_is_a_switch_for_every_trick() -> None:
-    assert list(TRICKS) == list(ON)
+def test_there_is_a_switch_for_every_trick_of_the_paper() -> None:
+    assert [name for name, trick in TRICKS.items() if trick.field] == list(ON)
 
 
 @mark.parametrize("trick", ON)

@@ -88,7 +88,7 @@ BASE = find_recipe("d-smooth")
         (
             f"{TRICK}{RECIPE}TRICKS = {{'mine': Trick()}}\n"
             "RECIPES = {'m': replace(BASE, name='m', tricks={'mine': True, 'yours': True})}",
-            "tricks.yours: no such trick; there are mine",
+            "tricks.yours: no such trick; .*there are .*mine",
         ),
         (
             f"{TRICK}{RECIPE}TRICKS = {{'mine': Trick(on=1.0, lowest=0, highest=2)}}\n"

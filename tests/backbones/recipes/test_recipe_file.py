@@ -64,7 +64,7 @@ def test_shipped_recipes_pass_but_for_their_names(name: str) -> None:
 
 
 def test_every_field_is_checked() -> None:
-    of_tricks = {trick.field for trick in TRICKS.values() if trick.lowest is not None}
+    of_tricks = {trick.field for trick in TRICKS.values() if trick.field and trick.lowest is not None}
     assert {field.name for field in fields(Recipe)} == set(KINDS) | of_tricks
 
 
@@ -94,7 +94,7 @@ def test_every_field_is_checked() -> None:
         ("color: blue", "color is 'blue' where paper or gluoncv"),
         ("color: [paper]", "color is .'paper',. where"),
         ("tricks: cutmix", "tricks is 'cutmix' where"),
-        ("tricks: {cutmix: 1}", "tricks.cutmix: no such trick; there are none; give yours with --plugin"),
+        ("tricks: {nothing-like-it: 1}", "tricks.nothing-like-it: no such trick; .*there are"),
         ("tricks: {mixup: 1}", "tricks.mixup: no such trick"),  # a field of its own
         ("base: d-smoth", "unknown recipe 'd-smoth': did you mean d-smooth"),
         ("base: other.yaml", "unknown recipe 'other.yaml'"),

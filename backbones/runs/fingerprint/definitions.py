@@ -76,9 +76,10 @@ def read_module(path: Path, root: Path) -> Module:
         if is_import(statement) or is_docstring(statement) or is_for_types(statement):
             continue
         names = tuple(dict.fromkeys(bound(statement)))
+        registers = _may_register(statement)  # before names give way to what they mean
         found = _define(statement, names, module.bindings, {name: Reference(path, name) for name in defined}, root)
         module.definitions |= dict.fromkeys(names, found)
-        if not names or _may_register(statement):
+        if not names or registers:
             module.effects.append(found)
     return module
 

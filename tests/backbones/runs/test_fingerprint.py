@@ -29,12 +29,19 @@ def main():
 """
 USED = '''
 """What it does."""
+from dataclasses import dataclass
+
 import numpy as np
 
 from backbones import helpers
 from backbones.helpers import SIZE as LENGTH
 
 UNUSED = 1
+
+
+@dataclass(frozen=True)
+class Unused:
+    side: int = 1
 
 
 @np.vectorize
@@ -141,6 +148,7 @@ def test_what_is_used_counts(project: Path, fingerprint: Callable[[], str], name
         ("backbones/used.py", '"""What it does."""', '"""Says more."""'),
         ("backbones/used.py", '    """A shape."""\n', ""),
         ("backbones/used.py", "UNUSED = 1", "UNUSED = 2"),
+        ("backbones/used.py", "side: int = 1", "side: int = 2"),  # a dataclass registers nothing
         ("backbones/used.py", "LENGTH = 5  # its own", "LENGTH = 5"),
         ("backbones/used.py", '(shape: "Shape") -> int', "(shape)"),
         ("backbones/helpers.py", "x**3", "x**4"),

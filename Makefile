@@ -7,7 +7,7 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 READY := .venv/.ready
 RUN := .venv/bin/python
 
-.PHONY: demo test lint format bench bench-quick requirements clean
+.PHONY: demo test test-fast lint format bench bench-quick requirements clean
 
 demo: $(READY)
 	$(RUN) tools/run_suite.py suites/demo.yaml
@@ -15,6 +15,11 @@ demo: $(READY)
 # A file of tests per process, each with one thread: many tests are too small for two. PYTEST_ADDOPTS goes to pytest.
 test: $(READY)
 	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
+# For every small change: the modules of tests that import nothing of OpenMMLab at any depth and start no process, found by
+# their imports (tests/fast_selection.py), without those marked slow, processes or gpu. Under two minutes on two cores.
+test-fast: $(READY)
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --fast --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: $(READY)
 	.venv/bin/ruff check .

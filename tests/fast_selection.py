@@ -36,8 +36,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def is_fast(path: Path) -> bool:
-    """Whether a test module starts no process of its own, and nothing that it imports at any depth is OpenMMLab's."""
-    if any(_within(name, STARTS_PROCESSES) for name in imports(path)):
+    """Whether neither a test module nor what it imports starts processes, and nothing, at any depth, is OpenMMLab's."""
+    tested = [file for name in imports(path) for file in files_of(name)]
+    if any(_within(name, STARTS_PROCESSES) for file in (path, *tested) for name in imports(file)):
         return False
     seen: set[Path] = set()
     waiting = [path]

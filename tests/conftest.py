@@ -93,7 +93,8 @@ def own_registries() -> Iterator[None]:
 
     before = [(table, dict(table)) for table in (TRICKS, RECIPES)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plugin, "_loaded", set())
+        patch.setattr(plugin, "_loaded", {})
+        patch.setattr(plugin, "_origins", {})
         yield
     for table, entries in before:
         table.clear()

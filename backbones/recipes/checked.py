@@ -25,7 +25,8 @@ def _number(value: Any) -> bool:
 
 
 def _rising(value: Any) -> bool:
-    return isinstance(value, (tuple, list)) and all(map(_number, value)) and list(value) == sorted({0, *value} - {0})
+    numbers = isinstance(value, (tuple, list)) and all(_number(each) and each > 0 for each in value)
+    return numbers and list(value) == sorted(set(value))
 
 
 def _flag(value: Any) -> bool:

@@ -24,7 +24,8 @@ from backbones.tricks import TRICKS
 from backbones.tricks.trick import Trick
 
 TRICK_NAME = re.compile(r"[a-z][a-z0-9-]*")
-_loaded: set[str] = set()  # SHA-256 of what this process has loaded
+_loaded: dict[Path, str] = {}  # what this process has loaded: the SHA-256 by file
+_origins: dict[str, str] = {}  # and of which content each trick and recipe is, by name
 
 
 def load_plugin(path: str | os.PathLike[str]) -> str:
@@ -42,14 +43,40 @@ def load_plugin(path: str | os.PathLike[str]) -> str:
     except OSError as error:
         raise UserError(f"--plugin {file}: cannot read it: {error.strerror}") from None
     digest = hashlib.sha256(source).hexdigest()
-    if digest not in _loaded:
+    if digest not in _loaded.values():
+        _forget(_loaded.pop(file.resolve(), None))
         module = _run(file, source, digest)
         tricks, recipes = _table(file, module, "TRICKS", Trick), _table(file, module, "RECIPES", Recipe)
         if not tricks and not recipes:
             raise UserError(f"--plugin {file}: defines neither TRICKS nor RECIPES; docs/plugins.md has an example")
         _add(file, tricks, recipes)
-        _loaded.add(digest)
+        _loaded[file.resolve()] = digest
+        _origins.update(dict.fromkeys((*tricks, *recipes), digest))
     return digest
+
+
+def check_origin(asked: str, recipe: Recipe, digest: str | None) -> None:
+    """Refuse what a plugin brought that this run does not name: an earlier run in the same process may have loaded it.
+
+    Args:
+        asked: The recipe's name as it was asked for.
+        recipe: The recipe, its tricks switched.
+        digest: Of the run's own plugin, if it has one.
+
+    Raises:
+        UserError: The recipe or one of its tricks is of another content than that.
+    """
+    for name in (asked, *recipe.tricks):
+        if _origins.get(name, digest) != digest:
+            raise UserError(f"{name} is of a plugin that this run does not name; give --plugin FILE.py")
+
+
+def _forget(digest: str | None) -> None:
+    """Take away what an earlier content of a file had brought."""
+    for name in [name for name, origin in _origins.items() if origin == digest]:
+        del _origins[name]
+        TRICKS.pop(name, None)
+        RECIPES.pop(name, None)
 
 
 def _run(file: Path, source: bytes, digest: str) -> ModuleType:

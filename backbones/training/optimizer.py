@@ -25,8 +25,9 @@ def create_optimizer(model: nn.Module, recipe: Recipe, fused: bool = True) -> SG
     optimizer = SGD(
         groups, lr=0.0, momentum=recipe.momentum, weight_decay=recipe.weight_decay, nesterov=True, fused=fused
     )
-    if fused and next(model.parameters()).device.type == "cpu":
-        fuse_updates(optimizer)
+    if fused and next(model.parameters()).device.type == "cpu" and not fuse_updates(optimizer):
+        for group in optimizer.param_groups:  # the bare kernel takes layouts for granted that nobody has seen to
+            group["fused"] = None
     return optimizer
 
 

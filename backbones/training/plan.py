@@ -16,7 +16,7 @@ from backbones.machine.distributed import World
 from backbones.machine.precision import precision_for, resolve_device
 from backbones.models import default_image_size
 from backbones.monitoring.trackers import check_trackers
-from backbones.recipes.plugin import load_plugin
+from backbones.recipes.plugin import check_origin, load_plugin
 from backbones.recipes.recipe import Recipe
 from backbones.recipes.recipe_file import chosen_recipe
 from backbones.recipes.schedule import Schedule, peak_learning_rate, resolve_schedule
@@ -111,9 +111,9 @@ def settle_machine(request: ClassificationRequest, world: World) -> tuple[Recipe
     Raises:
         UserError: Options contradict each other, or this machine cannot do what they ask for.
     """
-    if request.plugin:
-        load_plugin(request.plugin)
+    plugin = load_plugin(request.plugin) if request.plugin else None
     recipe = switch(chosen_recipe(request.recipe), request.switched_on, request.switched_off)
+    check_origin(request.recipe, recipe, plugin)
     _check_teacher(request, recipe)
     check_trackers(request.tensorboard, request.wandb)
     device = resolve_device(request.device)

@@ -108,7 +108,9 @@ def compare_runs(
     chosen = choose_baseline(names, baseline, unfinished)
     chosen_name = names.get(chosen) or baseline or DEFAULT_BASELINE
     metrics = shown_metrics(run for run in tree.finished if not run.tuned)
+    recorded = [dict(run.metrics) for run in tree.finished]
     noise = read_noise(tree.finished)
+    anew = sum(run.metrics != before for run, before in zip(tree.finished, recorded, strict=True))
     reference = grouped.get(chosen, [])
     baseline_recipe = stated_recipes.get(chosen[0], chosen[0])
     compared_with = _Reference(chosen, reference, find_row(baseline_recipe, ""))
@@ -123,7 +125,14 @@ def compare_runs(
     tuned = tuned_tasks(named, chosen_name, tree.root, noise, {row.name: _direction(row, chosen[0]) for row in rows})
     missing = [] if reference else [missing_note(chosen_name)]
     imported = stated_recipe_notes([recipe for recipe, _ in names], stated_recipes)
-    told = (*remarks, *missing, *fairness_notes(named), *tuning_notes(named, chosen_name), *imported)
+    told = (
+        *remarks,
+        *missing,
+        *_counted_anew(anew),
+        *fairness_notes(named),
+        *tuning_notes(named, chosen_name),
+        *imported,
+    )
     return Comparison(
         root=tree.root,
         baseline=chosen_name,
@@ -139,6 +148,15 @@ def compare_runs(
         components=noise_components(grouped.values(), metrics),
         seed_correlations=seed_correlations(chosen_name, {row.name: row.cells for row in rows}),
     )
+
+
+def _counted_anew(runs: int) -> list[str]:
+    if not runs:
+        return []
+    return [
+        f"mAP 07 of {runs} run{'s' * (runs > 1)} of an older version is counted anew from the results per image, with "
+        "the recalls that published numbers have."
+    ]
 
 
 def _unfinished(run: Run, root: Path) -> str:

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from backbones.errors import not_none
 from backbones.recipes.recipe import RANDOM_RECIPE
+from backbones.reporting.numbers import two_digits
 from studies.comparison.cells import Cell
 from studies.comparison.compare import Comparison, check_comparison
 from studies.comparison.deciding import hours_needed
@@ -167,7 +168,7 @@ def _needed(comparison: Comparison, place: int, metric: str, verdict: Verdict) -
     baseline = not_none(comparison.baseline_row)
     hours = hours_needed(verdict, metric, runs[row.recipe, row.network], runs[baseline.recipe, baseline.network])
     source = f"rows.{place}.cells.{metric}.verdict.seeds_needed"
-    cost = "" if hours is None else f", {hours:.2g} hours more"
+    cost = "" if hours is None else f", {two_digits(hours)} hours of these machines more"
     return Markup("; about {} seeds of both would decide it in {} % of studies{}").format(
         number(verdict.seeds_needed, source, digits=0), f"{POWER * 100:.0f}", cost
     )

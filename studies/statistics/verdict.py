@@ -65,12 +65,12 @@ class Verdict:
 def direction_of(top1: Difference | None) -> int:
     """The sign of a difference in top-1; 0 where it is not known.
 
-    With several trainings of each row it is known when it differs by the rule of this module. A row of one training has
-    no spread to test, and is taken by its value: it is about these weights.
+    With several trainings of each row it is known when it differs by the rule of this module. Where both rows have one
+    training there is no spread to test, and it is taken by its value: it is about these weights.
     """
     if top1 is None or not top1.value:
         return 0
-    if top1.interval is not None and not differs(top1):
+    if top1.n != (1, 1) and not differs(top1):
         return 0
     return 1 if top1.value > 0 else -1
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from backbones.reporting.numbers import two_digits
 from backbones.runs.locks import Owner
 from studies.suite.costs.estimate import UNKNOWN, Estimate, Estimator
 from studies.suite.costs.stated_speeds import GPU as STATED_GPU
@@ -53,19 +54,6 @@ def plan_lines(
         yield ""
     yield from _sums(runs, estimates, price)
     yield from textwrap.wrap(_unknown(estimates, price), WIDTH)
-
-
-def two_digits(value: float) -> str:
-    """Rounded to two significant digits, which is more than an estimate knows.
-
-    >>> [two_digits(value) for value in (0, 0.5244, 0.996, 9.96, 59.2, 5198)]
-    ['0', '0.52', '1.0', '10', '59', '5,200']
-    """
-    if not value:
-        return "0"
-    rounded = float(f"{value:.1e}")
-    places = max(0, 1 - int(f"{rounded:e}".partition("e")[2]))
-    return f"{rounded:,.{places}f}"
 
 
 def state_of(run: PlannedRun) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from pytest import fixture, mark, raises
 
 from backbones.errors import UserError
-from backbones.recipes.plugin import load_plugin
+from backbones.recipes.plugin import check_origin, load_plugin
 from backbones.recipes.recipe import RECIPES, find_recipe, recipe_list
 from backbones.recipes.switches import is_on, switch
 from backbones.tricks import TRICKS
@@ -52,12 +52,32 @@ def test_its_tricks_and_recipes_are_as_all_others(plugin: Callable[[str], Path])
         switch(find_recipe("d-line"), ["cosine"], [])
 
 
+def test_a_file_that_was_changed_stands_in_for_what_it_was(plugin: Callable[..., Path]) -> None:
+    first = load_plugin(plugin(GOOD))
+    second = load_plugin(plugin(GOOD.replace("two-words", "three-words")))
+    assert first != second
+    assert "two-words" not in TRICKS
+    assert list(TRICKS)[-2:] == ["line", "three-words"]
+
+
+def test_a_run_that_names_no_plugin_has_nothing_of_one(plugin: Callable[..., Path]) -> None:
+    """In a process that has loaded one for another run, as a notebook does."""
+    digest = load_plugin(plugin(GOOD))
+    recipe = find_recipe("d-line")
+    check_origin("d-line", recipe, digest)
+    switched = switch(find_recipe("d-smooth"), ["two-words"], [])
+    for asked, each in (("d-line", recipe), ("d-smooth", switched)):
+        with raises(UserError, match="is of a plugin that this run does not name; give --plugin"):
+            check_origin(asked, each, None)
+    check_origin("d-smooth", find_recipe("d-smooth"), None)
+
+
 def test_the_same_content_is_run_once(plugin: Callable[..., Path], tmp_path: Path) -> None:
     text = f"{GOOD}open({str(tmp_path / 'ran')!r}, 'a').write('x')\n"
     assert load_plugin(plugin(text)) == load_plugin(plugin(text, "elsewhere.py"))
     assert (tmp_path / "ran").read_text() == "x"
     with raises(UserError, match="TRICKS\\['line'\\]: there is such a trick already"):
-        load_plugin(plugin(GOOD + "# another\n"))
+        load_plugin(plugin(GOOD + "# another\n", "third.py"))
 
 
 TRICK = "from backbones.tricks.trick import Trick\n"

@@ -87,6 +87,7 @@ def test_every_field_is_checked() -> None:
         ("schedule: linear", "schedule is 'linear' where step or cosine"),
         ("milestones: [60, 30]", "milestones is .60, 30. where a list of rising numbers"),
         ("milestones: 30", "milestones is 30 where"),
+        ("milestones: [-5]", "milestones is .-5,. where"),
         ("zero_gamma: 1", "zero_gamma is 1 where true or false"),
         ("low_precision: 16", "low_precision is 16 where"),
         ("label_smoothing: 1", "label_smoothing is 1 where 0 or a number above 0 and below 1 should be"),

@@ -272,3 +272,18 @@ def test_a_damaged_file_is_named(tmp_path: Path, add_evaluated: AddEvaluated) ->
     (folder / SINGLE_SCALE).write_bytes(b"PK\x03\x04 half")
     with raises(UserError, match=r"evaluation\.npz is damaged"):
         compare_runs(tmp_path)
+
+
+def test_what_an_older_version_counted_otherwise_is_counted_anew(tmp_path: Path, add_evaluated: AddEvaluated) -> None:
+    """Runs from when VOC2007's recalls were exact tenths stay valid; anything else is not of that evaluation."""
+    folder = add_evaluated(tmp_path, "b-standard", detected(0))
+    add_evaluated(tmp_path, "d-smooth", detected(1))
+    content = json.loads((folder / "result.json").read_text())
+    now = content["metrics"]["voc07_map"]
+    edit(folder, metrics={**content["metrics"], "voc07_map": now + 0.4})
+    comparison = compare_runs(tmp_path)
+    assert cell(comparison, "b-standard", "voc07_map").mean == approx(now)
+    assert any("mAP 07 of 1 run of an older version is counted anew" in note for note in comparison.notes)
+    edit(folder, metrics={**content["metrics"], "voc_map": content["metrics"]["voc_map"] + 0.4})
+    with raises(UserError, match="they are not of one evaluation"):
+        compare_runs(tmp_path)

@@ -104,6 +104,7 @@ def test_the_direction_is_that_of_a_top1_that_differs_or_of_a_single_training() 
     assert direction_of(single(WIDE)) == 0  # several trainings, and they do not tell
     assert direction_of(subtract({0: 76.0}, {0: 75.0})) == 1  # one training each: about these weights
     assert direction_of(subtract({None: 75.0}, {None: 76.0})) == -1
+    assert direction_of(subtract({0: 76.0}, {0: 75.0, 1: 75.1, 2: 74.9, 3: 75.2, 4: 74.8})) == 0  # one beside five
     assert direction_of(subtract({0: 75.0}, {0: 75.0})) == 0
     assert direction_of(None) == 0
 

@@ -33,8 +33,8 @@ def request_run(make_image_folder: Callable[..., Path], tmp_path: Path) -> Class
 @fixture(autouse=True)
 def no_messages(monkeypatch: MonkeyPatch) -> None:
     """A world of two in one process: each does the leader's work itself."""
-    monkeypatch.setattr(World, "lead", lambda world, work: work())
-    monkeypatch.setattr(World, "together", lambda world, work: work())
+    monkeypatch.setattr(World, "on_rank_zero", lambda world, work: work())
+    monkeypatch.setattr(World, "on_all_ranks", lambda world, work: work())
 
 
 def test_open_values_come_from_recipe_and_network(request_run: ClassificationRequest) -> None:

@@ -275,7 +275,7 @@ def test_what_is_put_back_finds_what_the_standard_library_found(name: str) -> No
 @bridged
 def test_order_of_calls_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "mmcv._ext")
-    with pytest.raises(RuntimeError, match=r"install\(\) has not been called"):
+    with pytest.raises(RuntimeError, match=r"install\(\) of the bridge to mmcv.s ops has not been called"):
         ops_bridge.ops_in_use()
     monkeypatch.setitem(sys.modules, "mmseg.models", ModuleType("mmseg.models"))
     with pytest.raises(RuntimeError, match=r"mmseg\.models.* imported before"):

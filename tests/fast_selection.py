@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("backbones", "transfer", "studies", "benchmarks", "tools")
 OPENMMLAB = ("mmengine", "mmcv", "mmdet", "mmseg")
 STARTS_PROCESSES = ("subprocess", "multiprocessing", "torch.multiprocessing", "torch.distributed")
-LEFT_OUT = ("slow", "processes", "gpu")  # markers
+LEFT_OUT = ("slow", "processes", "gpu", "realdata")  # markers
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -52,6 +52,7 @@ def assert_same_logits(ours: nn.Module, theirs: nn.Module, size: int) -> None:
         torch.testing.assert_close(ours.double().eval()(images), expected, rtol=1e-10, atol=1e-10)
 
 
+@mark.slow
 @mark.parametrize(("library", "network"), NETWORKS)
 def test_logits_are_the_librarys(make_reference: Reference, tmp_path: Path, library: str, network: str) -> None:
     theirs = make_reference(library, network)

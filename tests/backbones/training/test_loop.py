@@ -94,6 +94,7 @@ def light(whole_light: ClassificationRequest, tmp_path: Path) -> ClassificationR
     return replace(whole_light, out=tmp_path / "run")
 
 
+@mark.slow
 @mark.parametrize(
     ("function", "call", "number"),
     [

@@ -60,6 +60,7 @@ def copy_in_order(source: nn.Module, target: nn.Module) -> None:
             other.copy_(values)
 
 
+@mark.slow
 @mark.parametrize(
     ("depth", "variant"),
     [*((depth, variant) for depth in (18, 50) for variant in "abcd"), (34, "a"), (34, "d"), (101, "b"), (152, "d")],

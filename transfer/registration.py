@@ -9,4 +9,6 @@ from transfer.openmmlab import ops_bridge
 
 ops_bridge.install()  # before anything imports mmdet's models
 
-from transfer.openmmlab import passes, trunk  # noqa: E402, F401 -- what they register
+from transfer import detection_metric, segmentation_metric  # noqa: E402, F401 -- what they register
+from transfer.openmmlab import checkpoints, passes, trunk  # noqa: E402, F401 -- what they register
+from transfer.openmmlab.speed import hook  # noqa: E402, F401 -- what it registers

@@ -74,7 +74,11 @@ def split_batch(data: Mapping[str, Sequence[Any]], passes: int) -> list[dict[str
     count = len(data["inputs"])
     passes = min(passes, count)
     ends = [count * number // passes for number in range(passes + 1)]
-    return [{key: values[first:end] for key, values in data.items()} for first, end in pairwise(ends)]
+    return [
+        # ``data_samples`` is None where a batch has no annotations.
+        {key: None if values is None else values[first:end] for key, values in data.items()}
+        for first, end in pairwise(ends)
+    ]
 
 
 def shares_of(parts: Sequence[Mapping[str, Sequence[Any]]]) -> list[float]:

@@ -14,12 +14,12 @@ demo: $(READY)
 
 # A file of tests per process, each with one thread: many tests are too small for two. PYTEST_ADDOPTS goes to pytest.
 test: $(READY)
-	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # For every small change: the modules of tests that import nothing of OpenMMLab at any depth and start no process, found by
 # their imports (tests/fast_selection.py), without those marked slow, processes or gpu. Under two minutes on two cores.
 test-fast: $(READY)
-	OMP_NUM_THREADS=1 $(RUN) -m pytest --fast --numprocesses auto --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --fast --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)
 	.venv/bin/ruff check .

@@ -18,7 +18,7 @@ from PIL import Image
 # A shell that starts the tests in the background has them ignore Ctrl-C, and every program they start with them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-pytest_plugins = ("fast_selection",)
+pytest_plugins = ("fast_selection", "heavy_first")
 
 METRICS = {
     "classification": ("top1", "top5"),

@@ -71,6 +71,7 @@ def runs(shapes: Path, bundle: Path, tmp_path_factory: TempPathFactory) -> Path:
     return root
 
 
+@mark.slow
 @mark.parametrize(
     ("kind", "task", "metrics"),
     [
@@ -204,6 +205,7 @@ def test_a_finished_run_is_not_done_again(runs: Path, shapes: Path, bundle: Path
     assert (runs / "seg" / "result.json").read_bytes() == before
 
 
+@mark.slow
 def test_a_run_can_be_stopped_and_continued(shapes: Path, bundle: Path, tmp_path: Path) -> None:
     words = command("seg", bundle, shapes, tmp_path / "run")
     words[-2] = "train_cfg.max_iters=400"
@@ -252,6 +254,7 @@ def test_both_tasks_end_in_one_comparison(runs: Path) -> None:
     assert "80.71" in json.dumps(row)  # the paper's mAP of this row stands beside ours
 
 
+@mark.slow
 def test_the_choice_of_a_search_stands_beside_the_fixed_run(
     runs: Path, shapes: Path, bundle: Path, tmp_path: Path
 ) -> None:

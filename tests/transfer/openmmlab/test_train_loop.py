@@ -67,6 +67,7 @@ def run(data: Path, out: Path, workers: int, resume: bool = False) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 def test_the_order_goes_on_and_nothing_is_read_for_nothing(workers: int, data: Path, tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:

@@ -211,6 +211,7 @@ def test_many_classes_are_summed_up() -> None:
     assert "train: from 1 images (n1) to 1000 (n1000) per class" in Report("root", "ImageFolder", [split]).lines()[1]
 
 
+@pytest.mark.slow
 @pytest.mark.realdata
 @pytest.mark.parametrize(
     ("data", "folder", "images"),

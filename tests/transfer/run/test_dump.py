@@ -81,6 +81,7 @@ def measured(folder: Path) -> dict[str, float]:
     return json.loads(record.read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", TASKS)
 def test_the_frameworks_scripts_train_the_same_weights_and_measure_the_same(
     kind: str,

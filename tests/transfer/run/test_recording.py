@@ -25,6 +25,7 @@ SMALL = (
 )
 
 
+@pytest.mark.slow
 def test_a_run_stopped_while_it_draws_is_resumed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

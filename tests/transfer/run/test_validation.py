@@ -78,6 +78,7 @@ def equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "last"), [("seg", "iter_6.pth"), ("det", "epoch_3.pth")])
 def test_the_training_is_the_same_to_the_last_bit(
     kind: str, last: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -21,6 +21,7 @@ from backbones.runs.run_folder import RunFolder
 from transfer.openmmlab import ops_bridge
 from transfer.openmmlab.batch_norm import SharedBuffersHook, check_batch_norm, choose_batch_norm, describe_estimate
 from transfer.openmmlab.checkpoints import PlainCheckpointHook, latest_checkpoint
+from transfer.openmmlab.logs import logs_end_with_the_run
 from transfer.openmmlab.passes import PassesHook
 from transfer.openmmlab.speed.hook import SpeedHook
 from transfer.openmmlab.tensorboard import TensorboardHook, set_tensorboard
@@ -66,7 +67,7 @@ def run_transfer(task: Task, options: TransferOptions) -> dict[str, Any]:
     warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
     world = join_world("auto")
     try:
-        with world.one_error_for_all():
+        with world.one_error_for_all(), logs_end_with_the_run():
             plan = settle(task, options, world, ops_bridge.install())
             result = _carry_out(plan, started)
             return result if world.leads else {}

@@ -53,6 +53,11 @@ def write_error(path: str | os.PathLike[str], error: OSError) -> WriteError:
     return problem
 
 
+def read_error(path: str | os.PathLike[str], error: OSError) -> UserError:
+    """What to tell of an error of the system while a file was read."""
+    return UserError(f"cannot read {path}: {error.strerror or error}; check disk and permissions")
+
+
 def append_line(path: str | os.PathLike[str], line: str) -> None:
     """Add a line to a file in a single write.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import Any
 
@@ -87,10 +88,9 @@ def _train(plan: Plan, job: TrainingJob, folder: RunFolder, lines: list[str]) ->
     meter = meter_for(plan.device) if world.leads else None
     world.on_rank_zero(folder.begin)
     progression = Progression()
-    if world.on_rank_zero(folder.checkpoint.exists):
-        progression = world.on_all_ranks(
-            lambda: load_checkpoint(folder.checkpoint, job.model, job.average, job.optimizer, job.scaler)
-        )
+    if world.on_rank_zero(lambda: os.path.lexists(folder.checkpoint)):
+        state = (job.model, job.average, job.optimizer, job.scaler)
+        progression = world.on_all_ranks(lambda: load_checkpoint(folder.checkpoint, *state, run=folder.record))
         lines.append(f"resumed   after batch {progression.step} of {plan.schedule.total_steps}")
     if world.leads:
         print("\n".join(lines), flush=True)

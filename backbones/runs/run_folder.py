@@ -111,9 +111,8 @@ class RunFolder:
     def begin(self) -> None:
         """Write ``run.json`` or note there who resumes, and clear away what a kill has left of files being written."""
         self.path.mkdir(parents=True, exist_ok=True)
-        for entry in self.path.iterdir():
-            if _is_part(entry):
-                entry.unlink(missing_ok=True)
+        for entry in self.path.rglob(f".*{PART_SUFFIX}"):  # a transfer's checkpoints lie a folder deeper
+            entry.unlink(missing_ok=True)
         record = self.path / "run.json"
         stored = read_json(record) if record.exists() else {**self.run, "sittings": []}
         before = stored.get("sittings", [_session(stored, stored)])

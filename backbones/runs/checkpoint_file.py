@@ -13,7 +13,8 @@ import os
 import re
 import textwrap
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,65 +24,90 @@ from backbones.errors import UserError
 from backbones.files import read_error
 from backbones.runs.run_folder import differences
 
+NO_MEMORY = "allocate memory"  # in PyTorch's words for it, on a CPU
 LONGEST = 200  # characters of PyTorch's own words
 PIECE = 1 << 20  # bytes read at once
+
+
+class UnusableCheckpoint(UserError):
+    """A file is no checkpoint to go on from. What to do about it depends on what else there is: ``remedied``."""
 
 
 class _Damage(Exception):
     """What does not hold in a file."""
 
 
-def read_checkpoint(path: str | os.PathLike[str], remedy: str) -> Any:
-    """What ``torch.save`` has written, on the CPU, once every checksum in the file holds.
-
-    Args:
-        path: The file.
-        remedy: What to do when it cannot be used, as the end of a message.
+@contextmanager
+def remedied(remedy: Callable[[], str]) -> Iterator[None]:
+    """Add to whatever says inside that a checkpoint cannot be used what to do then.
 
     Raises:
-        UserError: It is missing, no file, damaged, or holds anything but tensors and plain values; or the system
-            cannot read it, which is not told as damage.
+        UserError: With both.
+    """
+    try:
+        yield
+    except UnusableCheckpoint as error:
+        raise UserError(f"{error}; {remedy()}") from error
+
+
+@contextmanager
+def unusable_on_error(words: str) -> Iterator[None]:
+    """Whatever PyTorch, pickle or mmengine raise inside, over a file that is something else, becomes one line.
+
+    Args:
+        words: What the file then is; the error's own words follow.
+
+    Raises:
+        UnusableCheckpoint: Instead of the error. One that is already told passes, and so does what the machine lacks.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # they raise what they like
+        if isinstance(error, (OSError, MemoryError, torch.OutOfMemoryError)) or NO_MEMORY in str(error):
+            raise
+        raise UnusableCheckpoint(f"{words} ({_words(error)})") from error
+
+
+def read_checkpoint(path: str | os.PathLike[str]) -> Any:
+    """What ``torch.save`` has written, on the CPU, once every checksum in the file holds.
+
+    Raises:
+        UnusableCheckpoint: It is no file, damaged, or holds anything but tensors and plain values.
+        UserError: It is missing, or the system cannot read it, for which the file is not to blame.
     """
     if not Path(path).is_file():
         if os.path.lexists(path):
-            raise UserError(f"{path} is no checkpoint: a folder, a broken link or a device; {remedy}")
+            raise UnusableCheckpoint(f"{path} is no checkpoint: a folder, a broken link or a device")
         raise UserError(f"{path}: no such checkpoint")
     try:
         with open(path, "rb") as stream:
             _verify(stream)
             stream.seek(0)
-            return torch.load(stream, map_location="cpu", weights_only=True)
+            with unusable_on_error(f"{path}: not a readable checkpoint"):
+                return torch.load(stream, map_location="cpu", weights_only=True)
     except _Damage as damage:
-        raise UserError(f"{path} is damaged ({damage}); {remedy}") from None
-    except (MemoryError, torch.OutOfMemoryError):
-        raise
+        raise UnusableCheckpoint(f"{path} is damaged ({damage})") from None
     except OSError as error:
         raise read_error(path, error) from None
-    except Exception as error:  # torch and pickle raise many kinds
-        raise UserError(f"{path}: not a readable checkpoint ({_words(error)}); {remedy}") from error
 
 
-def check_same_run(path: str | os.PathLike[str], there: Any, asked: Mapping[str, Any], remedy: str) -> None:
+def check_same_run(path: str | os.PathLike[str], there: Any, asked: Mapping[str, Any]) -> None:
     """See that a checkpoint is of the run that is to go on with it.
 
     Args:
         path: The file.
         there: The record of a run that it holds (``RunFolder.record``).
         asked: That of the run which goes on.
-        remedy: What to do if it is of another one, as the end of a message.
 
     Raises:
-        UserError: The two runs differ; names in what.
+        UnusableCheckpoint: The two runs differ; names in what.
     """
     if not isinstance(there, Mapping):
-        raise UserError(f"{path} does not say of which run it is; {remedy}")
+        raise UnusableCheckpoint(f"{path} does not say of which run it is")
     if different := differences(there, asked):
-        raise UserError(f"{path} belongs to another run ({different}); {remedy}")
-
-
-def one_line(error: BaseException) -> str:
-    """The words of an error of PyTorch's, shortened to one line."""
-    return textwrap.shorten(str(error) or type(error).__name__, LONGEST, placeholder=" …")
+        raise UnusableCheckpoint(f"{path} belongs to another run ({different})")
 
 
 def _verify(stream: IO[bytes]) -> None:
@@ -105,13 +131,13 @@ def _verify(stream: IO[bytes]) -> None:
     except OSError as error:
         if error.errno not in (None, errno.EINVAL):  # which a place before the file's beginning gives
             raise
-        raise _Damage(f"{part}: {one_line(error)}") from None
+        raise _Damage(f"{part}: {_words(error)}") from None
     except Exception as error:  # zipfile raises many kinds for a list of parts that is none
-        raise _Damage(f"{part}: {one_line(error)}") from None
+        raise _Damage(f"{part}: {_words(error)}") from None
 
 
 def _words(error: Exception) -> str:
-    """Why a whole file cannot be read; PyTorch's own words advise to switch its protection off."""
+    """An error in one line; PyTorch's own words about what it does not read advise to switch the protection off."""
     if stranger := re.search(r"GLOBAL ([\w.]+)", str(error)):
         return f"it holds {stranger[1]} besides tensors, and reading that could run code"
-    return one_line(error)
+    return textwrap.shorten(str(error) or type(error).__name__, LONGEST, placeholder=" …")

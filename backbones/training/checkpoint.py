@@ -17,9 +17,14 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from backbones.errors import UserError
 from backbones.files import write_bytes
-from backbones.runs.checkpoint_file import check_same_run, one_line, read_checkpoint
+from backbones.runs.checkpoint_file import (
+    UnusableCheckpoint,
+    check_same_run,
+    read_checkpoint,
+    remedied,
+    unusable_on_error,
+)
 from backbones.training.ema import WeightAverage
 
 FORMAT = 2
@@ -99,22 +104,19 @@ def load_checkpoint(
     Raises:
         UserError: The file is missing, damaged, of another ``run``, or of another model or format.
     """
-    state = read_checkpoint(path, REMEDY)
-    if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise UserError(f"{path} is not a checkpoint of format {FORMAT}; {REMEDY}")
-    if run is not None and "run" in state:
-        check_same_run(path, state["run"], run, REMEDY)
-    try:
-        model.load_state_dict(state["model"])
-        if average:
-            average.module.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-        scaler.load_state_dict(state["scaler"])
-        return _progression(state["progression"])
-    except torch.OutOfMemoryError:
-        raise
-    except Exception as error:  # a file that is whole, and of something else
-        raise UserError(f"{path} belongs to another model: {one_line(error)}; {REMEDY}") from None
+    with remedied(lambda: REMEDY):
+        state = read_checkpoint(path)
+        if not isinstance(state, dict) or state.get("format") != FORMAT:
+            raise UnusableCheckpoint(f"{path} is not a checkpoint of format {FORMAT}")
+        if run is not None and "run" in state:
+            check_same_run(path, state["run"], run)
+        with unusable_on_error(f"{path} belongs to another model"):
+            model.load_state_dict(state["model"])
+            if average:
+                average.module.load_state_dict(state["average"])
+            optimizer.load_state_dict(state["optimizer"])
+            scaler.load_state_dict(state["scaler"])
+            return _progression(state["progression"])
 
 
 def _progression(values: Mapping[str, Any]) -> Progression:

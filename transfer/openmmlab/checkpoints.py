@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from backbones.bundles.ledger import name_tensors
 from backbones.errors import UserError
-from backbones.runs.checkpoint_file import check_same_run, read_checkpoint
+from backbones.runs.checkpoint_file import UnusableCheckpoint, check_same_run, read_checkpoint
 
 NAME = re.compile(r"(?:epoch|iter)_(\d+)\.pth")
 # Of run.json, what a checkpoint does not say: into how many parts a batch was cut.
@@ -49,7 +49,7 @@ def _newest_first(folder: Path) -> list[Path]:
 
 def _is_sound(path: Path) -> bool:
     try:
-        read_checkpoint(path, "")
+        read_checkpoint(path)
     except UserError:
         return False
     return True
@@ -70,14 +70,12 @@ def check_checkpoint(path: Path, model: nn.Module, scheduled: bool = False) -> N
         scheduled: Whether it has to hold the state of schedules, too.
 
     Raises:
-        UserError: It is damaged, cannot be read, or is not one to go on from.
+        UnusableCheckpoint: It is damaged, or not one to go on from.
+        UserError: It cannot be read.
     """
-    try:
-        content = read_checkpoint(path, "")
-        _check_parts(path, content, scheduled)
-        _check_tensors(path, content["state_dict"], model)
-    except UserError as error:
-        raise UserError(f"{str(error).removesuffix('; ')}; {remedy(path)}") from error
+    content = read_checkpoint(path)
+    _check_parts(path, content, scheduled)
+    _check_tensors(path, content["state_dict"], model)
 
 
 def _check_parts(path: Path, content: Any, scheduled: bool) -> None:
@@ -86,10 +84,10 @@ def _check_parts(path: Path, content: Any, scheduled: bool) -> None:
         parts["param_schedulers"] = list
     for part, kind in parts.items():
         if not isinstance(content, dict) or not isinstance(content.get(part), kind):
-            raise UserError(f"{path}: not a checkpoint to go on from: it holds no {part}")
+            raise UnusableCheckpoint(f"{path}: not a checkpoint to go on from: it holds no {part}")
     for name in ("epoch", "iter"):
         if type(content["meta"].get(name)) is not int:
-            raise UserError(f"{path}: not a checkpoint to go on from: its meta holds no {name}")
+            raise UnusableCheckpoint(f"{path}: not a checkpoint to go on from: its meta holds no {name}")
 
 
 def _check_tensors(path: Path, there: Mapping[Any, Any], model: nn.Module) -> None:
@@ -101,7 +99,7 @@ def _check_tensors(path: Path, there: Mapping[Any, Any], model: nn.Module) -> No
     }
     if any(faults.values()):
         words = "; ".join(f"{fault} {name_tensors(names)}" for fault, names in faults.items() if names)
-        raise UserError(f"{path}: not a checkpoint of this model: {words}")
+        raise UnusableCheckpoint(f"{path}: not a checkpoint of this model: {words}")
 
 
 def _is_alike(there: Any, wanted: Tensor) -> bool:
@@ -128,7 +126,7 @@ class OwnCheckpointsHook(Hook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         path, meta = Path(runner._load_from), checkpoint["meta"]
         there = meta.get("run", {**self.run, "seed": meta.get("seed")})
-        check_same_run(path, there, self.run, remedy(path))
+        check_same_run(path, there, self.run)
 
 
 class OrderlyCheckpointHook(CheckpointHook):

@@ -12,7 +12,6 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import master_only
@@ -21,9 +20,8 @@ from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
 
-from backbones.errors import UserError
 from backbones.files import atomic_path
-from backbones.runs.checkpoint_file import one_line
+from backbones.runs.checkpoint_file import remedied, unusable_on_error
 from transfer.openmmlab.checkpoints import NAME, OrderlyCheckpointHook, check_checkpoint, remedy
 from transfer.openmmlab.multi_scale import BothProtocolsLoop
 from transfer.openmmlab.train_loop import ResumingTrainLoop
@@ -74,14 +72,9 @@ class QuietRunner(Runner):
         Raises:
             UserError: As ``load_checkpoint``; or it does not fit the optimizer or the schedules.
         """
-        try:
-            super().resume(filename, *more, **named)
-        except (UserError, MemoryError, torch.OutOfMemoryError):
-            raise
-        except Exception as error:  # mmengine looks at nothing before it takes it
-            path = Path(filename)
-            words = one_line(error)
-            raise UserError(f"{path}: not a checkpoint of this training ({words}); {remedy(path)}") from error
+        path = Path(filename)
+        with remedied(lambda: remedy(path)), unusable_on_error(f"{path}: not a checkpoint of this training"):
+            super().resume(filename, *more, **named)  # mmengine looks at nothing before it takes it
 
     def load_checkpoint(self, filename: str, map_location: Any = "cpu", *more: Any, **named: Any) -> dict[str, Any]:
         """The whole of it or nothing: mmengine would keep the model's own tensors where a checkpoint has none.

@@ -158,8 +158,6 @@ def _build(plan: TransferPlan, folder: RunFolder, clock: ClockHook) -> Runner:
     checkpoint = world.on_rank_zero(lambda: newest_checkpoint(folder.path / "openmmlab"))
     if checkpoint:
         plan.config.update(resume=True, load_from=str(checkpoint))
-        if world.leads:
-            print(f"continues at {checkpoint}", flush=True)
     losses = LossesHook(world)
     progress = ProgressHook(folder, losses, world)
     own = OwnCheckpointsHook(folder.record, plan.asked["seed"])

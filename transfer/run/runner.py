@@ -75,6 +75,8 @@ class QuietRunner(Runner):
         path = Path(filename)
         with remedied(lambda: remedy(path)), unusable_on_error(f"{path}: not a checkpoint of this training"):
             super().resume(filename, *more, **named)  # mmengine looks at nothing before it takes it
+        if self.rank == 0:
+            print(f"continues at {path}", flush=True)
 
     def load_checkpoint(self, filename: str, map_location: Any = "cpu", *more: Any, **named: Any) -> dict[str, Any]:
         """The whole of it or nothing: mmengine would keep the model's own tensors where a checkpoint has none.

@@ -107,9 +107,10 @@ def resumed(path: Path, **more: Any) -> QuietRunner:
     return runner
 
 
-def test_a_sound_one_of_the_run_is_taken(folder: Path) -> None:
+def test_a_sound_one_of_the_run_is_taken(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runner = resumed(folder / "iter_6.pth")
     assert runner.iter == 6
+    assert capsys.readouterr().out == f"continues at {folder / 'iter_6.pth'}\n"
     assert names(folder) == ["iter_6.pth", "iter_8.pth"]
 
 
@@ -153,13 +154,16 @@ FAULTS: dict[str, Callable[[dict[str, Any]], Any]] = {
 
 
 @pytest.mark.parametrize("words", FAULTS)
-def test_what_is_sound_and_no_checkpoint_of_this_training_is_refused(words: str, folder: Path) -> None:
+def test_what_is_sound_and_no_checkpoint_of_this_training_is_refused(
+    words: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = changed(folder / "iter_8.pth", FAULTS[words])
     with pytest.raises(UserError, match=re.escape(words.strip())) as caught:
         resumed(path)
     assert str(caught.value).startswith(str(path))
     assert str(caught.value).endswith("; delete it to resume at iter_6.pth")
     assert "\n" not in str(caught.value)
+    assert "continues" not in capsys.readouterr().out
 
 
 def test_damage_is_refused_with_the_newest_sound_one_before_it(folder: Path) -> None:

@@ -23,7 +23,7 @@ EXAMPLE = """examples:
 def build_parser() -> CommandParser:
     """The options."""
     parser = CommandParser(description=__doc__, epilog=EXAMPLE)
-    parser.add_argument("source", nargs="?", metavar="LIBRARY:NETWORK[.WEIGHTS]", help="the weights")
+    parser.add_argument("source", nargs="?", metavar="LIBRARY:NETWORK[.WEIGHTS][@FILE]", help="the weights")
     parser.add_argument("--list", action="store_true", help="print the networks that can be imported")
     parser.add_argument("--out", type=pathlib.Path, help="the bundle to write")
     parser.add_argument(

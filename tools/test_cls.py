@@ -9,7 +9,7 @@ from collections.abc import Sequence
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from backbones.cli.command import CommandParser, run_command
-from backbones.cli.options import natural_int, positive_int
+from backbones.cli.options import WEIGHTS_HELP, natural_int, positive_int
 from backbones.machine.processes import loader_workers
 
 EXAMPLE = """example:
@@ -23,7 +23,7 @@ def build_parser() -> CommandParser:
     """Options of this tool."""
     parser = CommandParser(description=__doc__, epilog=EXAMPLE)
     path = pathlib.Path
-    parser.add_argument("--model", type=path, required=True, help="folder of a finished run, or a bundle with head")
+    parser.add_argument("--model", type=path, required=True, help=WEIGHTS_HELP, metavar="WEIGHTS")
     parser.add_argument("--data", type=path, required=True, help="folder with train/CLASS/IMAGE and val/CLASS/IMAGE")
     parser.add_argument("--out", type=path, required=True, help="folder to make for the report")
     parser.add_argument("--split", default="val", choices=("val", "train"), help="images to test on (%(default)s)")

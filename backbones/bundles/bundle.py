@@ -54,6 +54,12 @@ def tensor_checksum(tensor: Tensor) -> str:
     return digest.hexdigest()
 
 
+def content_checksum(bundle: Bundle) -> str:
+    """SHA-256 over everything that decides what a bundle computes; also of one that no file holds."""
+    content = [bundle.architecture, asdict(bundle.input_contract), bundle.training.get("classes"), bundle.checksums]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
 def make_bundle(
     classifier: Classifier,
     architecture: str,

@@ -5,6 +5,10 @@ from __future__ import annotations
 import argparse
 import math
 
+# What --backbone, --teacher, --init-from and --model take (``backbones.external.sources``).
+WEIGHTS_HELP = (
+    "bundle, run folder, random:NETWORK, timm:NAME.TAG or torchvision:NAME.TAG, with @FILE a local checkpoint"
+)
 LARGEST = 2**32 - 1  # NumPy's and PyTorch's seeds agree up to here
 
 

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from backbones.bundles.bundle import Bundle
 from backbones.bundles.contract import InputContract
-from backbones.bundles.loading import class_order, find_bundle, trained_classifier
+from backbones.bundles.loading import class_order, restored_classifier
 from backbones.data.image_folder import ImageSplit, open_image_folder
 from backbones.data.loader import Batch, ImageBatches, ValidationRequests, load_batches
 from backbones.errors import UserError
@@ -31,7 +31,8 @@ from backbones.evaluation.metrics import (
     overall_metrics,
 )
 from backbones.evaluation.pictures import draw_class_accuracy, draw_confusion, draw_reliability
-from backbones.files import sha256_file, write_bytes, write_json
+from backbones.external.sources import Opened, open_source
+from backbones.files import write_bytes, write_json
 from backbones.machine.precision import resolve_device, resolve_precision
 from backbones.runs.run_folder import command_line
 from backbones.runs.versions import hardware, package_versions
@@ -70,18 +71,18 @@ def evaluate_bundle(request: EvaluationRequest) -> dict[str, Any]:
         raise UserError(f"--out {request.out} is there and not empty; choose a new folder")
     device = resolve_device(request.device)
     precision = resolve_precision(request.precision, device)
-    file = _finished_bundle(request.model)
-    bundle, model = trained_classifier(file)
     data = open_image_folder(request.data)
+    opened = _open_finished(request.model, data.classes)
+    bundle, model = opened.bundle, restored_classifier(opened.bundle)
     order = class_order(bundle, data.classes, "--model")
     size = request.image_size or bundle.input_contract.eval_size
     split: ImageSplit = getattr(data, request.split)
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch does not declare memory_format
     with closing(_batches(split, size, request, device)) as batches:
         outputs = predict(model, batches, bundle.input_contract, device, precision)
-        predictions = collect_predictions(((logits[:, order], labels) for logits, labels in outputs), str(file))
+        predictions = collect_predictions(((logits[:, order], labels) for logits, labels in outputs), bundle.source)
     facts = {
-        "model": {"path": str(file.resolve()), "sha256": sha256_file(file), **_identity(bundle)},
+        "model": {"path": _absolute(bundle.source), **opened.record(), **_identity(bundle)},
         "data": {"root": str(data.root.resolve()), "fingerprint": data.fingerprint, "split": request.split},
         "protocol": _protocol(size, bundle.input_contract),
         "input": asdict(bundle.input_contract),
@@ -93,10 +94,15 @@ def evaluate_bundle(request: EvaluationRequest) -> dict[str, Any]:
     return write_report(request.out, predictions, data.classes, facts)
 
 
-def _finished_bundle(path: Path) -> Path:
+def _open_finished(path: Path, classes: Sequence[str]) -> Opened:
     if (path / "run.json").is_file() and not (path / "result.json").is_file():
         raise UserError(f"--model {path} is an unfinished run; finish it with --resume, or name one of its bundles")
-    return find_bundle(path, "--model")
+    return open_source(path, "--model", classes=classes)
+
+
+def _absolute(source: str) -> str:
+    """A bundle's file wherever the report is read, or the word for what no file holds."""
+    return str(Path(source).resolve()) if Path(source).exists() else source
 
 
 def _batches(

@@ -14,7 +14,7 @@ from backbones.bundles.ledger import HEAD_PREFIX
 from backbones.errors import UserError
 from backbones.external.accounting import head_size, load_by_table
 from backbones.external.description import NO_HEAD, describe_import
-from backbones.external.families import Source, parse_source
+from backbones.external.families import AT, KEY, Source, parse_source, split_checkpoint
 from backbones.external.keys import spellings
 from backbones.external.locating import Located, locate
 from backbones.external.weight_file import WeightFile, read_weight_file
@@ -50,7 +50,7 @@ def import_weights(
     """Write public weights as a bundle, and describe it in a few lines.
 
     Args:
-        source: ``LIBRARY:NETWORK`` or ``LIBRARY:NETWORK.WEIGHTS``.
+        source: ``LIBRARY:NETWORK`` or ``LIBRARY:NETWORK.WEIGHTS``, with ``@FILE#KEY`` in place of checkpoint and key.
         out: The bundle; one that is there already stays if it is the same.
         checkpoint: A local file with tensors by the library's names; None has the library download its own.
         key: Where in ``checkpoint`` the tensors are, if that is not clear: see ``read_weight_file``.
@@ -60,7 +60,12 @@ def import_weights(
         UserError: Unknown weights, a failed download, a file that cannot be read or is not that network, class names
             that do not fit the head, or another file at ``out``.
     """
-    bundle = import_bundle(parse_source(source), checkpoint, key, classes)
+    weights, file, place = split_checkpoint(source)
+    if file and (checkpoint or key):
+        raise UserError(
+            f"{source} names its file after the {AT}, and a place in it after {KEY}; leave --checkpoint away"
+        )
+    bundle = import_bundle(parse_source(weights), checkpoint or file, key or place, classes)
     written = _write(out, bundle)
     return [*describe_import(bundle), f"{'written' if written else 'unchanged'}: {out}"]
 

@@ -10,12 +10,12 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from backbones.bundles.bundle import read_bundle
 from backbones.bundles.contract import InputContract, imagenet_contract
-from backbones.bundles.loading import find_bundle, initialise_from
+from backbones.bundles.loading import initialise_from
 from backbones.data.image_folder import verify_images
 from backbones.errors import UserError, not_none
-from backbones.files import full_disk_told, read_json, sha256_file
+from backbones.external.sources import Opened, open_source
+from backbones.files import full_disk_told, read_json
 from backbones.machine.distributed import join_world, leave_world
 from backbones.machine.precision import tuned_convolutions
 from backbones.models import Classifier, create_classifier
@@ -75,11 +75,14 @@ def _run(plan: Plan) -> dict[str, Any]:
 
 def _prepare(plan: Plan) -> tuple[Classifier, InputContract, Teacher | None, dict[str, Any], list[str]]:
     """Untrained classifier, the images it wants, its teacher, what ``run.json`` says, and what is printed."""
-    model, contract, origin = _initial_model(plan)
+    request = plan.request
+    start = open_source(request.init_from, "--init-from", request.seed) if request.init_from else None
+    model, contract, origin = _initial_model(plan, start)
     teacher = None
-    if plan.request.teacher:
-        teacher = load_teacher(plan.request.teacher, plan.data.classes, plan.image_size, plan.device)
-    return model, contract, teacher, _asked(plan, teacher), _describe(plan, model, origin, teacher)
+    if request.teacher:
+        teacher = load_teacher(request.teacher, plan.data.classes, plan.image_size, plan.device)
+    told = [line for each in (start, teacher and teacher.opened) if each for line in each.told]
+    return model, contract, teacher, _asked(plan, teacher, start), [*told, *_describe(plan, model, origin, teacher)]
 
 
 def _train(plan: Plan, job: TrainingJob, folder: RunFolder, lines: list[str]) -> dict[str, Any]:
@@ -105,7 +108,7 @@ def _train(plan: Plan, job: TrainingJob, folder: RunFolder, lines: list[str]) ->
     return world.on_rank_zero(lambda: _finish(job, folder, progression, meter))
 
 
-def _initial_model(plan: Plan) -> tuple[Classifier, InputContract, str]:
+def _initial_model(plan: Plan, start: Opened | None) -> tuple[Classifier, InputContract, str]:
     """The untrained (or, to be trained further, trained) classifier, what images it wants, and where it comes from."""
     request = plan.request
     torch.manual_seed(request.seed)
@@ -118,11 +121,10 @@ def _initial_model(plan: Plan) -> tuple[Classifier, InputContract, str]:
         raise UserError(f"--image-size {plan.image_size}: {what} needs {least} pixels or more")
     contract = imagenet_contract(plan.image_size)
     origin = "Xavier initialisation"
-    if request.init_from:
-        bundle = read_bundle(find_bundle(request.init_from, "--init-from"))
-        origin = initialise_from(model, bundle, plan.data.classes, request.network)
+    if start:
+        origin = initialise_from(model, start.bundle, plan.data.classes, request.network)
         contract = replace(
-            bundle.input_contract, train_size=plan.image_size, eval_size=plan.image_size, interpolation="bilinear"
+            start.bundle.input_contract, train_size=plan.image_size, eval_size=plan.image_size, interpolation="bilinear"
         )
     model.to(plan.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch does not declare memory_format
     return model, contract, origin
@@ -181,14 +183,13 @@ def _job(
     )
 
 
-def _asked(plan: Plan, teacher: Teacher | None) -> dict[str, Any]:
+def _asked(plan: Plan, teacher: Teacher | None, start: Opened | None) -> dict[str, Any]:
     """What ``run.json`` says, with the weights that come from elsewhere by their content."""
     whole = asked(plan)
     if teacher:
-        whole["teacher"] = {"network": teacher.network, "sha256": teacher.sha256, "path": str(plan.request.teacher)}
-    if plan.request.init_from:
-        path = find_bundle(plan.request.init_from, "--init-from")
-        whole["init_from"] = {"sha256": sha256_file(path), "path": str(plan.request.init_from)}
+        whole["teacher"] = {"network": teacher.network, **teacher.opened.record(), "path": str(plan.request.teacher)}
+    if start:
+        whole["init_from"] = {**start.record(), "path": str(plan.request.init_from)}
     return whole
 
 

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from backbones.bundles.contract import InputContract
-from backbones.bundles.loading import class_order, find_bundle, trained_classifier
+from backbones.bundles.loading import class_order, restored_classifier
 from backbones.data.color import ColorChange
 from backbones.data.normalisation import network_input
 from backbones.errors import UserError
-from backbones.files import sha256_file
+from backbones.external.sources import Opened, open_source
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,12 @@ class Teacher:
     contract: InputContract
     order: Tensor
     network: str
-    sha256: str
+    opened: Opened
+
+    @property
+    def sha256(self) -> str:
+        """Of its weights, as ``Opened`` has it."""
+        return self.opened.sha256
 
     def input(self, images: Tensor, change: ColorChange) -> Tensor:
         """The student's 8-bit images (n, H, W, 3) with the student's colours, as the teacher wants them."""
@@ -45,16 +50,16 @@ class Teacher:
 def load_teacher(
     path: str | os.PathLike[str], classes: Sequence[str], image_size: int, device: torch.device
 ) -> Teacher:
-    """The classifier in a run folder or a bundle, as a teacher for the classes of a data set.
+    """A classifier, wherever its weights come from, as a teacher for the classes of a data set.
 
     ``image_size`` is the student's, in pixels.
 
     Raises:
-        UserError: There is no bundle, it holds no head, its classes are not, by name, those of the data set, or the
-            images are too small for it.
+        UserError: There are no such weights, they hold no head, its classes are not, by name, those of the data set, or
+            the images are too small for it.
     """
-    file = find_bundle(path, "--teacher")
-    bundle, model = trained_classifier(file)
+    opened = open_source(path, "--teacher", classes=classes)
+    bundle, model = opened.bundle, restored_classifier(opened.bundle)
     if image_size < model.smallest_image:
         raise UserError(
             f"--image-size {image_size}: the teacher, a {bundle.architecture}, needs {model.smallest_image} pixels "
@@ -63,4 +68,4 @@ def load_teacher(
     order = torch.tensor(class_order(bundle, classes, "--teacher"), device=device)
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch does not declare memory_format
     model.requires_grad_(False).eval()
-    return Teacher(model, bundle.input_contract, order, bundle.architecture, sha256_file(file))
+    return Teacher(model, bundle.input_contract, order, bundle.architecture, opened)

@@ -198,4 +198,5 @@ def test_a_folder_in_use_is_not_written_into(make_bundle: Bundles, data: Path, t
 def test_mistakes_are_one_line(data: Path, tmp_path: Path) -> None:
     process = run("test_cls.py", "--model", tmp_path / "nothing", "--data", data, "--out", tmp_path / "out")
     assert process.returncode == 2
-    assert process.stderr == f"error: --model {tmp_path}/nothing: there is no such run folder or bundle\n"
+    assert process.stderr.startswith(f"error: --model {tmp_path}/nothing: there is no such run folder or bundle; ")
+    assert process.stderr.count("\n") == 1

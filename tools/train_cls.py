@@ -63,7 +63,11 @@ def _add_recipe_options(group: argparse._ArgumentGroup) -> None:
     colors = "; ".join(f"{name}: {coefficients}" for name, coefficients in COLORS.items())
     group.add_argument("--color", choices=tuple(COLORS), help=f"{colors}, at random (default: the recipe's, paper)")
     group.add_argument(
-        "--teacher", type=pathlib.Path, metavar="WEIGHTS", help=f"teacher of a distillation: {WEIGHTS_HELP}"
+        "--teacher",
+        type=pathlib.Path,
+        nargs="+",
+        metavar="WEIGHTS",
+        help=f"teacher of a distillation, or several, of whose probabilities it is the mean: {WEIGHTS_HELP}",
     )
 
 
@@ -90,7 +94,9 @@ def read_request(options: Mapping[str, Any]) -> ClassificationRequest:
     """The request that parsed options make."""
     tricks = {name: tuple(options[name]) for name in ("switched_on", "switched_off")}
     others = {name: value for name, value in options.items() if name != "lr"}
-    return ClassificationRequest(**{**others, **tricks, "learning_rate": options["lr"]})
+    teachers = tuple(options["teacher"] or ())
+    taught = {"teacher": teachers[0] if len(teachers) == 1 else teachers or None}
+    return ClassificationRequest(**{**others, **tricks, **taught, "learning_rate": options["lr"]})
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,11 @@ def content_checksum(bundle: Bundle) -> str:
     """SHA-256 over everything that decides what a bundle computes; also of one that no file holds."""
     content = [bundle.architecture, asdict(bundle.input_contract), bundle.training.get("classes"), bundle.checksums]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def joint_checksum(checksums: Sequence[str]) -> str:
+    """SHA-256 of several weights that compute together, in their order."""
+    return hashlib.sha256(" ".join(checksums).encode()).hexdigest()
 
 
 def make_bundle(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -34,7 +35,7 @@ from backbones.training.objective import Objective
 from backbones.training.optimizer import create_optimizer
 from backbones.training.plan import Plan, asked, settle
 from backbones.training.request import ClassificationRequest
-from backbones.training.teacher import Teacher, load_teacher
+from backbones.training.teacher import Teacher, describe_teachers, load_teachers, teachers_record
 from backbones.tricks.low_precision import gradient_scaler
 
 
@@ -54,10 +55,10 @@ def run_classification(request: ClassificationRequest) -> dict[str, Any]:
 
 def _run(plan: Plan) -> dict[str, Any]:
     request, world = plan.request, plan.world
-    model, contract, teacher, asked, lines = world.on_all_ranks(lambda: _prepare(plan))
+    model, contract, teachers, asked, lines = world.on_all_ranks(lambda: _prepare(plan))
     with tuned_convolutions():
         if request.dry_run:
-            dry_run(_job(plan, model, contract, teacher, {}), lines)
+            dry_run(_job(plan, model, contract, teachers, {}), lines)
             return {}
         out = request.out
         if out is None:
@@ -68,21 +69,19 @@ def _run(plan: Plan) -> dict[str, Any]:
                 print(f"{request.out} is finished; there is nothing to resume")
             return world.on_rank_zero(lambda: read_json(folder.result))
         world.on_rank_zero(lambda: verify_images(plan.data))
-        job = _job(plan, model, contract, teacher, folder.run["versions"])
+        job = _job(plan, model, contract, teachers, folder.run["versions"])
         with world.leading(folder.locked()), full_disk_told(folder.path):
             return _train(plan, job, folder, lines)
 
 
-def _prepare(plan: Plan) -> tuple[Classifier, InputContract, Teacher | None, dict[str, Any], list[str]]:
-    """Untrained classifier, the images it wants, its teacher, what ``run.json`` says, and what is printed."""
+def _prepare(plan: Plan) -> tuple[Classifier, InputContract, tuple[Teacher, ...], dict[str, Any], list[str]]:
+    """Untrained classifier, the images it wants, its teachers, what ``run.json`` says, and what is printed."""
     request = plan.request
     start = open_source(request.init_from, "--init-from", request.seed) if request.init_from else None
     model, contract, origin = _initial_model(plan, start)
-    teacher = None
-    if request.teacher:
-        teacher = load_teacher(request.teacher, plan.data.classes, plan.image_size, plan.device)
-    told = [line for each in (start, teacher and teacher.opened) if each for line in each.told]
-    return model, contract, teacher, _asked(plan, teacher, start), [*told, *_describe(plan, model, origin, teacher)]
+    teachers = load_teachers(request.teachers, plan.data.classes, plan.image_size, plan.device)
+    told = [line for each in (start, *teachers) if each for line in each.told]
+    return model, contract, teachers, _asked(plan, teachers, start), [*told, *_describe(plan, model, origin, teachers)]
 
 
 def _train(plan: Plan, job: TrainingJob, folder: RunFolder, lines: list[str]) -> dict[str, Any]:
@@ -140,7 +139,7 @@ def _replica(plan: Plan, model: Classifier) -> nn.Module:
 
 
 def _job(
-    plan: Plan, model: Classifier, contract: InputContract, teacher: Teacher | None, versions: dict[str, Any]
+    plan: Plan, model: Classifier, contract: InputContract, teachers: Sequence[Teacher], versions: dict[str, Any]
 ) -> TrainingJob:
     request, recipe = plan.request, plan.recipe
     if request.sync_bn:
@@ -156,8 +155,9 @@ def _job(
             classes=len(plan.data.classes),
             contract=contract,
             recipe=recipe,
-            teacher=teacher,
+            teacher=teachers[0] if teachers else None,
             precision=plan.precision,
+            fellows=tuple(teachers[1:]),
         ),
         data=plan.data,
         batch_size=plan.batch_size,
@@ -183,17 +183,17 @@ def _job(
     )
 
 
-def _asked(plan: Plan, teacher: Teacher | None, start: Opened | None) -> dict[str, Any]:
+def _asked(plan: Plan, teachers: Sequence[Teacher], start: Opened | None) -> dict[str, Any]:
     """What ``run.json`` says, with the weights that come from elsewhere by their content."""
     whole = asked(plan)
-    if teacher:
-        whole["teacher"] = {"network": teacher.network, **teacher.opened.record(), "path": str(plan.request.teacher)}
+    if teachers:
+        whole["teacher"] = teachers_record(teachers, plan.request.teachers)
     if start:
         whole["init_from"] = {**start.record(), "path": str(plan.request.init_from)}
     return whole
 
 
-def _describe(plan: Plan, model: Classifier, origin: str, teacher: Teacher | None) -> list[str]:
+def _describe(plan: Plan, model: Classifier, origin: str, teachers: Sequence[Teacher]) -> list[str]:
     data, parameters = plan.data, sum(parameter.numel() for parameter in model.parameters())
     cut = f" in {plan.parts} parts" if plan.parts > 1 else ""
     lines = [
@@ -211,8 +211,7 @@ def _describe(plan: Plan, model: Classifier, origin: str, teacher: Teacher | Non
     ]
     if plan.plugin:
         lines.insert(3, f"plugin    {plan.request.plugin}, sha256 {plan.plugin}")
-    if teacher:
-        lines.insert(1, f"teacher   {teacher.network} from {plan.request.teacher}")
+    lines[1:1] = describe_teachers(teachers, plan.request.teachers)
     return lines
 
 

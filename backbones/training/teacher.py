@@ -1,39 +1,43 @@
-"""A trained classifier as the teacher of another (Section 5.3)."""
+"""Trained classifiers as the teachers of another (Section 5.3)."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from backbones.bundles.bundle import joint_checksum
 from backbones.bundles.contract import InputContract
 from backbones.bundles.loading import class_order, restored_classifier
 from backbones.data.color import ColorChange
 from backbones.data.normalisation import network_input
 from backbones.errors import UserError
-from backbones.external.sources import Opened, open_source
+from backbones.external.sources import open_source
+
+OPTION = "--teacher"
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
 class Teacher:
     """A classifier in evaluation mode, without gradient. ``order`` says which of its outputs is the student's class k.
 
-    It sees the student's own crops and colours, in its own normalisation.
+    It sees the student's own crops and colours, in its own normalisation. ``facts`` are what ``run.json`` says of its
+    weights, ``told`` what is printed of their import.
     """
 
     model: nn.Module
     contract: InputContract
     order: Tensor
     network: str
-    opened: Opened
-
-    @property
-    def sha256(self) -> str:
-        """Of its weights, as ``Opened`` has it."""
-        return self.opened.sha256
+    sha256: str
+    facts: Mapping[str, Any] = NOTHING
+    told: tuple[str, ...] = ()
 
     def input(self, images: Tensor, change: ColorChange) -> Tensor:
         """The student's 8-bit images (n, H, W, 3) with the student's colours, as the teacher wants them."""
@@ -58,14 +62,61 @@ def load_teacher(
         UserError: There are no such weights, they hold no head, its classes are not, by name, those of the data set, or
             the images are too small for it.
     """
-    opened = open_source(path, "--teacher", classes=classes)
+    opened = open_source(path, OPTION, classes=classes)
     bundle, model = opened.bundle, restored_classifier(opened.bundle)
     if image_size < model.smallest_image:
         raise UserError(
             f"--image-size {image_size}: the teacher, a {bundle.architecture}, needs {model.smallest_image} pixels "
             "or more"
         )
-    order = torch.tensor(class_order(bundle, classes, "--teacher"), device=device)
+    order = class_order(bundle, classes, OPTION)
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch does not declare memory_format
     model.requires_grad_(False).eval()
-    return Teacher(model, bundle.input_contract, order, bundle.architecture, opened)
+    return Teacher(
+        model=model,
+        contract=bundle.input_contract,
+        order=torch.tensor(order, device=device),
+        network=bundle.architecture,
+        sha256=opened.sha256,
+        facts=opened.record(),
+        told=opened.told,
+    )
+
+
+def load_teachers(
+    paths: Sequence[str | os.PathLike[str]], classes: Sequence[str], image_size: int, device: torch.device
+) -> tuple[Teacher, ...]:
+    """``load_teacher`` for several, whose probabilities are averaged.
+
+    Raises:
+        UserError: As ``load_teacher``; also one that is there twice.
+    """
+    teachers = tuple(load_teacher(path, classes, image_size, device) for path in paths)
+    checksums = [teacher.sha256 for teacher in teachers]
+    for path, checksum in zip(paths, checksums, strict=True):
+        if checksums.count(checksum) > 1:
+            raise UserError(f"{OPTION} {path}: these weights are given more than once; take them away here or there")
+    return teachers
+
+
+def teachers_record(teachers: Sequence[Teacher], paths: Sequence[str | os.PathLike[str]]) -> dict[str, Any]:
+    """What ``run.json`` says of the teachers; of several also each one's own facts."""
+    records = [{"network": each.network, **each.facts} for each in teachers]
+    path = " ".join(map(str, paths))
+    if len(records) == 1:
+        return {**records[0], "path": path}
+    return {
+        "network": " + ".join(each.network for each in teachers),
+        "sha256": joint_checksum([each.sha256 for each in teachers]),
+        "path": path,
+        "members": records,
+    }
+
+
+def describe_teachers(teachers: Sequence[Teacher], paths: Sequence[str | os.PathLike[str]]) -> list[str]:
+    """A line for each, and what is made of several."""
+    lines = [
+        f"teacher   {teacher.network} from {path}" for teacher, path in zip(teachers, paths, strict=True)
+    ]
+    together = f"          {len(lines)} teachers: the student learns from the mean of their probabilities"
+    return [*lines, together] if len(lines) > 1 else lines

@@ -88,7 +88,7 @@ def _asked(
         "settings": settings,
     }
     for name, path in (("teacher", request.teacher), ("init_from", request.init_from)):
-        if path is not None:
+        if isinstance(path, Path):  # an ablation has one teacher
             if path not in checksums:
                 opened = open_source(path, f"--{name.replace('_', '-')}", request.seed, training.data.classes)
                 checksums[path] = opened.sha256

@@ -11,6 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from backbones.cli.command import CommandParser, run_command
 from backbones.cli.options import positive_float, positive_int
+from backbones.cli.shell import shell_word
 
 EXAMPLE = """examples:
   python tools/prepare_data.py voc2007 --out data                    # makes data/VOCdevkit/VOC2007
@@ -82,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     report = run(options)
     print(*report.lines(), sep="\n", flush=True)
     report.require_sound()
-    print(f"sound; use it with --data {report.root}")
+    print(f"sound; use it with --data {shell_word(str(report.root))}")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from PIL import Image
 
 from backbones.data.verification import FileStamp, check_each, content_fingerprint, remembered, stamp
 from backbones.errors import UserError
+from backbones.image_files import open_image
 from transfer.data.images import verify_image
 
 _VALUES = 256
@@ -225,7 +226,7 @@ def _check_pair(pair: _Pair, coding: _Coding) -> list[int]:
     """Return how often each of the 256 label values occurs."""
     size = verify_image(pair.image)
     try:
-        with Image.open(pair.label) as label:
+        with open_image(pair.label) as label:
             _refuse_wrong_format(label, pair.label)
             label.load()
             label_size, histogram = label.size, label.histogram()

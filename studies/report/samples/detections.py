@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from markupsafe import Markup
-from PIL import Image
 
 from backbones.errors import not_none
+from backbones.image_files import open_image
 from studies.report.figures.svg import Drawing
 from studies.report.samples.images import WIDTH, Panel, RunPair, Sample, most_different, photograph
 from transfer.catalogue import SINGLE_SCALE
@@ -57,7 +57,7 @@ def _panels(
     path: Path, index: int, both: Sequence[DetectionEvaluation], matches: Sequence[Sequence[Matches]], name: str
 ) -> list[Markup]:
     """Both rows' boxes over one photograph, which is on the page once."""
-    with Image.open(path) as image:
+    with open_image(path) as image:
         scale, uri = WIDTH / image.width, photograph(image)
         size = (WIDTH, max(1, round(image.height * scale)))
     panels = []

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from backbones.errors import not_none
+from backbones.image_files import open_image
 from studies.report.figures.svg import Drawing
 from studies.report.samples.images import SHARES, WIDTH, Panel, RunPair, Sample, flat, most_different, photograph
 from transfer.catalogue import SINGLE_SCALE
@@ -66,7 +67,7 @@ def label_map(root: Path, name: str, evaluation: SegmentationEvaluation, index: 
     path = (root / name.replace("images", "annotations", 1)).with_suffix(".png")
     if not path.is_file():
         return None
-    with Image.open(path) as image:
+    with open_image(path) as image:
         stored = np.asarray(image)
     counted, classes = evaluation.confusion(index).sum(axis=1), len(evaluation.classes)
     for first in (1, 0):  # ADE20K's files count from 1, with 0 for no label; others from 0
@@ -79,7 +80,7 @@ def label_map(root: Path, name: str, evaluation: SegmentationEvaluation, index: 
 
 def whole_image(path: Path) -> Markup:
     """A photograph for the page."""
-    with Image.open(path) as image:
+    with open_image(path) as image:
         return picture_of(photograph(image), image.size, "the image")
 
 

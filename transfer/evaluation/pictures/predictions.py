@@ -22,6 +22,7 @@ from PIL import Image
 
 from backbones.errors import UserError
 from backbones.files import write_bytes
+from backbones.image_files import open_image
 
 FILE = "predictions.zip"
 MOST_IMAGES = 32
@@ -93,7 +94,7 @@ def _as_png(labels: NDArray) -> bytes:
 
 
 def _from_png(data: bytes) -> NDArray:
-    with Image.open(io.BytesIO(data)) as image:
+    with open_image(io.BytesIO(data), ["PNG"], LONGEST_SIDE**2) as image:
         if image.mode != "L":
             raise ValueError(f"a map in mode {image.mode}")
         return np.asarray(image)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -197,11 +197,7 @@ def _check_pairs(
     histograms = check_each(functools.partial(_check_pair, coding=coding), pairs, f"checking {folder}")
     total = np.asarray(np.sum(histograms, axis=0, dtype=np.int64))
     pixels = total[coding.first : coding.first + len(classes)]
-    if pixels.sum() == 0:
-        raise UserError(
-            f"no label map of {folder} has a labelled pixel: all are {' or '.join(map(str, coding.ignored))}; check "
-            "that these are the label maps, and the reduce_zero_label setting"
-        )
+    _refuse_fewer_than_two_classes(dict(zip(classes, pixels.tolist(), strict=True)), coding, folder, len(pairs))
     _refuse_labels_from_zero(total, coding, folder)
     return IndexPngSummary(
         images=len(pairs),
@@ -209,6 +205,22 @@ def _check_pairs(
         unlabelled_share=float(1 - pixels.sum() / total.sum()),
         fingerprint=content_fingerprint(stamps),
     )
+
+
+def _refuse_fewer_than_two_classes(pixels: Mapping[str, int], coding: _Coding, folder: Path, images: int) -> None:
+    """Where one class is all there is, a segmentor that answers with it is always right and has learnt nothing."""
+    labelled = [name for name, count in pixels.items() if count]
+    if not labelled:
+        raise UserError(
+            f"no label map of {folder} has a labelled pixel: all are {' or '.join(map(str, coding.ignored))}; check "
+            "that these are the label maps, and the reduce_zero_label setting"
+        )
+    if len(labelled) == 1:
+        raise UserError(
+            f"the {images} label maps of this split in {folder} hold {labelled[0]!r} alone of {len(pixels)} classes, "
+            f"and pixels without a label: whatever is predicted would be right. The values are {coding.describe()}; "
+            f"give a second class its own value ({_MMSEG_IGNORE} names none), or correct the split or the list of classes"
+        )
 
 
 def _refuse_labels_from_zero(total: np.ndarray, coding: _Coding, folder: Path) -> None:
@@ -260,8 +272,10 @@ def _refuse_wrong_format(label: Image.Image, path: Path) -> None:
 
 
 def _other_setting(value: int, coding: _Coding) -> str:
+    """What a value out of range may be. Void comes first: taken for coding, it would shift every class by one."""
     other = _Coding(coding.class_count, not coding.reduce_zero_label, _MMSEG_IGNORE)
+    void = f"If {value} is void, no class of its own, write {coding.ignored[-1]} for it"
     meaning = f"reduce_zero_label={other.reduce_zero_label} would mean {other.describe()}"
     if other.allows(value):
-        return f"{meaning}, which admits {value}: is that how your labels are coded?"
-    return f"{meaning}, which does not admit {value} either: correct the label map or the list of classes"
+        return f"{void}. Else: {meaning}, which admits {value}: is that how all your labels are coded?"
+    return f"{void}; {meaning}, which does not admit {value} either: else correct the label map or the list of classes"

@@ -10,6 +10,7 @@ import numpy as np
 
 from backbones.data.image_folder import ImageSplit, open_image_folder, verify_images
 from backbones.errors import UserError
+from transfer.data.absent_classes import absent_classes
 from transfer.data.class_names import OWN_NAMES, choose_classes
 from transfer.data.index_png import IndexPngSummary, check_index_png
 from transfer.data.voc import VOC_CLASSES, VocSummary, check_voc
@@ -18,7 +19,6 @@ from transfer.prepare.report import Report, Split
 from transfer.prepare.sources import BENCHMARKS, IMAGENET
 
 _PUBLISHED = {name: count for benchmark in BENCHMARKS.values() for name, count in benchmark.images.items()}
-_MOST_NAMES = 10
 
 
 def check_folder(root: Path, classes: Path | None = None, only: Sequence[str] | None = None) -> Report:
@@ -139,9 +139,6 @@ def _add_remarks(report: Report, published: Mapping[str, int]) -> None:
     if is_image_folder and report.splits and len(report.splits[0].per_class) == IMAGENET.classes:
         published = {"train": IMAGENET.train_images, "val": IMAGENET.val_images}
     for split in report.splits:
-        absent = [name for name, count in split.per_class.items() if not count]
-        if absent:
-            names = ", ".join(absent[:_MOST_NAMES]) + (", ..." if len(absent) > _MOST_NAMES else "")
-            report.remarks.append(f"{split.name} has no {split.unit} of {len(absent)} classes: {names}")
+        report.remarks += absent_classes(split.name, split.unit, split.per_class)
         if published.get(split.name, split.images) != split.images:
             report.remarks.append(f"{split.name} has {split.images} of the {published[split.name]} published images")

@@ -10,6 +10,7 @@ from mmengine.config import Config, ConfigDict
 
 from backbones.bundles.bundle import Bundle
 from backbones.errors import UserError
+from transfer.data.absent_classes import absent_classes, tell
 from transfer.data.voc import VOC_CLASSES, check_voc
 from transfer.tasks.task import Task, innermost_datasets
 
@@ -57,7 +58,7 @@ def check_evaluator(config: Config) -> None:
 
 
 def check_data(config: Config, classes: tuple[str, ...]) -> dict[str, Any]:
-    """Verify images and XML of the training and test splits.
+    """Verify images and XML of the training and test splits, and name the classes that one of them has no object of.
 
     Raises:
         UserError: See ``transfer.data.voc.check_voc``.
@@ -70,6 +71,8 @@ def check_data(config: Config, classes: tuple[str, ...]) -> dict[str, Any]:
         if split in splits:
             splits[split].append(part)
     train, test = (check_voc(root, parts, classes) for parts in splits.values())
+    for split, found in (("the training set", train), ("the test set", test)):
+        tell(absent_classes(split, "objects", found.objects))
     return {
         "root": str(root.resolve()),
         "train_images": train.images,

@@ -10,6 +10,7 @@ from mmengine.config import Config
 
 from backbones.bundles.bundle import Bundle
 from backbones.errors import UserError
+from transfer.data.absent_classes import absent_classes, tell
 from transfer.data.class_names import ade20k_classes
 from transfer.data.index_png import check_index_png
 from transfer.openmmlab import multi_scale
@@ -53,7 +54,7 @@ def check_evaluator(config: Config) -> None:
 
 
 def check_data(config: Config, classes: tuple[str, ...]) -> dict[str, Any]:
-    """Verify images and label maps of the training and test splits.
+    """Verify images and label maps of the training and test splits, and name the classes that one has no pixel of.
 
     Raises:
         UserError: See ``transfer.data.index_png.check_index_png``.
@@ -72,6 +73,8 @@ def check_data(config: Config, classes: tuple[str, ...]) -> dict[str, Any]:
             image_suffix=dataset.get("img_suffix", ".jpg"),
             label_suffix=dataset.get("seg_map_suffix", ".png"),
         )
+    for split, name in (("train", "the training set"), ("test", "the test set")):
+        tell(absent_classes(name, "pixels", found[split].pixels))
     return {
         "root": str(root.resolve()),
         "train_images": found["train"].images,

@@ -204,6 +204,28 @@ def test_no_labelled_pixel(folder: Folder, reduce_zero_label: bool, values: list
     refuses(folder, "has a labelled pixel", folder.labels, reduce_zero_label=reduce_zero_label)
 
 
+@pytest.mark.parametrize(("reduce_zero_label", "values", "named"), [(False, [0, 255], "sky"), (True, [0, 3], "tree")])
+def test_a_split_with_one_labelled_class_is_refused(
+    folder: Folder, reduce_zero_label: bool, values: list[int], named: str
+) -> None:
+    folder.add("a", values)
+    folder.add("b", [values[-1]])
+    message = f"the 2 label maps of this split .* hold '{named}' alone of 3 classes.*255 names none"
+    refuses(folder, message, folder.labels, reduce_zero_label=reduce_zero_label)
+    folder.add("b", [1 if reduce_zero_label else 2])
+    assert folder.check(reduce_zero_label=reduce_zero_label).images == 2
+
+
+def test_void_beyond_the_classes_is_not_taken_for_another_coding(folder: Folder) -> None:
+    """CamVid's void, 11 beside classes 0 to 10: all classes would be one off if labels were read from 1 on."""
+    classes = [f"class {number}" for number in range(11)]
+    folder.add("a", range(12))
+    message = "value 11 .*If 11 is void, no class of its own, write 255 for it"
+    refuses(folder, message, folder.labels / "a.png", classes=classes, reduce_zero_label=False)
+    folder.add("a", [*range(11), 255])
+    assert folder.check(classes=classes, reduce_zero_label=False).images == 1
+
+
 @pytest.mark.parametrize(
     ("classes", "options", "message"),
     [
@@ -232,7 +254,7 @@ def as_mmseg_reads(path: Path, reduce_zero_label: bool) -> np.ndarray:
 
 @settings(deadline=None, max_examples=60)
 @given(
-    count=st.integers(1, 40),
+    count=st.integers(2, 40),
     reduce_zero_label=st.booleans(),
     mode=st.sampled_from(["L", "P"]),
     data=st.data(),
@@ -242,7 +264,7 @@ def test_counts_agree_with_what_mmseg_reads(
 ) -> None:
     first = int(reduce_zero_label)
     legal = st.one_of(st.integers(0, first + count - 1), st.just(255))
-    values = [*data.draw(st.lists(legal, min_size=1, max_size=90)), first + count - 1]
+    values = [*data.draw(st.lists(legal, min_size=1, max_size=90)), first, first + count - 1]
     folder = Folder(tmp_path_factory.mktemp("labels"))
     folder.add("a", values, mode)
     names = [f"class {index}" for index in range(count)]

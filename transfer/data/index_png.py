@@ -219,7 +219,7 @@ def _refuse_fewer_than_two_classes(pixels: Mapping[str, int], coding: _Coding, f
         raise UserError(
             f"the {images} label maps of this split in {folder} hold {labelled[0]!r} alone of {len(pixels)} classes, "
             f"and pixels without a label: whatever is predicted would be right. The values are {coding.describe()}; "
-            f"give a second class its own value ({_MMSEG_IGNORE} names none), or correct the split or the list of classes"
+            f"give a second class its own value ({_MMSEG_IGNORE} names none), or correct split or class list"
         )
 
 

@@ -45,7 +45,7 @@ def reading_notes(
             "features; proof.json and ledger.json in the run folders."
         )
     notes += _paper_note(rows, baseline, recipe) + _backbone_note(tree, rows, shown) + _teacher_note(tree, rows)
-    notes += _protocol_notes(tree)
+    notes += _protocol_notes(tree) + _shared_images_notes(tree)
     return tuple(notes)
 
 
@@ -153,6 +153,18 @@ def _teacher_note(tree: RunTree, rows: Sequence[Row]) -> list[str]:
     return [
         f"One teacher for all seeds: {said}. What another training of the teacher would change is noise that these "
         "seeds do not sample; ± and verdicts of these rows leave it out."
+    ]
+
+
+def _shared_images_notes(tree: RunTree) -> list[str]:
+    most: dict[str, int] = {}
+    for run in tree.finished:
+        most[run.task] = max(run.shared_images, most.get(run.task, 0))
+    return [
+        f"SHARED IMAGES, {task}: {count} of the tested images were trained on, too, and the runs were told "
+        "to accept that (--allow-shared-images). What they measure there is memory."
+        for task, count in sorted(most.items())
+        if count
     ]
 
 

@@ -99,9 +99,24 @@ def check_index_png(
     return remembered(IndexPngSummary, root, stamps, arguments, Path(__file__).parent, compute)
 
 
+def index_png_images(
+    root: Path,
+    image_dir: str,
+    label_dir: str,
+    split_file: str | None = None,
+    image_suffix: str = ".jpg",
+    label_suffix: str = ".png",
+) -> list[FileStamp]:
+    """The images of a split that ``check_index_png`` finds sound, in the order of their list or by name."""
+    folders = _Pair(root / image_dir, root / label_dir)
+    stamps = _find_pairs(root, folders, split_file, (image_suffix, label_suffix))[1]
+    return stamps[split_file is not None :: 2]
+
+
 def _find_pairs(
     root: Path, folders: _Pair, split_file: str | None, suffixes: tuple[str, str]
 ) -> tuple[list[_Pair], list[FileStamp]]:
+    """Images with their label maps, and the stamps of the list, if there is one, then of image and label in turn."""
     stamps: list[FileStamp] = []
     if split_file is None:
         names, origin = _names_in_folders(folders, suffixes), str(folders.image)

@@ -85,7 +85,13 @@ def check_voc(devkit: Path, years_and_splits: Sequence[tuple[str, str]], classes
     return remembered(VocSummary, devkit, stamps, arguments, Path(__file__).parent, compute)
 
 
+def voc_images(devkit: Path, years_and_splits: Sequence[tuple[str, str]]) -> list[FileStamp]:
+    """The images of (year folder, split) pairs that ``check_voc`` finds sound, in the order of their lists."""
+    return [each for pair in years_and_splits for each in _find_samples(devkit, *pair)[1][1::2]]
+
+
 def _find_samples(devkit: Path, year: str, split: str) -> tuple[list[_Sample], list[FileStamp]]:
+    """Of a split its images and annotations, and the stamps of its list, then of image and annotation in turn."""
     folder = devkit / year
     _require_layout(devkit, folder)
     split_file = folder / "ImageSets" / "Main" / f"{split}.txt"

@@ -51,6 +51,7 @@ def build_parser() -> CommandParser:
     check = commands.add_parser("check", help=text, description=text, parents=[common])
     check.add_argument("folder", type=pathlib.Path, help="ImageFolder, VOCdevkit, ADEChallengeData2016 or index PNG")
     check.add_argument("--classes", type=pathlib.Path, metavar="FILE", help="class names (default: as in training)")
+    check.add_argument("--image-suffix", metavar=".SUFFIX", help="of images that have label maps (.jpg)")
     add_allow_shared_images(check)
     return parser
 

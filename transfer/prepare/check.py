@@ -12,6 +12,7 @@ from backbones.data.shared_images import REMEDY, SplitImages, describe_shared, s
 from backbones.errors import UserError
 from transfer.data.absent_classes import absent_classes
 from transfer.data.class_names import OWN_NAMES, choose_classes
+from transfer.data.faults import texts
 from transfer.data.voc import VOC_CLASSES
 from transfer.prepare.layouts import Layout, recognise, years
 from transfer.prepare.report import Report
@@ -28,20 +29,27 @@ _PUBLISHED = {name: count for benchmark in BENCHMARKS.values() for name, count i
 
 
 def check_folder(
-    root: Path, classes: Path | None = None, only: Sequence[str] | None = None, allow_shared_images: bool = False
+    root: Path,
+    classes: Path | None = None,
+    only: Sequence[str] | None = None,
+    allow_shared_images: bool = False,
+    image_suffix: str | None = None,
 ) -> Report:
     """Check each split of ``root``, whichever of the four layouts it has.
 
     ``classes`` is a file of class names; without it, ``classes.txt`` in ``root`` counts, else the benchmark's own
     names, as in training. ``only`` names years of a VOCdevkit, all by default. Images that are trained on and tested on
-    are a fault, with ``allow_shared_images`` a remark. The checks stop at the first fault of a split; sound splits are
-    remembered, so that training on them begins at once.
+    are a fault, with ``allow_shared_images`` a remark. Sound splits are remembered, so that training on them begins at
+    once; of others, the files that are good. ``image_suffix`` is that of the images beside label maps (".jpg").
 
     Raises:
         UserError: The folder has none of the layouts, or there are no class names. All else is in the report.
     """
     layout = recognise(root)
     report = Report(str(root), layout.value)
+    if image_suffix is not None and layout not in (Layout.ADE20K, Layout.INDEX_PNG):
+        raise UserError(f"--image-suffix is of no use here: {root} has no label maps; leave it out")
+    suffix = image_suffix or ".jpg"
     if layout is Layout.IMAGE_FOLDER:
         if classes is not None:
             raise UserError("--classes is of no use here: the classes of an ImageFolder are its folders; leave it out")
@@ -54,9 +62,9 @@ def check_folder(
                 "no year has a list of test images (ImageSets/Main/test.txt), which the protocols want"
             )
     elif layout is Layout.ADE20K:
-        checks = ade20k_splits(root, choose_classes(root, classes, _ade20k_classes))
+        checks = ade20k_splits(root, choose_classes(root, classes, _ade20k_classes), suffix)
     else:
-        checks = index_png_splits(root, choose_classes(root, classes, None))
+        checks = index_png_splits(root, choose_classes(root, classes, None), suffix)
     _count(report, checks)
     _compare(report, checks, allow_shared_images)
     own_names = classes is not None or (root / OWN_NAMES).exists()
@@ -83,7 +91,7 @@ def _count(report: Report, checks: Sequence[SplitCheck]) -> None:
         try:
             report.splits.append(check.count())
         except UserError as error:
-            report.faults.append(str(error))
+            report.faults += texts(error)
 
 
 def _compare(report: Report, checks: Sequence[SplitCheck], allow_shared_images: bool) -> None:

@@ -23,7 +23,7 @@ def run(options: argparse.Namespace) -> Report:
         UserError: The data set cannot be made or recognised. Faults of its contents are in the report.
     """
     if options.command == "check":
-        report = check_folder(options.folder, options.classes, allow_shared_images=options.allow_shared_images)
+        report = check_folder(options.folder, options.classes, None, options.allow_shared_images, options.image_suffix)
     elif options.command == "imagenet":
         report = _imagenet(options)
     elif options.command == "resize-cache":

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from backbones.errors import UserError
+from transfer.data.faults import MOST_NAMES
 
 _MOST_ROWS = 200
 
@@ -65,7 +66,9 @@ class Report:
             lines.append(f"{split.name}: {split.images} images, {len(split.per_class)} classes{details}")
         lines += [f"note: {remark}" for remark in self.remarks]
         if len(self.faults) > 1:
-            lines += [f"fault: {fault}" for fault in self.faults]
+            lines += [f"fault: {fault}" for fault in self.faults[:MOST_NAMES]]
+        if (others := len(self.faults) - MOST_NAMES) > 0:
+            lines.append(f"fault: and {others} more; --json has them all")
         return lines
 
     def _table(self) -> str:

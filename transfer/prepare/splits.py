@@ -57,24 +57,24 @@ def devkit_splits(root: Path, classes: Sequence[str], chosen: Sequence[str]) -> 
     ]
 
 
-def ade20k_splits(root: Path, classes: Sequence[str]) -> list[SplitCheck]:
+def ade20k_splits(root: Path, classes: Sequence[str], image_suffix: str = ".jpg") -> list[SplitCheck]:
     """Training and validation of ADEChallengeData2016."""
     checks = []
     for name in ("training", "validation"):
         folders = (root, f"images/{name}", f"annotations/{name}")
-        images = partial(_png_images, root, name, partial(index_png_images, *folders))
-        count = partial(_count_pixels, name, partial(check_index_png, *folders, classes))
+        images = partial(_png_images, root, name, partial(index_png_images, *folders, image_suffix=image_suffix))
+        count = partial(_count_pixels, name, partial(check_index_png, *folders, classes, image_suffix=image_suffix))
         checks.append(SplitCheck(name == "training", count, images))
     return checks
 
 
-def index_png_splits(root: Path, classes: Sequence[str]) -> list[SplitCheck]:
+def index_png_splits(root: Path, classes: Sequence[str], image_suffix: str = ".jpg") -> list[SplitCheck]:
     """Those that ``train.txt`` and ``val.txt`` list."""
     checks = []
     for name in ("train", "val"):
         folders, listed = (root, "images", "annotations"), f"{name}.txt"
-        images = partial(_png_images, root, name, partial(index_png_images, *folders, split_file=listed))
-        check = partial(check_index_png, *folders, classes, split_file=listed, reduce_zero_label=False)
+        images = partial(_png_images, root, name, partial(index_png_images, *folders, listed, image_suffix))
+        check = partial(check_index_png, *folders, classes, listed, False, image_suffix=image_suffix)
         checks.append(SplitCheck(name == "train", partial(_count_pixels, name, check), images))
     return checks
 

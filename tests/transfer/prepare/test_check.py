@@ -185,6 +185,29 @@ def test_lists_that_are_both_trained_on_may_share(tmp_path: Path, write_files: A
     assert "image of VOC2007/test, too" in check_folder(root).faults[0]
 
 
+def test_all_faults_are_listed_up_to_ten(own: Path) -> None:
+    (own / "train.txt").write_text("a\nb\n" + "".join(f"{number}\n" for number in range(14)))
+    _rewrite_label(own / "annotations/c.png", 2)
+    report = check_folder(own)
+    assert len(report.faults) == 15
+    listed = [line for line in report.lines() if line.startswith("fault: ")]
+    assert len(listed) == 11
+    assert "images/0.jpg does not exist" in listed[0]
+    assert listed[-1] == "fault: and 5 more; --json has them all"
+    assert report.as_json()["faults"] == report.faults
+    with pytest.raises(UserError, match=r"\(and 14 more, listed above\)"):
+        report.require_sound()
+
+
+def test_images_of_another_suffix(own: Path, devkit: Path) -> None:
+    for path in (own / "images").iterdir():
+        path.rename(path.with_suffix(".png"))
+    assert "there is a.png: rename it to a.jpg, or name the suffix" in check_folder(own).faults[0]
+    assert check_folder(own, image_suffix=".png").faults == []
+    with pytest.raises(UserError, match="--image-suffix is of no use here"):
+        check_folder(devkit, image_suffix=".png")
+
+
 def test_two_spoilt_splits_are_two_faults(ade20k: Path) -> None:
     for split, name in (("training", "b"), ("validation", "c")):
         (ade20k / "annotations" / split / f"{name}.png").unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +29,14 @@ ODD = (
 
 @pytest.fixture(autouse=True)
 def private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cache of its own, and OpenMMLab's own reading afterwards."""
+    """A cache of its own, and OpenMMLab's own reading at first, whatever ran before; as it was afterwards."""
     monkeypatch.setenv("CARRYOVER_CACHE", str(tmp_path / "cache"))
     ops_bridge.install()
     from mmdet.datasets import xml_style
 
-    for module, name in ((xml_style, "ET"), (xml_style, "list_from_file"), (mmengine, "list_from_file")):
-        monkeypatch.setattr(module, name, getattr(module, name))
+    monkeypatch.setattr(xml_style, "ET", ElementTree)
+    for module in (xml_style, mmengine):
+        monkeypatch.setattr(module, "list_from_file", mmengine.fileio.list_from_file)
 
 
 @pytest.fixture

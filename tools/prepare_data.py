@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     report = run(options)
     print(*report.lines(), sep="\n", flush=True)
     report.require_sound()
-    print(f"sound; use it with --data {report.root}")
+    print(report.verdict())
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from transfer.data.class_names import OWN_NAMES, choose_classes
 from transfer.data.faults import texts
 from transfer.data.voc import VOC_CLASSES
 from transfer.prepare.layouts import Layout, recognise, years
+from transfer.prepare.readiness import ready_for
 from transfer.prepare.report import Report
 from transfer.prepare.sources import BENCHMARKS, IMAGENET
 from transfer.prepare.splits import (
@@ -69,6 +70,8 @@ def check_folder(
     _compare(report, checks, allow_shared_images)
     own_names = classes is not None or (root / OWN_NAMES).exists()
     _add_remarks(report, {} if own_names else _PUBLISHED)
+    ready, report.not_ready = ready_for(root, layout)
+    report.ready = [] if report.faults else ready
     return report
 
 

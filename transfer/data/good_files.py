@@ -10,7 +10,7 @@ import hashlib
 import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -67,14 +67,17 @@ class GoodFiles:
         document = json.dumps([code, str(root.resolve()), arguments], sort_keys=True)
         self._root = root
         self._record = cache_dir() / "good" / f"{hashlib.sha256(document.encode()).hexdigest()}.json"
-        self._known: dict[str, Any] = {}
         self._changed = False
+
+    @cached_property
+    def _known(self) -> dict[str, Any]:
+        """Read when it is asked for: a split that is remembered as a whole never does."""
         try:
             known = read_json(self._record)
         except (UserError, OSError):
-            return
-        if isinstance(known, dict) and all(isinstance(each, dict) for each in known.values()):
-            self._known = known
+            return {}
+        readable = isinstance(known, dict) and all(isinstance(each, dict) for each in known.values())
+        return known if readable else {}
 
     def result(self, stamps: Sequence[FileStamp]) -> Any | None:
         """What was found in files that have not changed since, or None."""

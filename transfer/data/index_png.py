@@ -28,7 +28,7 @@ from transfer.data.label_map import (
     refuse_unless_two_classes,
 )
 from transfer.data.name_list import ListKind, read_names
-from transfer.data.nearby import Neighbours, lists_beside
+from transfer.data.nearby import Neighbours, folders_beside, lists_beside
 
 _VALUES = 256
 _OTHER_SUFFIX = ", or name the suffix of your images (--image-suffix of check, img_suffix in training: docs/data.md)"
@@ -158,6 +158,7 @@ def _require_folders(folders: _Pair) -> None:
             raise UserError(
                 f"folder {folder} does not exist; expected images and index PNG label maps in two folders, such as "
                 "images/training and annotations/training (ADE20K), or images and annotations with train.txt"
+                f"{folders_beside(folder)}"
             )
 
 

@@ -43,7 +43,15 @@ def names_in(folder: Path) -> list[str]:
 
 def lists_beside(path: Path) -> str:
     """Words on the other lists in the folder of one that is missing; none if there are none."""
-    others = [name for name in names_in(path.parent) if name.endswith(path.suffix) and name != path.name]
+    return _beside([name for name in names_in(path.parent) if name.endswith(path.suffix) and name != path.name])
+
+
+def folders_beside(path: Path) -> str:
+    """The same of a folder that is missing."""
+    return _beside([name for name in names_in(path.parent) if (path.parent / name).is_dir()])
+
+
+def _beside(others: list[str]) -> str:
     if not others:
         return ""
     more = ", ..." if len(others) > _MOST_NAMES else ""

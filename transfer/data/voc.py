@@ -19,7 +19,7 @@ from transfer.data.faults import Fault, Faults, texts
 from transfer.data.good_files import GoodFiles, check_files
 from transfer.data.images import verify_image
 from transfer.data.name_list import ListKind, read_names
-from transfer.data.nearby import Neighbours, lists_beside
+from transfer.data.nearby import Neighbours, folders_beside, lists_beside
 from transfer.data.voc_annotation import check_annotation
 
 VOC_CLASSES = (
@@ -163,7 +163,7 @@ def _require_layout(devkit: Path, folder: Path) -> None:
         raise UserError(f"folder {folder} does not exist; {hint}")
     for name in ("JPEGImages", "Annotations", "ImageSets/Main"):
         if not (folder / name).is_dir():
-            raise UserError(f"folder {folder / name} does not exist; {_LAYOUT}")
+            raise UserError(f"folder {folder / name} does not exist; {_LAYOUT}{folders_beside(folder / name)}")
 
 
 def _check_samples(listed: _Listed, classes: tuple[str, ...], devkit: Path, memory: GoodFiles) -> VocSummary:

@@ -90,6 +90,9 @@ def test_folders_and_split_file_must_exist(folder: Folder, tmp_path: Path) -> No
         check_index_png(folder.root, "images", "labels", CLASSES)
     refuses(folder, "does not exist; write one image name per line", folder.root / "val.txt", split_file="val.txt")
     refuses(folder, "has no file ending in .jpg", folder.images)
+    (folder.images / "train").mkdir()
+    with pytest.raises(UserError, match=r"images/training does not exist; .*; beside it there is train: rename or copy"):
+        check_index_png(folder.root, "images/training", "annotations", CLASSES)
 
 
 def test_image_without_annotation_and_the_reverse(folder: Folder) -> None:

@@ -91,7 +91,7 @@ def test_folders_and_split_file_must_exist(folder: Folder, tmp_path: Path) -> No
     refuses(folder, "does not exist; write one image name per line", folder.root / "val.txt", split_file="val.txt")
     refuses(folder, "has no file ending in .jpg", folder.images)
     (folder.images / "train").mkdir()
-    with pytest.raises(UserError, match=r"images/training does not exist; .*; beside it there is train: rename or copy"):
+    with pytest.raises(UserError, match=r"images/training does not exist; .*; beside it there is train"):
         check_index_png(folder.root, "images/training", "annotations", CLASSES)
 
 

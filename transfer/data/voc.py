@@ -7,6 +7,7 @@ in the XML, and lets inverted boxes through to the loss. What passes here is rea
 from __future__ import annotations
 
 import functools
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -127,7 +128,7 @@ def _stamp_sample(
     devkit: Path, split_file: Path, name: str, number: int, sample: _Sample, neighbours: Neighbours
 ) -> tuple[FileStamp, FileStamp]:
     where = f"{split_file} lists {name!r}"
-    if sample.image.exists():
+    if os.path.exists(sample.image):  # which, unlike Path.exists, takes what cannot be asked for as missing
         no_image = ""
     elif " " in name:
         no_image = (

@@ -121,6 +121,11 @@ def test_a_missing_image_is_looked_for_under_other_suffixes(folder: Folder) -> N
     refuses(folder, r"val\.txt does not exist; .*; beside it there is train\.txt: ", folder.root, split_file="val.txt")
 
 
+def test_a_path_that_is_too_long_is_one_line(folder: Folder) -> None:
+    (folder.root / "train.txt").write_text("/".join(["x" * 200] * 30) + "\n")
+    refuses(folder, "cannot be found .File name too long.", folder.images, split_file="train.txt")
+
+
 def test_all_faults_are_told_at_once_and_good_files_are_remembered(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -168,6 +168,11 @@ def test_identifiers_that_lead_out_of_the_data(devkit: Devkit) -> None:
         devkit.check()
 
 
+def test_a_path_that_is_too_long_is_one_line(devkit: Devkit) -> None:
+    devkit.split("/".join(["x" * 200] * 30) + "\n")
+    refuses(devkit, "cannot be found .File name too long.; check its name and its folders")
+
+
 def test_all_faults_are_told_at_once_and_good_files_are_remembered(
     devkit: Devkit, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -125,7 +125,7 @@ def test_all_that_is_wrong_is_named_at_once(make_image_folder: MakeFolder) -> No
         open_image_folder(root)
     said = str(caught.value)
     assert "is not an image by its name" in said or "sub is a folder" in said
-    assert "(so it is, or alike, with 12 more: " in said
+    assert "(and 12 more like it: " in said
     assert said.endswith(" and 2 more)")
     assert "\n" not in said
 

@@ -42,6 +42,7 @@ CONTEXT_KEYS = (
     "backbone.path",
     "teacher.path",
     "init_from.path",
+    "data.shared_images",  # known once images are compared, and only where they may be
     "fixed_hash",  # a part of what config_hash covers
     "training.updates",  # known once the loader is built
     "settings.batch_norm_images",  # follows from parts and sync_bn

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 import PIL
 from tqdm import tqdm
 
+from backbones import image_files
 from backbones.errors import UserError
 from backbones.files import cache_dir, read_json, write_json
 from backbones.machine.processes import process_pool, usable_cpus
@@ -182,6 +183,6 @@ def _key(root: Path, stamps: Sequence[FileStamp], arguments: Mapping[str, Any], 
 def checks_fingerprint(modules: Collection[Path]) -> str:
     """SHA-256 of source files and Pillow's version: a verdict of other checks, or another decoder, is no verdict."""
     digest = hashlib.sha256(PIL.__version__.encode())
-    for module in sorted(modules):
+    for module in sorted({*modules, Path(image_files.__file__)}):
         digest.update(module.read_bytes())
     return digest.hexdigest()

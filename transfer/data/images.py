@@ -23,6 +23,7 @@ from PIL import Image
 from backbones.data.decoding import load_entirely
 from backbones.data.verification import refuse_irregular
 from backbones.errors import UserError
+from backbones.image_files import open_image
 
 _CONTAINERS = (
     "JPEG",
@@ -49,7 +50,7 @@ def verify_image(path: Path) -> tuple[int, int]:
         refuse_irregular(path, path.stat().st_mode)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd metadata and very large images are no concern of training
-            with Image.open(path) as image:
+            with open_image(path) as image:
                 _refuse_ambiguous(image, path)
                 size = image.size
                 load_entirely(image, path)

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from backbones.errors import UserError
+from backbones.image_files import open_image
 from transfer.data.faults import MOST_NAMES, Fault, Faults
 
 _MMSEG_IGNORE = 255  # what mmseg turns label 0 into, and what it pads with
@@ -73,7 +74,7 @@ def check_label_map(path: Path, image: Path, size: tuple[int, int] | None, codin
         UserError: Something is wrong with it; ``Faults`` where it is more than one thing.
     """
     try:
-        with Image.open(path) as label:
+        with open_image(path) as label:
             _refuse_wrong_format(label, path)
             label.load()
             label_size, histogram = label.size, label.histogram()

@@ -246,7 +246,7 @@ def test_the_system_s_faults_are_not_the_image_s(tmp_path: Path, monkeypatch: py
     path = tmp_path / "whole.jpg"
     path.write_bytes(encode(NOISE, "JPEG"))
 
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
 
     monkeypatch.setattr(images.Image, "open", refuse)

@@ -154,6 +154,14 @@ def test_nothing_of_a_bundle_or_a_path_becomes_code(
     assert capsys.readouterr().out.count("\n") == 1
 
 
+def test_a_bundle_that_does_not_say_how_it_was_trained_is_named(files: Path, tmp_path: Path) -> None:
+    classifier = create_classifier("mobilenet_v1_025", 10)
+    write_bundle(tmp_path / "backbone.safetensors", classifier, "mobilenet_v1_025", imagenet_contract(64), {})
+    (tmp_path / "data").symlink_to(files / "data")
+    with pytest.raises(UserError, match=r"backbone\.safetensors does not say by which recipe it was trained"):
+        start("fpn", tmp_path, dump_config=str(tmp_path / "mine.py"))
+
+
 @pytest.mark.parametrize(("name", "words"), [("mine.json", "ends in .py"), ("taken.py", "cannot be written")])
 def test_a_name_that_cannot_be(name: str, words: str, files: Path, tmp_path: Path) -> None:
     (tmp_path / "taken.py").mkdir()

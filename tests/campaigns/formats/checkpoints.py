@@ -1,0 +1,135 @@
+"""Where a run goes on: ``last.pt`` of a training, ``iter_N.pth`` of a transfer."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import torch
+from torch import nn
+
+from backbones.bundles.bundle import tensor_checksum
+from backbones.training.checkpoint import Progression, load_checkpoint, save_checkpoint
+from backbones.training.ema import WeightAverage
+from campaigns.formats.format import Format
+from campaigns.mutators.damage import DAMAGE
+from campaigns.mutators.fields import change_field
+from campaigns.mutators.mutation import MISSING, VALUE, Mutation
+
+# mmengine writes checkpoints in place, so one that is cut short was being written at a kill, and is passed over.
+BEGINS_AGAIN = "begins again"
+Parts = tuple[nn.Module, WeightAverage, torch.optim.Optimizer, torch.amp.GradScaler]
+
+
+def _model() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 16, 3), nn.BatchNorm2d(16))
+
+
+def _parts() -> Parts:
+    model = _model()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, nesterov=True)
+    return model, WeightAverage(model, 0.9), optimizer, torch.amp.GradScaler("cpu", init_scale=8.0)
+
+
+def _build_last(folder: Path) -> None:
+    model, average, optimizer, scaler = _parts()
+    model(torch.rand(2, 3, 9, 9)).square().sum().backward()
+    optimizer.step()
+    average.update(model, 3)
+    progression = Progression(7, 5, 12.5, 50.0, 3, 13.5, 3.25, 10.0, 12.0)
+    save_checkpoint(folder / "last.pt", model, average, optimizer, scaler, progression)
+
+
+def _read_last(folder: Path) -> Any:
+    """Everything that the next step depends on."""
+    model, average, optimizer, scaler = _parts()
+    progression = load_checkpoint(folder / "last.pt", model, average, optimizer, scaler)
+    state = optimizer.state_dict()
+    momentum = [tensor_checksum(entry["momentum_buffer"]) for entry in state["state"].values()]
+    rates = [
+        [group["lr"], group["momentum"], group["weight_decay"], group["nesterov"]] for group in state["param_groups"]
+    ]
+    return _checksums(model), _checksums(average.module), momentum, rates, scaler.state_dict(), asdict(progression)
+
+
+def _checksums(model: nn.Module) -> dict[str, str]:
+    return {name: tensor_checksum(value) for name, value in model.state_dict().items()}
+
+
+def _build_transfer(folder: Path) -> None:
+    state = {"meta": {"epoch": 1, "iter": 10, "seed": 0, "cfg": "a = 1"}, "state_dict": _model().state_dict()}
+    hub = {"log_scalars": {}, "runtime_info": {"iter": 10}, "resumed_keys": {"iter": True}}
+    torch.save({**state, "message_hub": hub, "optimizer": {}, "param_schedulers": []}, folder / "iter_10.pth")
+
+
+def _read_transfer(folder: Path) -> Any:
+    from transfer.openmmlab.checkpoints import check_checkpoint, latest_checkpoint
+
+    path = latest_checkpoint(folder)
+    if path is None:
+        return BEGINS_AGAIN
+    check_checkpoint(path, _model())
+    state = torch.load(path, weights_only=True)
+    return {name: tensor_checksum(value) for name, value in state["state_dict"].items()}, state["meta"]
+
+
+def saved_field(content: bytes, random: Random) -> Mutation:
+    """A value of the dictionary that ``torch.save`` wrote is another; a tensor of another shape or type among them."""
+    document = torch.load(io.BytesIO(content), weights_only=True)
+    if random.random() < 0.3:
+        changed, what, damage = _change_tensor(document, random)
+    else:
+        changed, what, damage = change_field(document, random)
+    stream = io.BytesIO()
+    torch.save(changed, stream)
+    return Mutation(stream.getvalue(), what, damage)
+
+
+def _change_tensor(document: dict[str, Any], random: Random) -> tuple[Any, str, str]:
+    tensors = document["model"] if "model" in document else document["state_dict"]
+    name = random.choice(sorted(tensors))
+    changes: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+        "of one value more": lambda value: torch.cat([value.reshape(-1), torch.zeros(1, dtype=value.dtype)]),
+        "without values": lambda value: value.new_zeros(0),
+        "expanded to 10^12 values": lambda value: value.new_zeros(1).expand(10**12),
+        "sparse": lambda value: value.reshape(-1).to_sparse(),
+        "without memory": lambda value: value.to("meta"),
+        "not a number": lambda value: (
+            torch.full_like(value, float("nan")) if value.is_floating_point() else value.float()
+        ),
+        "of whole numbers": lambda value: value.to(torch.int8),
+        "complex": lambda value: value.to(torch.complex64),
+    }
+    kind = random.choice(sorted(changes))
+    tensors[name] = changes[kind](tensors[name])
+    return document, f"{name} is {kind}", VALUE
+
+
+# A checkpoint is the program's own: nothing in it is right but what it has written.
+LAST_BYTES = Format("last.pt-bytes", _build_last, ("last.pt",), _read_last, DAMAGE)
+LAST_FIELDS = Format("last.pt-fields", _build_last, ("last.pt",), _read_last, (saved_field,), free=(VALUE, MISSING))
+
+
+def transfer_formats() -> tuple[Format, ...]:
+    """Checkpoints of mmengine. Imports it."""
+    from transfer.openmmlab import checkpoints  # noqa: F401 (in this process and not in each of its children)
+
+    return (
+        Format(
+            "transfer-pth-bytes",
+            _build_transfer,
+            ("*.pth",),
+            _read_transfer,
+            DAMAGE,
+            free=(),
+            equal=(repr(BEGINS_AGAIN),),
+        ),
+        Format(
+            "transfer-pth-fields", _build_transfer, ("*.pth",), _read_transfer, (saved_field,), free=(VALUE, MISSING)
+        ),
+    )

@@ -1,11 +1,14 @@
-"""The program's real commands, each in a session of its own so that nothing of them is left behind."""
+"""The program's real commands, each in a session of its own, so that nothing of them is left behind."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,40 +19,74 @@ SECONDS = 180.0  # the machine may be busy
 ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
 
 
-def start(words: Sequence[str], environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-    """Start a command, given from the tool's path on, in a session of its own."""
-    return subprocess.Popen(
-        [sys.executable, *words],
-        cwd=ROOT,
-        env={**os.environ, **ENVIRONMENT, **(environment or {})},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    )
+class Command:
+    """A command that runs.
 
+    What it writes goes to files and not to pipes, which a process that it leaves behind would keep open.
+    """
 
-def finish(process: subprocess.Popen[str], seconds: float = SECONDS) -> Ending:
-    """Wait for a command; after ``seconds`` all of its session is killed."""
-    try:
-        output, errors = process.communicate(timeout=seconds)
-        return Ending(process.returncode, output, errors)
-    except subprocess.TimeoutExpired:
-        kill(process)
-        _, errors = process.communicate()
-        return Ending(None, "", errors)
+    def __init__(self, words: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+        """Start it: Python with ``words``, the tool's path first, in the project's folder."""
+        self._output, self._errors = (tempfile.TemporaryFile() for _ in range(2))  # noqa: SIM115 (closed with it)
+        self.process = subprocess.Popen(
+            [sys.executable, *words],
+            cwd=ROOT,
+            env={**os.environ, **ENVIRONMENT, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=self._errors,
+            start_new_session=True,
+        )
 
+    def ends_within(self, seconds: float) -> bool:
+        """Wait so long at most; whether it has ended."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(seconds)
+        return self.process.poll() is not None
 
-def kill(process: subprocess.Popen[str], number: int = signal.SIGKILL) -> None:
-    """Send a signal to all processes of a command's session."""
-    try:
-        os.killpg(process.pid, number)
-    except ProcessLookupError:
-        return
+    def finish(self, seconds: float = SECONDS) -> Ending:
+        """Wait for its end; when the time is up, all of its session is killed."""
+        if self.ends_within(seconds):
+            return Ending(self.process.returncode, _text(self._output), _text(self._errors))
+        self.send_to_all(signal.SIGKILL)
+        self.process.wait()
+        return Ending(None, "", _text(self._errors))
+
+    def send_to_all(self, number: int) -> None:
+        """Send a signal to every process of the session."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, number)
+
+    def leaves_nothing(self, seconds: float) -> bool:
+        """Whether all that it has started ends within some time of its own end; else that is ended here."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            try:
+                os.killpg(self.process.pid, 0)
+            except ProcessLookupError:
+                return True
+            time.sleep(0.1)
+        self.send_to_all(signal.SIGKILL)
+        return False
+
+    def children(self) -> list[int]:
+        """Processes that its first process has started, as Linux tells; none elsewhere."""
+        found = []
+        for status in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = status.read_text().rpartition(")")[2].split()
+            except OSError:  # it has ended meanwhile
+                continue
+            if int(fields[1]) == self.process.pid:
+                found.append(int(status.parent.name))
+        return sorted(found)
 
 
 def run(words: Sequence[str], seconds: float = SECONDS, environment: Mapping[str, str] | None = None) -> Ending:
-    """Start and finish."""
-    return finish(start(words, environment), seconds)
+    """Start and finish a command."""
+    return Command(words, environment).finish(seconds)
+
+
+def _text(stream: tempfile._TemporaryFileWrapper[bytes]) -> str:
+    stream.seek(0)
+    return stream.read().decode(errors="replace")

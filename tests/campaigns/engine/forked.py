@@ -54,7 +54,7 @@ def _be_the_child(function: Callable[[], Any], writer: int, memory: int) -> NoRe
         for stream in (0, 1, 2):
             os.dup2(nothing, stream)
         _limit_memory(memory)
-        os.fsync = lambda handle: None  # no power cut is tried here, and waiting for disks takes nearly all the time
+        os.fsync = lambda fd: None  # no power cut is tried here, and waiting for disks takes nearly all the time
         ending = _outcome(function)
     finally:
         with os.fdopen(writer, "wb") as pipe:

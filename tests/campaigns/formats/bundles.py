@@ -17,6 +17,7 @@ from backbones.bundles.loading import trained_classifier
 from backbones.external.weight_file import read_weight_file
 from backbones.models import create_classifier
 from campaigns.formats.format import Format
+from campaigns.formats.pictures import build_image_folder
 from campaigns.mutators.damage import DAMAGE
 from campaigns.mutators.fields import change_field
 from campaigns.mutators.mutation import MISSING, VALUE, Mutation
@@ -38,6 +39,11 @@ def build_bundle(folder: Path) -> None:
         **{"epochs": 1, "dataset": "data", "fingerprint": "0" * 16, "versions": {"torch": "2"}},
     }
     write_bundle(folder / "backbone.safetensors", small_classifier(), NETWORK, imagenet_contract(32), facts)
+
+
+def _build_with_data(folder: Path) -> None:
+    build_bundle(folder)
+    build_image_folder(folder / "data", "png")
 
 
 def _read_bundle(folder: Path) -> Any:
@@ -75,16 +81,16 @@ def header_bytes(content: bytes, random: Random) -> Mutation:
 BUNDLE = Format("bundle-bytes", build_bundle, ("*.safetensors",), _read_bundle, (*DAMAGE, *[header_bytes] * 4))
 HEADER = Format(
     "bundle-header",
-    build_bundle,
+    _build_with_data,
     ("*.safetensors",),
     _read_bundle,
     (header_field,),
     free=(VALUE, MISSING),
     command=lambda folder: [
-        *("tools/export_openmmlab.py", str(folder / "backbone.safetensors")),
-        *("--style", "mmdet", "--out", str(folder / "exported.pth")),
+        *("tools/test_cls.py", "--model", str(folder / "backbone.safetensors"), "--data", str(folder / "data")),
+        *("--workers", "0", "--out", str(folder / "report")),
     ],
-    may_write=("exported.pth*",),
+    may_write=("report", "report/*"),
 )
 
 

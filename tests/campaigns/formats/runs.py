@@ -63,7 +63,7 @@ def segmentations(seed: int) -> SegmentationEvaluation:
     return SegmentationEvaluation(("sky", "sea"), tuple(f"{number}.jpg" for number in range(IMAGES)), images)
 
 
-def _build(folder: Path) -> None:
+def build_runs(folder: Path) -> None:
     """Two rows with a classification, a detection and a segmentation each, all finished, and one that is not."""
     for recipe, seed in (("b-standard", 0), ("d-smooth", 1)):
         _finished(folder / f"{recipe}-cls", _asked("classification", recipe, 0), {"top1": 50.0, "top5": 90.0 + seed})
@@ -122,31 +122,32 @@ def _continue(folder: Path) -> Any:
 _WORDS = with_words(*JSON)
 # Numbers and names may have become other valid ones; a value of another type never is one.
 _FREE = (BYTES, VALUE, MISSING, WORDS)
+_ANY = (*_FREE, TYPE)
 _COMMAND: dict[str, Any] = dict(
     command=lambda folder: ["tools/compare.py", str(folder), "--out", str(folder / "report")],
     may_write=("report", "report/*"),
 )
 _JSON = (*DAMAGE, *[_WORDS] * 5, *[json_field] * 8)
-RESULT = Format("result.json", _build, ("*/result.json",), _compare, _JSON, free=_FREE, **_COMMAND)
-UNFINISHED = Format("run.json-compared", _build, ("d-mixup-cls/run.json",), _compare, _JSON, free=_FREE)
+RESULT = Format("result.json", build_runs, ("*/result.json",), _compare, _JSON, free=_FREE, **_COMMAND)
+UNFINISHED = Format("run.json-compared", build_runs, ("d-mixup-cls/run.json",), _compare, _JSON, free=_FREE)
 CONTINUED = Format(
     "run.json-resumed",
-    _build,
+    build_runs,
     ("d-smooth-cls/run.json",),
     _continue,
     _JSON,
-    free=(*_FREE, TYPE),
+    free=_ANY,
     may_write=("d-smooth-cls/*",),
 )
 _LOG = (*DAMAGE, *[_WORDS] * 5, *[json_line] * 8)
-CURVES = Format("metrics.jsonl-drawn", _build, ("*/metrics.jsonl",), _compare, _LOG, free=(*_FREE, TYPE), **_COMMAND)
+CURVES = Format("metrics.jsonl-drawn", build_runs, ("*/metrics.jsonl",), _compare, _LOG, free=_ANY, **_COMMAND)
 LOG = Format(
     "metrics.jsonl-resumed",
-    _build,
+    build_runs,
     ("d-smooth-cls/metrics.jsonl",),
     _continue,
     _LOG,
-    free=(*_FREE, TYPE),
+    free=_ANY,
     may_write=("d-smooth-cls/*",),
 )
 
@@ -212,11 +213,11 @@ def _evaluations(folder: Path) -> Any:
 
 
 _PATTERN = ("d-smooth-*/evaluation.npz",)
-NPZ_BYTES = Format("evaluation.npz-bytes", _build, _PATTERN, _evaluations, DAMAGE)
-NPZ_ARRAYS = Format("evaluation.npz-arrays", _build, _PATTERN, _evaluations, (array_field,), free=(VALUE, MISSING))
+NPZ_BYTES = Format("evaluation.npz-bytes", build_runs, _PATTERN, _evaluations, DAMAGE)
+NPZ_ARRAYS = Format("evaluation.npz-arrays", build_runs, _PATTERN, _evaluations, (array_field,), free=(VALUE, MISSING))
 NPZ_COMPARED = Format(
     "evaluation.npz-compared",
-    _build,
+    build_runs,
     _PATTERN,
     _compare,
     (*DAMAGE, *[array_field] * 6),
@@ -225,7 +226,7 @@ NPZ_COMPARED = Format(
 )
 MAPS = Format(
     "predictions.zip",
-    _build,
+    build_runs,
     ("d-smooth-segmentation/pictures/predictions.zip",),
     lambda folder: {
         name: digest(found)
@@ -235,7 +236,7 @@ MAPS = Format(
 )
 MAPS_DRAWN = Format(
     "predictions.zip-drawn",
-    _build,
+    build_runs,
     ("*/pictures/predictions.zip",),
     _compare,
     DAMAGE,

@@ -49,7 +49,7 @@ bench: $(READY)
 bench-quick: $(READY)
 	$(RUN) tools/bench.py --quick --out runs/bench-quick
 
-# Damages files thousands of times, and says which endings nobody could live with; writes docs/reliability.{json,md}.
+# Damages files, ends commands and starves them, and says which endings nobody could live with; writes docs/reliability.{json,md}.
 # Repeat it to continue; more seeds, more trials: make campaign MINUTES=240 SEED=1000
 MINUTES ?= 10
 SEED ?= 0

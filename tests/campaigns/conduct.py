@@ -18,7 +18,7 @@ from campaigns.engine.records import Records, current_commit
 from campaigns.engine.trial import Trial
 
 # Each is a module with ``subjects()`` and ``run(names, seeds, folder, records, go_on)``; and its share of the time.
-CAMPAIGNS = {"mutation": 0.6, "kill": 0.4}
+CAMPAIGNS = {"mutation": 0.4, "kill": 0.3, "resources": 0.3}
 
 
 @dataclass

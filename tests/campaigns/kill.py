@@ -15,7 +15,7 @@ from campaigns.engine import commands
 from campaigns.engine.commands import Command
 from campaigns.engine.records import Records
 from campaigns.engine.trial import DIED, HANG, PASSING, REFUSED, SAME, Ending, Trial, judge
-from campaigns.workloads import Inputs, Workload, outcome_of, workloads
+from campaigns.engine.workloads import Inputs, Workload, outcome_of, workloads
 
 CAMPAIGN = "kill"
 SUBJECTS = ("train_cls", "transfer_det", "transfer_seg", "run_suite")

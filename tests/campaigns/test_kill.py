@@ -10,8 +10,8 @@ from pytest import MonkeyPatch, fixture, mark
 from campaigns import kill
 from campaigns.engine.records import Records
 from campaigns.engine.trial import DIED, HANG, SAME, SILENT, TRACEBACK
+from campaigns.engine.workloads import Workload
 from campaigns.kill import CTRL_C, KILL_ALL, KILL_MAIN, WAYS, try_workloads
-from campaigns.workloads import Workload
 
 pytestmark = mark.processes
 

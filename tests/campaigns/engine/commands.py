@@ -9,8 +9,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 from campaigns.engine.trial import Ending
 
@@ -25,13 +26,13 @@ class Command:
     What it writes goes to files and not to pipes, which a process that it leaves behind would keep open.
     """
 
-    def __init__(self, words: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
-        """Start it: Python with ``words``, the tool's path first, in the project's folder."""
+    def __init__(self, words: Sequence[str], prefix: Sequence[str] = ()) -> None:
+        """Start it in the project's folder: Python with ``words``, the tool's path first, by ``prefix`` if any."""
         self._output, self._errors = (tempfile.TemporaryFile() for _ in range(2))  # noqa: SIM115 (closed with it)
         self.process = subprocess.Popen(
-            [sys.executable, *words],
+            [*prefix, sys.executable, *words],
             cwd=ROOT,
-            env={**os.environ, **ENVIRONMENT, **(environment or {})},
+            env={**os.environ, **ENVIRONMENT},
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=self._errors,
@@ -82,11 +83,11 @@ class Command:
         return sorted(found)
 
 
-def run(words: Sequence[str], seconds: float = SECONDS, environment: Mapping[str, str] | None = None) -> Ending:
+def run(words: Sequence[str], seconds: float = SECONDS, prefix: Sequence[str] = ()) -> Ending:
     """Start and finish a command."""
-    return Command(words, environment).finish(seconds)
+    return Command(words, prefix).finish(seconds)
 
 
-def _text(stream: tempfile._TemporaryFileWrapper[bytes]) -> str:
+def _text(stream: IO[bytes]) -> str:
     stream.seek(0)
     return stream.read().decode(errors="replace")

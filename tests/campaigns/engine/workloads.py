@@ -80,7 +80,7 @@ def workloads(inputs: Inputs) -> dict[str, Workload]:
 
 
 def _train(inputs: Inputs, folder: Path) -> list[str]:
-    data = ["--data", str(inputs.shapes / "classification"), "--network", "mobilenet_v1_025", "--recipe", "d-smooth"]
+    data = ["--data", str(inputs.shapes / "classification"), "--network", "resnet18_d", "--recipe", "d-smooth"]
     length = ["--epochs", "6", "--batch-size", "4", "--image-size", "32", "--lr", "0.05", "--ema", "0.9"]
     exact = ["--workers", "2", "--device", "cpu", "--precision", "fp32"]
     return ["tools/train_cls.py", *data, *length, *exact, "--out", str(folder / RUN), "--resume"]

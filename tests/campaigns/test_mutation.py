@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -15,13 +16,16 @@ from pytest import MonkeyPatch, mark
 from backbones.bundles import bundle
 from backbones.bundles.bundle import read_bundle, tensor_checksum
 from backbones.errors import UserError
+from campaigns import mutation
 from campaigns.engine.records import Records, read_trials
+from campaigns.engine.sandbox import state
 from campaigns.engine.trial import MESSAGE, OTHER, REFUSED, SAME, SILENT, TOUCHED, TRACEBACK
 from campaigns.formats import light_formats
 from campaigns.formats.bundles import BUNDLE
 from campaigns.formats.format import Format
 from campaigns.mutation import Subject, try_formats
 from campaigns.mutators.damage import DAMAGE, flip_bits
+from campaigns.mutators.entries import change_entry
 from campaigns.mutators.fields import VALUES, change_field, places
 
 pytestmark = mark.processes
@@ -36,7 +40,8 @@ UNMENDED = {
 }
 
 
-def test_every_ending_of_a_short_campaign_is_one_to_live_with(tmp_path: Path) -> None:
+def test_every_ending_of_a_short_campaign_is_one_to_live_with(tmp_path: Path, monkeypatch: MonkeyPatch) -> None:
+    monkeypatch.setattr(mutation, "ENTRIES", 0.0)  # pipes are still waited for
     held = {name: form for name, form in light_formats().items() if name not in UNMENDED}
     trials = list(try_formats(held, SEEDS, tmp_path, Records(tmp_path / "trials.jsonl", "now")))
     assert [(trial.subject, trial.seed, trial.what, trial.kind) for trial in trials if not trial.passed] == []
@@ -127,7 +132,7 @@ def test_what_a_reader_leaves_behind_is_found_and_put_in_order(tmp_path: Path) -
     trial = next(trial for seed in range(25) if (trial := subject.try_seed(seed, "now")).outcome != REFUSED)
     assert trial.outcome == TOUCHED
     assert "left.txt" in trial.detail
-    assert [path.name for path in subject.sandbox.folder.iterdir()] == ["numbers.json"]
+    assert [path.name for path in (tmp_path / "numbers").iterdir()] == ["numbers.json"]
 
 
 documents = st.recursive(
@@ -160,3 +165,16 @@ def test_every_place_leads_somewhere(document: Any) -> None:
 @given(st.binary(max_size=2000), st.integers(0, 10**6), st.sampled_from(DAMAGE))
 def test_damage_can_be_done_to_anything_and_repeated(content: bytes, seed: int, mutator: Any) -> None:
     assert mutator(content, Random(seed)) == mutator(content, Random(seed))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6))
+def test_another_entry_can_be_put_in_the_place_of_a_file(seed: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        victim = Path(folder, "inside", "a.txt")
+        victim.parent.mkdir()
+        victim.write_text("a")
+        before = state(Path(folder))
+        assert change_entry(victim, Random(seed))
+        # A name that it already has is the one thing that can be drawn and changes nothing.
+        assert state(Path(folder)) != before or victim.exists()

@@ -99,16 +99,26 @@ def test_a_folder_is_put_in_order(tmp_path: Path) -> None:
     sound.mkdir()
     (sound / "a.txt").write_text("a")
     sandbox = Sandbox(sound, tmp_path / "box")
-    with sandbox.damaged(sandbox.folder / "a.txt", b"b"):
-        assert (sandbox.folder / "a.txt").read_text() == "b"
-    assert sandbox.touched() == []
-    (sandbox.folder / "b.txt").write_text("b")
-    (sandbox.folder / "a.txt").unlink()
-    assert sandbox.touched(("b*",)) == ["a.txt"]
-    assert sandbox.touched() == []
-    with sandbox.damaged(sandbox.folder / "a.txt", b"b"):
-        (sandbox.folder / "a.txt").write_text("c")  # a reader that writes: hidden by what puts it back
-        assert sandbox.touched() == ["a.txt"]
+    victim, other = sandbox.folder / "a.txt", sandbox.folder / "b.txt"
+
+    def damage() -> None:
+        victim.write_text("b")
+
+    def read() -> Ending:
+        return Ending(0, victim.read_text())
+
+    def write() -> Ending:
+        other.write_text("b")
+        victim.unlink()
+        return Ending(0)
+
+    assert sandbox.run(read) == (Ending(0, "a"), [])
+    assert sandbox.run(read, damage) == (Ending(0, "b"), [])
+    assert sandbox.run(read) == (Ending(0, "a"), [])
+    assert sandbox.run(write) == (Ending(0), ["a.txt", "b.txt"])
+    assert sandbox.run(write, damage, ("b*",)) == (Ending(0), ["a.txt"])
+    assert sandbox.run(read) == (Ending(0, "a"), [])
+    assert not other.exists()
 
 
 def test_records_are_kept_by_commit(tmp_path: Path) -> None:

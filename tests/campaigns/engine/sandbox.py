@@ -1,41 +1,46 @@
-"""A folder with a sound input, in which one file is damaged for a trial; and whether anything else has changed."""
+"""A folder with a sound input that is damaged for a trial; and whether the trial changes anything by itself."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from campaigns.engine.trial import Ending
 
 
 class Sandbox:
-    """A folder for trials, made again from ``sound`` whenever a trial has left it in another state."""
+    """A folder for trials, made again from ``sound`` before each trial that does not find it so."""
 
     def __init__(self, sound: Path, folder: Path) -> None:
         self.folder = folder
         self._sound = sound
         self._restore()
 
-    @contextmanager
-    def damaged(self, victim: Path, content: bytes) -> Iterator[None]:
-        """One file of the folder with other content, for as long as the trial lasts."""
-        before = victim.read_bytes()
-        victim.write_bytes(content)
-        try:
-            yield
-        finally:
-            if victim.is_file() and not victim.is_symlink():
-                victim.write_bytes(before)
+    def run(
+        self, trial: Callable[[], Ending], damage: Callable[[], None] | None = None, may_write: Sequence[str] = ()
+    ) -> tuple[Ending, list[str]]:
+        """Do damage, run a trial, and put everything in order again.
 
-    def touched(self, may_write: tuple[str, ...] = ()) -> list[str]:
-        """Names of what is not as it was, but for what a trial may write; all of it is put in order again."""
-        there = state(self.folder)
-        changed = sorted(name for name in there.keys() | self._state.keys() if there.get(name) != self._state.get(name))
-        if changed:
+        Args:
+            trial: What is run.
+            damage: What is done to the folder before.
+            may_write: Glob patterns of what the trial may write.
+
+        Returns:
+            How the trial ended, and the names of what it has changed besides.
+        """
+        if damage is not None:
+            damage()
+        before = self._state if damage is None else state(self.folder)
+        ending = trial()
+        after = state(self.folder)
+        changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+        if after != self._state:
             self._restore()
-        return [name for name in changed if not any(Path(name).match(pattern) for pattern in may_write)]
+        return ending, [name for name in changed if not any(Path(name).match(pattern) for pattern in may_write)]
 
     def _restore(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)

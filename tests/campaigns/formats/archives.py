@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import tarfile
 import zipfile
@@ -29,13 +30,15 @@ _NAMES = (
 
 
 def _build(folder: Path) -> None:
-    for name in ("data.tar", "data.tar.gz"):
-        with tarfile.open(folder / name, "w:gz" if name.endswith("gz") else "w") as tar:
-            for member, content in _FILES.items():
-                tar.addfile(_tar_entry(member, len(content)), io.BytesIO(content))
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as tar:
+        for member, content in _FILES.items():
+            tar.addfile(_tar_entry(member, len(content)), io.BytesIO(content))
+    (folder / "data.tar").write_bytes(stream.getvalue())
+    (folder / "data.tar.gz").write_bytes(gzip.compress(stream.getvalue(), mtime=0))
     with zipfile.ZipFile(folder / "data.zip", "w", zipfile.ZIP_DEFLATED) as members:
         for member, content in _FILES.items():
-            members.writestr(member, content)
+            members.writestr(zipfile.ZipInfo(member), content, zipfile.ZIP_DEFLATED)  # of 1980, in every trial
 
 
 def _tar_entry(name: str, size: int) -> tarfile.TarInfo:

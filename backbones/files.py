@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -14,6 +15,8 @@ from typing import Any
 from backbones.errors import UserError
 
 PART_SUFFIX = ".part"
+# A full disk, a quota, a limit to the size of files, a disk that has become read-only.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 class WriteError(UserError, OSError):
@@ -51,6 +54,28 @@ def write_error(path: str | os.PathLike[str], error: OSError) -> WriteError:
     problem = WriteError(f"cannot write {path}: {error.strerror or error}; check disk and permissions")
     problem.errno = error.errno
     return problem
+
+
+def read_error(path: str | os.PathLike[str], error: OSError) -> UserError:
+    """What to tell of an error of the system while a file was read."""
+    return UserError(f"cannot read {path}: {error.strerror or error}; check disk and permissions")
+
+
+@contextmanager
+def full_disk_told(folder: str | os.PathLike[str]) -> Iterator[None]:
+    """Tell in one line of a disk that takes no more, whichever library was about to write something in a folder.
+
+    Raises:
+        WriteError: Instead of the system's own error; one that names its file already passes.
+    """
+    try:
+        yield
+    except WriteError:
+        raise
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise write_error(error.filename or folder, error) from error
 
 
 def append_line(path: str | os.PathLike[str], line: str) -> None:

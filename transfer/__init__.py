@@ -1,4 +1,4 @@
-"""From a trained trunk to detection, segmentation and a comparison.
+"""From a bundle to one transfer, to detection or segmentation.
 
 ``__all__`` is for use from Python (``docs/python.md``); each name is loaded when it is first asked for.
 """

@@ -111,9 +111,8 @@ class RunFolder:
     def begin(self) -> None:
         """Write ``run.json`` or note there who resumes, and clear away what a kill has left of files being written."""
         self.path.mkdir(parents=True, exist_ok=True)
-        for entry in self.path.iterdir():
-            if _is_part(entry):
-                entry.unlink(missing_ok=True)
+        for entry in self.path.rglob(f".*{PART_SUFFIX}"):  # a transfer's checkpoints lie a folder deeper
+            entry.unlink(missing_ok=True)
         record = self.path / "run.json"
         stored = read_json(record) if record.exists() else {**self.run, "sittings": []}
         before = stored.get("sittings", [_session(stored, stored)])
@@ -137,6 +136,12 @@ class RunFolder:
 
     def _foreign(self) -> Iterator[Path]:
         return (entry for entry in self.path.iterdir() if entry.name != LOCK and not _is_part(entry))
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What this sitting was asked, in plain values as JSON has them: what ``last.pt`` says of which run it is."""
+        plain: dict[str, Any] = json.loads(json.dumps(self.run))
+        return plain
 
     @property
     def sessions(self) -> int:
@@ -237,18 +242,22 @@ def with_former_settings(run: Mapping[str, Any]) -> Mapping[str, Any]:
 def _check_same_run(record: Path, there: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
     if not isinstance(there, Mapping):
         raise UserError(f"{record} is damaged: it holds no record of a run; delete the folder or choose another --out")
-    old, new = flatten(with_former_settings(there)), flatten(with_former_settings(asked))
-    context = {key for key in old.keys() | new.keys() if key in CONTEXT_KEYS or key.split(".")[0] in CONTEXT_KEYS}
-    ours, theirs = new.get(PLUGIN), old.get(PLUGIN)
+    ours, theirs = (flatten(run).get(PLUGIN) for run in (asked, there))
     if ours != theirs:
         raise UserError(
             f"{record.parent} was begun {_with_plugin(theirs)}, and this command is {_with_plugin(ours)}; give the "
             "file that it was begun with (--plugin FILE.py: no run loads one by itself), or choose another --out"
         )
+    if different := differences(there, asked):
+        raise UserError(f"{record.parent} holds another run ({different}); choose another --out")
+
+
+def differences(there: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
+    """In what the records of two runs differ, as a message has it, the first five; empty for the same run."""
+    old, new = flatten(with_former_settings(there)), flatten(with_former_settings(asked))
+    context = {key for key in old.keys() | new.keys() if key in CONTEXT_KEYS or key.split(".")[0] in CONTEXT_KEYS}
     different = sorted(key for key in (old.keys() | new.keys()) - context if old.get(key) != new.get(key))
-    if different:
-        changes = "; ".join(f"{key}: {old.get(key)!r} there, {new.get(key)!r} asked" for key in different[:5])
-        raise UserError(f"{record.parent} holds another run ({changes}); choose another --out")
+    return "; ".join(f"{key}: {old.get(key)!r} there, {new.get(key)!r} asked" for key in different[:5])
 
 
 def _with_plugin(digest: Any) -> str:

@@ -2,26 +2,33 @@
 
 All random numbers are keyed by seed and place (``backbones.data.randomness``), so there is no generator state to save:
 weights, their average, optimizer, loss scale and the number of steps done are the whole state. The file loads with
-``weights_only=True``: it holds tensors and plain values.
+``weights_only=True``: it holds tensors and plain values, and what the run was asked, so that no other run takes it.
 """
 
 from __future__ import annotations
 
 import io
 import os
-import pickle
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from backbones.errors import UserError
 from backbones.files import write_bytes
+from backbones.runs.checkpoint_file import (
+    UnusableCheckpoint,
+    check_same_run,
+    read_checkpoint,
+    remedied,
+    unusable_on_error,
+)
 from backbones.training.ema import WeightAverage
 
 FORMAT = 2
+REMEDY = "put back a whole one of this run, or delete it: --resume then begins the training again"
 
 
 @dataclass
@@ -52,8 +59,18 @@ def save_checkpoint(
     optimizer: Optimizer,
     scaler: torch.amp.GradScaler,
     progression: Progression,
+    run: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the state of a run, atomically.
+
+    Args:
+        path: The file.
+        model: Its weights and statistics.
+        average: The averaged weights, if they are averaged.
+        optimizer: Its state.
+        scaler: Its scale.
+        progression: How far the run is.
+        run: Of which run it is, in plain values (``RunFolder.record``).
 
     Raises:
         WriteError: The file cannot be written.
@@ -65,6 +82,7 @@ def save_checkpoint(
         "optimizer": optimizer.state_dict(),
         "scaler": scaler.state_dict(),
         "progression": asdict(progression),
+        **({} if run is None else {"run": run}),
     }
     stream = io.BytesIO()
     torch.save(state, stream)
@@ -77,28 +95,34 @@ def load_checkpoint(
     average: WeightAverage | None,
     optimizer: Optimizer,
     scaler: torch.amp.GradScaler,
+    run: Mapping[str, Any] | None = None,
 ) -> Progression:
     """Put model, average, optimizer and scaler into the saved state, and return how far the run was.
 
+    A file that an earlier version wrote does not say of which run it is, and is taken for one of this run.
+
     Raises:
-        UserError: The file is missing, damaged, or of another model or format.
+        UserError: The file is missing, damaged, of another ``run``, or of another model or format.
     """
-    if not Path(path).is_file():
-        raise UserError(f"{path}: no such checkpoint")
-    device = next(model.parameters()).device
-    try:
-        state = torch.load(path, map_location=device, weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError, OSError) as error:
-        reason = str(error).partition("\n")[0]
-        raise UserError(f"{path} is damaged ({reason}); delete its folder and start the run again") from None
-    if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise UserError(f"{path} is not a checkpoint of format {FORMAT}; delete its folder and start the run again")
-    try:
-        model.load_state_dict(state["model"])
-        if average:
-            average.module.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-        scaler.load_state_dict(state["scaler"])
-        return Progression(**state["progression"])
-    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} belongs to another model: {error}") from None
+    with remedied(lambda: REMEDY):
+        state = read_checkpoint(path)
+        if not isinstance(state, dict) or state.get("format") != FORMAT:
+            raise UnusableCheckpoint(f"{path} is not a checkpoint of format {FORMAT}")
+        if run is not None and "run" in state:
+            check_same_run(path, state["run"], run)
+        with unusable_on_error(f"{path} belongs to another model"):
+            model.load_state_dict(state["model"])
+            if average:
+                average.module.load_state_dict(state["average"])
+            optimizer.load_state_dict(state["optimizer"])
+            scaler.load_state_dict(state["scaler"])
+            return _progression(state["progression"])
+
+
+def _progression(values: Mapping[str, Any]) -> Progression:
+    progression = Progression(**values)
+    for field in fields(Progression):
+        value = getattr(progression, field.name)
+        if type(value) not in ((int,) if field.type == "int" else (int, float)):
+            raise TypeError(f"{field.name} is {value!r}")
+    return progression

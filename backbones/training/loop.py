@@ -197,6 +197,5 @@ def finish_epoch(
 def save(job: TrainingJob, folder: RunFolder, progression: Progression, log: TrainingLog) -> None:
     """Write ``last.pt``, unless a loss that is not finite says that the weights are worthless."""
     log.catch_up()
-    job.world.on_rank_zero(
-        lambda: save_checkpoint(folder.checkpoint, job.model, job.average, job.optimizer, job.scaler, progression)
-    )
+    state = (job.model, job.average, job.optimizer, job.scaler, progression)
+    job.world.on_rank_zero(lambda: save_checkpoint(folder.checkpoint, *state, run=folder.record))

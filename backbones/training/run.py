@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from backbones.bundles.contract import InputContract, imagenet_contract
 from backbones.bundles.loading import find_bundle, initialise_from
 from backbones.data.image_folder import verify_images
 from backbones.errors import UserError, not_none
-from backbones.files import read_json, sha256_file
+from backbones.files import full_disk_told, read_json, sha256_file
 from backbones.machine.distributed import join_world, leave_world
 from backbones.machine.precision import tuned_convolutions
 from backbones.models import Classifier, create_classifier
@@ -68,7 +69,7 @@ def _run(plan: Plan) -> dict[str, Any]:
             return world.on_rank_zero(lambda: read_json(folder.result))
         world.on_rank_zero(lambda: verify_images(plan.data))
         job = _job(plan, model, contract, teacher, folder.run["versions"])
-        with world.leading(folder.locked()):
+        with world.leading(folder.locked()), full_disk_told(folder.path):
             return _train(plan, job, folder, lines)
 
 
@@ -85,13 +86,12 @@ def _train(plan: Plan, job: TrainingJob, folder: RunFolder, lines: list[str]) ->
     """Start the run in its folder, or go on with it there, to its end."""
     world = plan.world
     meter = meter_for(plan.device) if world.leads else None
-    world.on_rank_zero(folder.begin)
     progression = Progression()
-    if world.on_rank_zero(folder.checkpoint.exists):
-        progression = world.on_all_ranks(
-            lambda: load_checkpoint(folder.checkpoint, job.model, job.average, job.optimizer, job.scaler)
-        )
+    if world.on_rank_zero(lambda: os.path.lexists(folder.checkpoint)):
+        state = (job.model, job.average, job.optimizer, job.scaler)
+        progression = world.on_all_ranks(lambda: load_checkpoint(folder.checkpoint, *state, run=folder.record))
         lines.append(f"resumed   after batch {progression.step} of {plan.schedule.total_steps}")
+    world.on_rank_zero(folder.begin)
     if world.leads:
         print("\n".join(lines), flush=True)
     world.on_rank_zero(lambda: folder.forget_after(progression.step, progression.evaluated_step))

@@ -8,6 +8,7 @@ from typing import Any
 
 from backbones.errors import UserError
 from backbones.files import read_json
+from backbones.reporting.numbers import half_width, signed
 from studies.ablation.rows import run_folder
 
 LARGE = 1_000_000  # training images; ImageNet has 1.28 million
@@ -59,10 +60,9 @@ def _entries(folder: Path, table: dict[str, Any]) -> dict[str, dict[str, str]]:
 def _effect(row: dict[str, Any], reference: float, added: bool) -> str:
     difference = row["difference"]
     before, after = (reference, row["mean"]) if added else (row["mean"], reference)
-    points = f"{difference['value'] * (1 if added else -1) + 0.0:+.2f}"
+    points = signed(difference["value"] * (1 if added else -1))
     if difference["interval"]:
-        low, high = difference["interval"]
-        points += f" ± {(high - low) / 2:.2f}"
+        points += f" ± {half_width(difference['interval'])}"
         seeds = f"95 % interval, {difference['pairs']} paired seeds"
     else:
         seeds = f"no interval, {difference['pairs']} seed"

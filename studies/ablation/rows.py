@@ -44,11 +44,6 @@ class AblationRow:
         """The recipe with its tricks switched."""
         return switch(chosen_recipe(self.recipe), self.on, self.off)
 
-    @property
-    def slug(self) -> str:
-        """Its name in the file system: the same for the same training, whatever ablation asks for it."""
-        return _slug(self.settled.name)
-
 
 @dataclass(frozen=True)
 class Ablation:
@@ -84,12 +79,11 @@ class Ablation:
 
 
 def run_folder(out: Path, recipe: str, seed: int) -> Path:
-    """Where ablations in ``out`` have the run of a recipe, by the name that it has with its tricks, with a seed."""
-    return out / f"{_slug(recipe)}-seed{seed}"
+    """Where ablations in ``out`` have the run of a recipe, by the name that it has with its tricks, with a seed.
 
-
-def _slug(recipe: str) -> str:
-    return recipe.replace(" ", "_")
+    It is the same for the same training, whatever ablation asks for it.
+    """
+    return out / f"{recipe.replace(' ', '_')}-seed{seed}"
 
 
 def cumulative_rows(base: str, tricks: Sequence[str]) -> tuple[AblationRow, ...]:

@@ -1,4 +1,4 @@
-"""Section 6.2's losses: on ADE20K, smoothing, distillation and mixup take away what cosine decay had gained.
+"""Section 6.2's drops: on ADE20K, smoothing, distillation and mixup take away what cosine decay had gained.
 
 Against B-standard every row of Table 9 is a gain, so the finding shows only against the row with cosine decay alone,
 the best of that table. These differences have a verdict like any other, and for Holm's correction a family of their
@@ -34,7 +34,7 @@ def drop_rows(rows: Mapping[str, Sequence[Run]], baseline: str, noise: Noise) ->
 
     Args:
         rows: Finished runs by the name of their row.
-        baseline: The comparison's; when that is the row with cosine decay, the comparison shows the losses itself.
+        baseline: The comparison's; when that is the row with cosine decay, the comparison shows the drops itself.
         noise: Of those runs.
     """
     references = {runs[0].network: name for name, runs in rows.items() if runs[0].recipe == REFERENCE}

@@ -95,7 +95,7 @@ def _paragraph(comparison: Comparison, task: str, metric: str) -> Markup:
     asked = [place for place in compared if comparison.rows[place].recipe != RANDOM_RECIPE] or compared
     sentences = [] if len(asked) == 1 else [_counted(comparison, metric, asked)]
     sentences += [_row_sentence(comparison, metric, asked), _beside(comparison, metric, asked)]
-    sentences += [_losses(comparison) if task == "segmentation" else Markup("")]
+    sentences += [_drops(comparison) if task == "segmentation" else Markup("")]
     return start + Markup(" ").join(sentence for sentence in sentences if sentence)
 
 
@@ -198,8 +198,8 @@ def _baseline(comparison: Comparison) -> str:
     return label(not_none(comparison.baseline_row), comparison.rows)
 
 
-def _losses(comparison: Comparison) -> Markup:
-    """Section 6.2's losses, where they have been measured with more than one seed."""
+def _drops(comparison: Comparison) -> Markup:
+    """Section 6.2's drops, where they have been measured with more than one seed."""
     judged = [
         row.cells["miou"]
         for row in comparison.drops
@@ -209,5 +209,5 @@ def _losses(comparison: Comparison) -> Markup:
         return Markup("")
     reference = comparison.drops[0].reference
     name = next(label(row, comparison.rows) for row in comparison.rows if row.name == reference)
-    what = "loss" if len(judged) == 1 else f"{len(judged)} losses"
+    what = "drop" if len(judged) == 1 else f"{len(judged)} drops"
     return Markup("Beside the paper's {} against {}: {}.").format(what, unbroken(name), _listed(judged))

@@ -8,6 +8,7 @@ from typing import Any
 
 from studies.comparison.compare import Comparison
 from studies.report.records import Record, Records
+from transfer.catalogue import CLASSIFICATION, TASKS
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def proofs(comparison: Comparison, records: Records) -> list[ProofLine]:
     """A line per row and transfer task that has finished runs."""
     lines = []
     for place, row in enumerate(comparison.rows):
-        for task in ("detection", "segmentation"):
+        for task in (each for each in TASKS if each != CLASSIFICATION):
             runs = records.of((row.recipe, row.network), task)
             if runs:
                 columns = (_each(runs, tell) for tell in (_ledger, _features, _moved, _digest))

@@ -11,6 +11,8 @@ from pytest import MonkeyPatch, approx, fixture, mark, raises
 
 from studies.comparison.compare import compare_runs
 from studies.report.page import write_page
+from studies.report.proofs import proofs
+from studies.report.records import read_records
 from studies.report.text import as_csv, as_text, write_report
 from studies.suite.reading import read_suite
 from transfer.catalogue import (
@@ -111,6 +113,8 @@ def test_a_third_task_is_compared_judged_resampled_and_reported(runs: Path) -> N
     assert "<strong>Counting</strong> · training loss" not in page  # these runs have no log
     assert page.count("counted right") >= 4
     assert "twice" not in text
+    proven = proofs(comparison, read_records(comparison))
+    assert [(line.task, line.runs) for line in proven] == [("counting", 3), ("counting", 3)]
 
 
 @mark.usefixtures("counting")

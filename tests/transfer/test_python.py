@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmengine.logging import MMLogger
 from pytest import MonkeyPatch, fixture, mark, raises
 
 import transfer.openmmlab.trunk
@@ -113,6 +114,7 @@ def test_transfers_of_both_tasks_follow_each_other(shapes: Path, tmp_path: Path)
         return result["metrics"], [line["loss"] for line in lines]
 
     first = segment()
+    assert not any(str(tmp_path) in str(log.handlers) for log in MMLogger._instance_dict.values())
     options = ["train_cfg.max_epochs=1"]
     to_detection(config=DETECTION, data=shapes / "VOCdevkit", out=tmp_path / "det", cfg_options=options, **common)
     assert len(read_detections(tmp_path / "det").names) == 6

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from backbones.data import prefetch as shared_memory
+from backbones.data import prefetch
 from transfer.doctor.finding import Finding, ok, problem, warning
 
 GIB = 1 << 30
@@ -75,7 +75,7 @@ def _number(path: Path) -> int | None:
 
 def check_shared_memory() -> Iterator[Finding]:
     """Where loader workers put their batches."""
-    folder = Path(shared_memory.SHARED_MEMORY)
+    folder = Path(prefetch.SHARED_MEMORY)
     if not sys.platform.startswith("linux"):
         yield ok("shared memory", "not a file system on this platform")
         return
@@ -91,7 +91,7 @@ def check_shared_memory() -> Iterator[Finding]:
         if status.f_blocks * status.f_frsize < 2 * ENOUGH_SHARED_MEMORY
         else f"remove what dead programs left there: ls -lt {folder}"
     )
-    message = shared_memory.describe_room()
+    message = prefetch.describe_room()
     if free <= LEAST_SHARED_MEMORY:
         yield problem("shared memory", f"{message}: workers of a detection loader will die of SIGBUS", remedy)
     elif free < ENOUGH_SHARED_MEMORY:

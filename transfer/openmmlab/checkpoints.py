@@ -1,58 +1,150 @@
-"""Where a stopped training goes on."""
+"""Where a stopped training goes on, and which files mmengine's checkpoints are.
+
+What they have in common with those of a classification is in ``backbones.runs.checkpoint_file``.
+"""
 
 from __future__ import annotations
 
 import re
-import textwrap
-import zipfile
+from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from mmengine.hooks import Hook
+from mmengine.dist import is_main_process
+from mmengine.hooks import CheckpointHook, Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
-from torch import nn
+from torch import Tensor, nn
 
 from backbones.bundles.ledger import name_tensors
 from backbones.errors import UserError
+from backbones.runs.checkpoint_file import UnusableCheckpoint, check_same_run, read_checkpoint
 
-REMEDY = "delete it to resume at the one before"
-LONGEST = 200  # characters of PyTorch's own words
 NAME = re.compile(r"(?:epoch|iter)_(\d+)\.pth")
+# Of run.json, what a checkpoint does not say: into how many parts a batch was cut.
+CUT = "training"
 
 
-def latest_checkpoint(folder: Path) -> Path | None:
-    """The newest whole checkpoint that mmengine has left in a folder, or None.
+def newest_checkpoint(folder: Path) -> Path | None:
+    """The checkpoint with the highest number in a folder, sound or not, or None.
 
     mmengine's own note of its last one is not asked: it holds a path that is wrong once the folder has moved, and
-    nothing at all after a kill in the wrong moment. A checkpoint is a zip archive, whose directory is written last, so
-    one that a kill has cut short is none.
+    nothing at all after a kill in the wrong moment.
     """
-    found = {int(name[1]): path for path in folder.glob("*.pth") if (name := NAME.fullmatch(path.name))}
-    return next((found[step] for step in sorted(found, reverse=True) if zipfile.is_zipfile(found[step])), None)
+    return next(iter(_newest_first(folder)), None)
 
 
-def check_checkpoint(path: Path, model: nn.Module) -> None:
-    """See that a checkpoint holds exactly a model's tensors, by name and shape.
+def latest_checkpoint(folder: Path, before: Path | None = None) -> Path | None:
+    """The newest checkpoint in a folder whose checksums hold, of those older than a certain one, or None."""
+    there = _newest_first(folder)
+    older = there[there.index(before) + 1 :] if before in there else there
+    return next((path for path in older if _is_sound(path)), None)
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    found = {path: int(name[1]) for path in folder.glob("*.pth") if (name := NAME.fullmatch(path.name))}
+    return sorted(found, key=found.__getitem__, reverse=True)
+
+
+def _is_sound(path: Path) -> bool:
+    try:
+        read_checkpoint(path)
+    except UserError:
+        return False
+    return True
+
+
+def remedy(path: Path) -> str:
+    """What to do when a checkpoint cannot be used, as the end of a message."""
+    older = latest_checkpoint(path.parent, before=path)
+    return f"delete it to resume at {older.name}" if older else "delete it, and --resume begins the training again"
+
+
+def check_checkpoint(path: Path, model: nn.Module, scheduled: bool = False) -> None:
+    """See that a checkpoint is whole, and holds exactly a model's tensors, by name and shape.
+
+    Args:
+        path: The file.
+        model: That is to have its tensors.
+        scheduled: Whether it has to hold the state of schedules, too.
 
     Raises:
-        UserError: It does not, or cannot be read.
+        UnusableCheckpoint: It is damaged, or not one to go on from.
+        UserError: It cannot be read.
     """
-    try:
-        there = torch.load(path, map_location="cpu", weights_only=True, mmap=True)["state_dict"]
-    except Exception as error:  # torch and pickle raise many kinds
-        words = textwrap.shorten(str(error), LONGEST, placeholder=" …")
-        raise UserError(f"{path}: not a readable checkpoint ({words}); {REMEDY}") from error
+    content = read_checkpoint(path)
+    _check_parts(path, content, scheduled)
+    _check_tensors(path, content["state_dict"], model)
+
+
+def _check_parts(path: Path, content: Any, scheduled: bool) -> None:
+    parts: dict[str, type] = {"meta": dict, "state_dict": Mapping, "message_hub": dict, "optimizer": dict}
+    if scheduled:
+        parts["param_schedulers"] = list
+    for part, kind in parts.items():
+        if not isinstance(content, dict) or not isinstance(content.get(part), kind):
+            raise UnusableCheckpoint(f"{path}: not a checkpoint to go on from: it holds no {part}")
+    for name in ("epoch", "iter"):
+        if type(content["meta"].get(name)) is not int:
+            raise UnusableCheckpoint(f"{path}: not a checkpoint to go on from: its meta holds no {name}")
+
+
+def _check_tensors(path: Path, there: Mapping[Any, Any], model: nn.Module) -> None:
     wanted = model.state_dict()
     faults = {
         "it lacks": [name for name in wanted if name not in there],
-        "the model has no": [name for name in there if name not in wanted],
-        "of another shape": [name for name in wanted if name in there and there[name].shape != wanted[name].shape],
+        "the model has no": [str(name) for name in there if name not in wanted],
+        "of another shape": [name for name in wanted if name in there and not _is_alike(there[name], wanted[name])],
     }
     if any(faults.values()):
         words = "; ".join(f"{fault} {name_tensors(names)}" for fault, names in faults.items() if names)
-        raise UserError(f"{path}: not a checkpoint of this model: {words}; {REMEDY}")
+        raise UnusableCheckpoint(f"{path}: not a checkpoint of this model: {words}")
+
+
+def _is_alike(there: Any, wanted: Tensor) -> bool:
+    return isinstance(there, Tensor) and there.shape == wanted.shape
+
+
+class OwnCheckpointsHook(Hook):
+    """Has checkpoints say of which run they are, and refuses those of another one.
+
+    Args:
+        run: What ``run.json`` says, in plain values (``RunFolder.record``).
+        seed: The run's. All that a checkpoint of an earlier version says of its run.
+    """
+
+    priority = "HIGHEST"  # before anything believes a checkpoint that is of another run
+
+    def __init__(self, run: Mapping[str, Any], seed: int) -> None:
+        self.run = {key: value for key, value in run.items() if key != CUT}
+        self.seed = seed
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        checkpoint["meta"]["run"] = self.run
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        path, meta = Path(runner._load_from), checkpoint["meta"]
+        there = meta.get("run", {**self.run, "seed": meta.get("seed")})
+        check_same_run(path, there, self.run)
+
+
+class OrderlyCheckpointHook(CheckpointHook):
+    """mmengine's, which makes room first: where one is kept, there would be none while the next is written."""
+
+    keep_ckpt_ids: deque[int]
+
+    def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
+        if self.max_keep_ckpts != 1:
+            super()._save_checkpoint_with_step(runner, step, meta)
+            return
+        previous = [other for other in self.keep_ckpt_ids if other != step]
+        self.keep_ckpt_ids = deque([step], maxlen=1)
+        runner.message_hub.update_info("keep_ckpt_ids", [step])
+        super()._save_checkpoint_with_step(runner, step, meta)
+        if is_main_process():
+            for other in previous:
+                Path(self.out_dir, self.filename_tmpl.format(other)).unlink(missing_ok=True)
 
 
 @HOOKS.register_module()

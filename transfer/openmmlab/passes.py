@@ -19,15 +19,28 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
+from backbones.errors import UserError
+from backbones.runs.versions import is_version
+
+WRITTEN_FOR = "0.10.7"  # of mmengine, whose train_step and OptimWrapper these lines know
+
 Losses = Mapping[str, Tensor]
 
 
 @HOOKS.register_module()
 class PassesHook(Hook):
-    """Has every training step cut its batch into ``passes`` parts."""
+    """Has every training step cut its batch into ``passes`` parts.
+
+    Raises:
+        UserError: mmengine is another version than these lines know; its gradients would be cut in silence otherwise.
+    """
 
     def __init__(self, passes: int) -> None:
         self.passes = passes
+        if passes > 1 and not is_version("mmengine", WRITTEN_FOR):
+            raise UserError(
+                f"--accumulate {passes} needs mmengine {WRITTEN_FOR}: install that, or leave the option out"
+            )
 
     def before_train(self, runner: Runner) -> None:
         if self.passes > 1:

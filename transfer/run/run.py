@@ -12,7 +12,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from backbones.errors import UserError
-from backbones.files import read_json, write_json
+from backbones.files import full_disk_told, read_json, write_json
 from backbones.machine.distributed import join_world, leave_world
 from backbones.monitoring.energy import energy_record, meter_for
 from backbones.monitoring.memory import peak_bytes
@@ -20,7 +20,8 @@ from backbones.recipes.recipe import RANDOM_RECIPE
 from backbones.runs.run_folder import RunFolder
 from transfer.openmmlab import ops_bridge
 from transfer.openmmlab.batch_norm import SharedBuffersHook, check_batch_norm, choose_batch_norm, describe_estimate
-from transfer.openmmlab.checkpoints import PlainCheckpointHook, latest_checkpoint
+from transfer.openmmlab.checkpoints import OwnCheckpointsHook, PlainCheckpointHook, newest_checkpoint
+from transfer.openmmlab.logs import logs_end_with_the_run
 from transfer.openmmlab.passes import PassesHook
 from transfer.openmmlab.speed.hook import SpeedHook
 from transfer.openmmlab.tensorboard import TensorboardHook, set_tensorboard
@@ -66,7 +67,7 @@ def run_transfer(task: Task, options: TransferOptions) -> dict[str, Any]:
     warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
     world = join_world("auto")
     try:
-        with world.one_error_for_all():
+        with world.one_error_for_all(), logs_end_with_the_run():
             plan = settle(task, options, world, ops_bridge.install())
             result = _carry_out(plan, started)
             return result if world.leads else {}
@@ -98,7 +99,7 @@ def _carry_out(plan: TransferPlan, started: float) -> dict[str, Any]:
         if world.leads:
             print(f"{folder.path} is finished; its result:")
         return world.on_rank_zero(lambda: read_json(folder.result))
-    with world.leading(folder.locked()):
+    with world.leading(folder.locked()), full_disk_told(folder.path):
         world.on_rank_zero(folder.begin)
         return _run(plan, folder, rollback, started)
 
@@ -155,14 +156,13 @@ def _build(plan: TransferPlan, folder: RunFolder, clock: ClockHook) -> Runner:
     if options.tensorboard:
         set_tensorboard(plan.config, folder.path / "tensorboard")
     set_run(plan, folder.path / "openmmlab")
-    checkpoint = world.on_rank_zero(lambda: latest_checkpoint(folder.path / "openmmlab"))
+    checkpoint = world.on_rank_zero(lambda: newest_checkpoint(folder.path / "openmmlab"))
     if checkpoint:
         plan.config.update(resume=True, load_from=str(checkpoint))
-        if world.leads:
-            print(f"continues at {checkpoint}", flush=True)
     losses = LossesHook(world)
     progress = ProgressHook(folder, losses, world)
-    hooks = [*_proof_hooks(plan, folder), PlainCheckpointHook(), clock, losses, progress]
+    own = OwnCheckpointsHook(folder.record, plan.asked["seed"])
+    hooks = [*_proof_hooks(plan, folder), PlainCheckpointHook(), own, clock, losses, progress]
     hooks += [SpeedHook(plan.bfloat16_modules), SharedBuffersHook(world), PassesHook(plan.batch.accumulate)]
     if options.validate_every:
         hooks.append(ValidationHook(folder, plan.task, world, progress.tell))

@@ -14,12 +14,15 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.device import get_device
+from mmengine.dist import master_only
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
 
-from transfer.openmmlab.checkpoints import check_checkpoint
+from backbones.files import atomic_path
+from backbones.runs.checkpoint_file import remedied, unusable_on_error
+from transfer.openmmlab.checkpoints import NAME, OrderlyCheckpointHook, check_checkpoint, remedy
 from transfer.openmmlab.multi_scale import BothProtocolsLoop
 from transfer.openmmlab.train_loop import ResumingTrainLoop
 from transfer.openmmlab.unwrap import unwrap_model
@@ -38,7 +41,9 @@ class QuietRunner(Runner):
     def build_logger(self, *arguments: Any, **options: Any) -> Any:
         logger = super().build_logger(*arguments, **options)
         for handler in logger.handlers:
-            if not isinstance(handler, logging.FileHandler):
+            if isinstance(handler, logging.FileHandler):
+                handler.handleError = _raised  # type: ignore[method-assign]  # it would print a traceback
+            else:
                 handler.setLevel(logging.ERROR)
         return logger
 
@@ -46,13 +51,40 @@ class QuietRunner(Runner):
         with _programs_unheard():  # a shell is asked for the compiler that Python was built with, and may have none
             super()._log_env(env_cfg)
 
+    def register_hook(self, hook: Hook | dict[str, Any], priority: Any = None) -> None:
+        if isinstance(hook, dict) and hook.get("type") == "CheckpointHook":
+            hook = {**hook, "type": OrderlyCheckpointHook}
+        super().register_hook(hook, priority)
+
+    @master_only
+    def save_checkpoint(self, out_dir: str, filename: str, *more: Any, **named: Any) -> None:
+        """Written whole or not at all, where mmengine would leave what fits on the disk under the final name.
+
+        Raises:
+            WriteError: The file cannot be written.
+        """
+        with atomic_path(Path(out_dir, filename)) as temporary:
+            super().save_checkpoint(str(temporary.parent), temporary.name, *more, **named)
+
+    def resume(self, filename: str, *more: Any, **named: Any) -> None:
+        """Put model, optimizer, schedules and progress into the state of a checkpoint.
+
+        Raises:
+            UserError: As ``load_checkpoint``; or it does not fit the optimizer or the schedules.
+        """
+        path = Path(filename)
+        with remedied(lambda: remedy(path)), unusable_on_error(f"{path}: not a checkpoint of this training"):
+            super().resume(filename, *more, **named)  # mmengine looks at nothing before it takes it
+        if self.rank == 0:
+            print(f"continues at {path}", flush=True)
+
     def load_checkpoint(self, filename: str, map_location: Any = "cpu", *more: Any, **named: Any) -> dict[str, Any]:
         """The whole of it or nothing: mmengine would keep the model's own tensors where a checkpoint has none.
 
         Raises:
-            UserError: The file cannot be read, or its tensors are not the model's by name and shape.
+            UserError: The file is damaged, cannot be read, or its tensors are not the model's by name and shape.
         """
-        check_checkpoint(Path(filename), unwrap_model(self))
+        check_checkpoint(Path(filename), unwrap_model(self), scheduled=self.param_schedulers is not None)
         with redirect_stdout(io.StringIO()):  # mmengine prints that it loads
             return super().load_checkpoint(filename, map_location, True)
 
@@ -76,6 +108,11 @@ class QuietRunner(Runner):
         if not self.distributed or get_device() != "cpu":
             return super().wrap_model(model_wrapper_cfg, model)
         return MMDistributedDataParallel(module=revert_sync_batchnorm(model), broadcast_buffers=False)
+
+
+def _raised(record: logging.LogRecord) -> None:
+    """Let an error pass that a handler has met as it wrote a record; it is being handled when this is called."""
+    raise
 
 
 @contextmanager
@@ -172,4 +209,8 @@ def _check_checkpoint_options(runner: Runner) -> None:
     """``CheckpointHook`` keeps options that it does not know, and hands them on at the first checkpoint."""
     for hook in runner.hooks:
         if isinstance(hook, CheckpointHook):
-            inspect.signature(runner.save_checkpoint).bind("out_dir", "filename", **hook.args)
+            inspect.signature(Runner.save_checkpoint).bind(runner, "out_dir", "filename", **hook.args)
+            if hook.out_dir is not None or not NAME.fullmatch(hook.filename_tmpl.format(1)):
+                raise ValueError(
+                    "checkpoints stay in the run folder under mmengine's names, where --resume looks for them"
+                )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -125,12 +124,11 @@ class ValidationHook(Hook):
         name = f"best_{self.task.main_metric}_{FILE_UNITS[unit]}_{done}.pth"
         runner.save_checkpoint(
             runner.work_dir,
-            name + ".part",
+            name,
             save_optimizer=False,
             save_param_scheduler=False,
             meta={"epoch": runner.epoch, "iter": runner.iter},
         )
-        os.replace(folder / f"{name}.part", folder / name)
         for other in folder.glob("best_*.pth"):
             if other.name != name:
                 other.unlink()

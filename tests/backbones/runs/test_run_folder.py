@@ -182,6 +182,11 @@ def test_what_a_kill_left_half_written_is_no_obstacle(tmp_path: Path) -> None:
     folder = RunFolder.open(tmp_path, ASKED, resume=True)
     assert not left.exists()
     assert (folder.path / "run.json").exists()
+    (tmp_path / "openmmlab").mkdir()
+    (tmp_path / "openmmlab/.iter_4.pth.x1y2.part").write_text("half")
+    (tmp_path / "openmmlab/iter_2.pth").write_text("whole")
+    RunFolder.open(tmp_path, ASKED, resume=True)
+    assert [path.name for path in (tmp_path / "openmmlab").iterdir()] == ["iter_2.pth"]
 
 
 def test_another_hidden_file_is_an_obstacle(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from pytest import fixture, raises
@@ -114,3 +115,40 @@ def test_a_checkpoint_of_another_model_is_refused(saved: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with raises(UserError, match=r"last\.pt: no such checkpoint"):
         load_checkpoint(tmp_path / "last.pt", *parts())
+
+
+RUN = {"task": "classification", "network": "resnet18_d", "seed": 1, "settings": {"epochs": 3}}
+
+
+def test_a_checkpoint_of_another_run_is_refused_and_both_are_named(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "last.pt", *parts(), PROGRESSION, run=RUN)
+    assert load_checkpoint(tmp_path / "last.pt", *parts(), run=RUN) == PROGRESSION
+    untouched = parts()
+    before = untouched[0].state_dict()["0.weight"].clone()
+    for other, words in (({"seed": 2}, "seed: 1 there, 2 asked"), ({"settings": {"epochs": 9}}, "3 there, 9 asked")):
+        with raises(UserError, match=rf"last\.pt belongs to another run \(.*{words}\); put back .* or delete it"):
+            load_checkpoint(tmp_path / "last.pt", *untouched, run={**RUN, **other})
+    assert torch.equal(before, untouched[0].state_dict()["0.weight"])
+
+
+def test_a_checkpoint_of_an_earlier_version_is_of_any_run_and_still_checked(saved: Path) -> None:
+    assert load_checkpoint(saved, *parts(), run=RUN) == PROGRESSION
+    content = bytearray(saved.read_bytes())
+    weight = parts_of(saved)["model"]["0.weight"].numpy().tobytes()
+    content[content.index(weight) + 2] ^= 1
+    saved.write_bytes(content)
+    with raises(UserError, match=r"last\.pt is damaged \('archive/data/\d': Bad CRC-32"):
+        load_checkpoint(saved, *parts(), run=RUN)
+
+
+def test_a_progression_that_is_none_is_refused(saved: Path) -> None:
+    for values in (None, {"steps": 1}, {"step": "7"}, {"step": 1.5}, {"top1": True}, {"loss_sum": torch.ones(1)}):
+        torch.save({**parts_of(saved), "progression": values}, saved)
+        with raises(UserError, match=r"last\.pt belongs to another model \(") as caught:
+            load_checkpoint(saved, *parts())
+        assert "\n" not in str(caught.value)
+
+
+def parts_of(path: Path) -> dict[str, Any]:
+    state: dict[str, Any] = torch.load(path, weights_only=True)
+    return state

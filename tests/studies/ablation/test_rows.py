@@ -24,6 +24,7 @@ from studies.ablation.rows import (
     cumulative_rows,
     leave_one_out_rows,
     preset_rows,
+    run_folder,
 )
 from tools.train_cls import build_parser
 
@@ -120,7 +121,7 @@ def test_presets_are_the_rows_of_the_papers_tables(preset: str, network: str) ->
 
 def test_names_in_the_file_system_tell_all_rows_apart(tmp_path: Path) -> None:
     both = (*cumulative_rows("b-standard", OTHERS), *leave_one_out_rows("b-standard", OTHERS))
-    names = {row.slug: row.settled for row in both}
+    names = {run_folder(tmp_path, row.settled.name, 0).name: row.settled for row in both}
     # The last cumulative row is the full one: one training, not two.
     assert len(names) == len(both) - len([pair for pair in combinations(both, 2) if pair[0].settled == pair[1].settled])
     assert all("/" not in name and " " not in name and len(name) < 200 for name in names)

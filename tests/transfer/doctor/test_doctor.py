@@ -17,7 +17,7 @@ import pytest
 import torch
 from pytest import MonkeyPatch, mark
 
-from backbones.data import prefetch as shared_memory
+from backbones.data import prefetch
 from backbones.errors import UserError
 from transfer.doctor import devices, installation, libraries, machine, versions
 from transfer.doctor.data import check_data
@@ -424,7 +424,7 @@ def test_small_shared_memory(
 ) -> None:
     (tmp_path / ".dockerenv").touch()
     monkeypatch.setattr(machine, "CONTAINER_MARKS", (tmp_path / ".dockerenv",) if container else ())
-    monkeypatch.setattr(shared_memory, "SHARED_MEMORY", str(tmp_path))
+    monkeypatch.setattr(prefetch, "SHARED_MEMORY", str(tmp_path))
     monkeypatch.setattr(os, "statvfs", room(free, whole))
     (finding,) = machine.check_shared_memory()
     assert finding.status == status
@@ -433,7 +433,7 @@ def test_small_shared_memory(
 
 
 def test_no_shared_memory(tmp_path: Path, monkeypatch: MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_memory, "SHARED_MEMORY", str(tmp_path / "absent"))
+    monkeypatch.setattr(prefetch, "SHARED_MEMORY", str(tmp_path / "absent"))
     (finding,) = machine.check_shared_memory()
     assert finding.status == "problem"
     assert finding.message.startswith(f"there is no {tmp_path / 'absent'}")
@@ -542,7 +542,7 @@ def test_a_check_that_breaks_does_not_stop_the_others(tmp_path: Path, monkeypatc
     def broken(*_: object) -> None:
         raise ValueError("of all things")
 
-    monkeypatch.setattr(shared_memory, "describe_room", broken)
+    monkeypatch.setattr(prefetch, "describe_room", broken)
     monkeypatch.setattr(versions, "pins", broken)
     findings = list(examine([tmp_path / "absent"], tmp_path))
     bad = {finding.subject: finding for finding in findings if finding.status == "problem"}

@@ -13,6 +13,7 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from backbones.errors import UserError
 from transfer.openmmlab.passes import PassesHook, mean_losses, shares_of, split_batch
 
 RATE, IMAGES, BATCH, STEPS = 0.5, 10, 4, 6
@@ -115,3 +116,10 @@ def test_parts_cover_the_batch_in_order_and_their_losses_are_weighted() -> None:
     assert len(split_batch(batch, 9)) == 5
     losses = mean_losses([{"loss": torch.tensor(1.0)}, {"loss": torch.tensor(2.0)}], [0.4, 0.6])
     assert float(losses["loss"]) == pytest.approx(1.6)
+
+
+def test_another_mmengine_is_refused_and_not_cut_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("transfer.openmmlab.passes.WRITTEN_FOR", "0.10.6")
+    with pytest.raises(UserError, match=r"--accumulate 2 needs mmengine 0\.10\.6"):
+        PassesHook(2)
+    assert PassesHook(1).passes == 1

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from backbones.bundles.bundle import tensor_checksum
+from backbones.runs.checkpoint_file import remedied
 from backbones.training.checkpoint import Progression, load_checkpoint, save_checkpoint
 from backbones.training.ema import WeightAverage
 from campaigns.formats.format import Format
@@ -20,8 +21,7 @@ from campaigns.mutators.damage import DAMAGE
 from campaigns.mutators.fields import change_field
 from campaigns.mutators.mutation import MISSING, VALUE, Mutation
 
-# mmengine writes checkpoints in place, so one that is cut short was being written at a kill, and is passed over.
-BEGINS_AGAIN = "begins again"
+_RUN = {"task": "classification", "seed": 0}
 Parts = tuple[nn.Module, WeightAverage, torch.optim.Optimizer, torch.amp.GradScaler]
 
 
@@ -38,23 +38,21 @@ def _parts() -> Parts:
 
 def _build_last(folder: Path) -> None:
     model, average, optimizer, scaler = _parts()
-    model(torch.rand(2, 3, 9, 9)).square().sum().backward()
+    model(torch.linspace(-1, 1, 2 * 3 * 9 * 9).reshape(2, 3, 9, 9)).square().sum().backward()
     optimizer.step()
     average.update(model, 3)
     progression = Progression(7, 5, 12.5, 50.0, 3, 13.5, 3.25, 10.0, 12.0)
-    save_checkpoint(folder / "last.pt", model, average, optimizer, scaler, progression)
+    save_checkpoint(folder / "last.pt", model, average, optimizer, scaler, progression, _RUN)
 
 
 def _read_last(folder: Path) -> Any:
-    """Everything that the next step depends on."""
+    """The state as loaded, and the weights after the next step, in which all of it is used."""
     model, average, optimizer, scaler = _parts()
-    progression = load_checkpoint(folder / "last.pt", model, average, optimizer, scaler)
-    state = optimizer.state_dict()
-    momentum = [tensor_checksum(entry["momentum_buffer"]) for entry in state["state"].values()]
-    rates = [
-        [group["lr"], group["momentum"], group["weight_decay"], group["nesterov"]] for group in state["param_groups"]
-    ]
-    return _checksums(model), _checksums(average.module), momentum, rates, scaler.state_dict(), asdict(progression)
+    progression = load_checkpoint(folder / "last.pt", model, average, optimizer, scaler, _RUN)
+    loaded = _checksums(model), _checksums(average.module), scaler.state_dict(), asdict(progression)
+    model(torch.linspace(0, 1, 2 * 3 * 9 * 9).reshape(2, 3, 9, 9)).square().sum().backward()
+    optimizer.step()
+    return loaded, _checksums(model)
 
 
 def _checksums(model: nn.Module) -> dict[str, str]:
@@ -68,14 +66,16 @@ def _build_transfer(folder: Path) -> None:
 
 
 def _read_transfer(folder: Path) -> Any:
-    from transfer.openmmlab.checkpoints import check_checkpoint, latest_checkpoint
+    from transfer.openmmlab.checkpoints import check_checkpoint, newest_checkpoint, remedy
 
-    path = latest_checkpoint(folder)
+    path = newest_checkpoint(folder)
     if path is None:
-        return BEGINS_AGAIN
-    check_checkpoint(path, _model())
-    state = torch.load(path, weights_only=True)
-    return {name: tensor_checksum(value) for name, value in state["state_dict"].items()}, state["meta"]
+        return "begins again"
+    with remedied(lambda: remedy(path)):
+        check_checkpoint(path, _model(), scheduled=True)
+    state, model = torch.load(path, weights_only=True), _model()
+    model.load_state_dict(state["state_dict"])
+    return _checksums(model), state["meta"]
 
 
 def saved_field(content: bytes, random: Random) -> Mutation:
@@ -127,7 +127,6 @@ def transfer_formats() -> tuple[Format, ...]:
             _read_transfer,
             DAMAGE,
             free=(),
-            equal=(repr(BEGINS_AGAIN),),
         ),
         Format(
             "transfer-pth-fields", _build_transfer, ("*.pth",), _read_transfer, (saved_field,), free=(VALUE, MISSING)

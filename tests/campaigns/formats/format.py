@@ -27,7 +27,6 @@ class Format:
         mutators: What damages a victim; each is as probable as the others.
         free: Damage after which another result is right, because the file may have become another valid one.
         command: The words of a real command, beginning with the tool, that reads the folder; None: there is none.
-        equal: Results, by ``repr``, that are as good as that of the sound input.
         named: Texts in a message that point at the culprit as well as the file's name does.
         may_write: Glob patterns of what a reader may write into the folder.
     """
@@ -39,7 +38,6 @@ class Format:
     mutators: tuple[Mutator, ...]
     free: Collection[str] = (VALUE, MISSING, WORDS)
     command: Callable[[Path], Sequence[str]] | None = None
-    equal: tuple[str, ...] = ()
     named: tuple[str, ...] = ()
     may_write: tuple[str, ...] = ()
 

@@ -12,7 +12,7 @@ def light_formats() -> dict[str, Format]:
     table = (
         *(pictures.JPEG, pictures.PNG),
         *(segmentation.MASK, segmentation.IMAGE, segmentation.LISTS, segmentation.CLASSES),
-        *(bundles.BUNDLE, bundles.HEADER, bundles.PICKLED, bundles.FOREIGN),
+        *(bundles.BUNDLE, bundles.HEADER, bundles.PICKLED, bundles.PICKLED_FIELDS, bundles.FOREIGN),
         *(checkpoints.LAST_BYTES, checkpoints.LAST_FIELDS),
         *(runs.RESULT, runs.UNFINISHED, runs.CONTINUED, runs.CURVES, runs.LOG),
         *(runs.NPZ_BYTES, runs.NPZ_ARRAYS, runs.NPZ_COMPARED, runs.MAPS, runs.MAPS_DRAWN),

@@ -21,6 +21,7 @@ from campaigns.formats.pictures import build_image_folder
 from campaigns.mutators.damage import DAMAGE
 from campaigns.mutators.fields import change_field
 from campaigns.mutators.mutation import MISSING, VALUE, Mutation
+from campaigns.mutators.saved import saved_field
 
 NETWORK, CLASSES = "mobilenet_v1_025", ("cat", "dog")
 _LENGTH = 8  # bytes that say how long the header is
@@ -113,6 +114,14 @@ PICKLED = Format(
     lambda folder: _read_weights(folder, "weights.pth"),
     DAMAGE,
     free=("bytes",),
+)
+PICKLED_FIELDS = Format(
+    "weights-pth-fields",
+    _build_weights,
+    ("weights.pth",),
+    lambda folder: _read_weights(folder, "weights.pth"),
+    (saved_field,),
+    free=(VALUE, MISSING),
 )
 FOREIGN = Format(
     "weights-safetensors",

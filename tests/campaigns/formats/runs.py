@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import numpy as np
 
 from backbones.runs.run_folder import RunFolder
 from campaigns.formats.format import Format, digest
+from campaigns.mutators.arrays import array_field, zipped_map
 from campaigns.mutators.damage import DAMAGE
 from campaigns.mutators.fields import json_field, json_line
-from campaigns.mutators.mutation import BYTES, MISSING, TYPE, VALUE, WORDS, Mutation
+from campaigns.mutators.mutation import BYTES, MISSING, TYPE, VALUE, WORDS
 from campaigns.mutators.words import JSON, with_words
 from studies.comparison.compare import compare_runs
 from studies.report.page import TITLE, render
@@ -152,53 +151,6 @@ LOG = Format(
 )
 
 
-def array_field(content: bytes, random: Random) -> Mutation:
-    """An array of a NumPy archive is another: its type, its shape, its values, or what it says of itself."""
-    with np.load(io.BytesIO(content)) as archive:
-        arrays = dict(archive)
-    name = random.choice(sorted(arrays))
-    value = arrays[name]
-    changes = {
-        "deleted": None,
-        "empty": value[..., :0] if value.ndim else np.array([]),
-        "one longer": np.concatenate([value.reshape(-1), value.reshape(-1)[:1]]),
-        "of one dimension more": value[None],
-        "of texts": value.astype("U8"),
-        "of bytes": value.astype("S8"),
-        "complex": np.zeros(value.shape, complex),
-        "negative": np.full(value.shape, -1),
-        "huge": np.full(value.shape, 2**62),
-        "not a number": np.full(value.shape, np.nan),
-        "a date": np.zeros(value.shape, "datetime64[s]"),
-        "a record": np.zeros(value.shape, [("a", "i4")]),
-    }
-    kind = random.choice([*changes, "enormous by its head"])
-    if kind == "deleted":
-        del arrays[name]
-    elif kind != "enormous by its head":
-        arrays[name] = changes[kind]
-    stream = io.BytesIO()
-    np.savez_compressed(stream, **arrays)
-    whole = _with_enormous(arrays, name) if kind == "enormous by its head" else stream.getvalue()
-    return Mutation(whole, f"{name} {kind}", VALUE if kind in ("one longer", "empty", "negative") else TYPE)
-
-
-def _with_enormous(arrays: dict[str, np.ndarray], name: str) -> bytes:
-    import zipfile
-
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as members:
-        for each, value in arrays.items():
-            inside = io.BytesIO()
-            if each == name:
-                head = {"descr": value.dtype.str, "fortran_order": False, "shape": (10**12,)}
-                np.lib.format.write_array_header_1_0(inside, head)
-            else:
-                np.save(inside, value)
-            members.writestr(f"{each}.npy", inside.getvalue())
-    return stream.getvalue()
-
-
 def _evaluations(folder: Path) -> Any:
     read: dict[str, Callable[[Path], Any]] = {"detection": read_detections, "segmentation": read_segmentations}
     found = []
@@ -232,14 +184,14 @@ MAPS = Format(
         name: digest(found)
         for name, found in read_predictions(folder / "d-smooth-segmentation/pictures/predictions.zip").items()
     },
-    DAMAGE,
+    (*DAMAGE, zipped_map, zipped_map),
 )
 MAPS_DRAWN = Format(
     "predictions.zip-drawn",
     build_runs,
     ("*/pictures/predictions.zip",),
     _compare,
-    DAMAGE,
-    free=(BYTES,),  # the page goes without
+    (*DAMAGE, *[zipped_map] * 6),
+    free=_ANY,  # maps are there to be looked at: the page goes without, or shows others
     **_COMMAND,
 )

@@ -127,7 +127,9 @@ _COMMAND: dict[str, Any] = dict(
     may_write=("report", "report/*"),
 )
 _JSON = (*DAMAGE, *[_WORDS] * 5, *[json_field] * 8)
-RESULT = Format("result.json", build_runs, ("*/result.json",), _compare, _JSON, free=_FREE, **_COMMAND)
+RESULT = Format(
+    "result.json", build_runs, ("*/result.json",), _compare, _JSON, free=_FREE, named=("--baseline",), **_COMMAND
+)
 UNFINISHED = Format("run.json-compared", build_runs, ("d-mixup-cls/run.json",), _compare, _JSON, free=_FREE)
 CONTINUED = Format(
     "run.json-resumed",

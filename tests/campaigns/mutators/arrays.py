@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from random import Random
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -62,10 +63,7 @@ def zipped_map(content: bytes, random: Random) -> Mutation:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     name = random.choice(sorted(members))
-    kind = random.choice(
-        ("in colour", "of one pixel", "of 3000 x 3000 pixels", "of 16 bits", "a text", "under another name")
-    )
-    pixels = {
+    pixels: dict[str, Any] = {
         "in colour": np.zeros((30, 40, 3), np.uint8),
         "of one pixel": np.zeros((1, 1), np.uint8),
         "of 3000 x 3000 pixels": np.zeros((3000, 3000), np.uint8),

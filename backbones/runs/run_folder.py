@@ -97,6 +97,7 @@ class RunFolder:
         record = self.path / "run.json"
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"{self.path} is a file; --out wants a folder")
+        _refuse_links_that_lead_out(self.path)
         if record.exists():
             _check_same_run(record, read_json(record), self.run)
             if not self._resume:
@@ -189,6 +190,21 @@ class RunFolder:
         """Write ``result.json``: what ``run.json`` says of the whole run, and what came out. Returns it."""
         write_json(self.result, {**read_json(self.path / "run.json"), **result})
         return read_json(self.result)
+
+
+def _refuse_links_that_lead_out(folder: Path) -> None:
+    """The folder itself may be a link; one inside it would have a run overwrite what lies elsewhere.
+
+    Links that stay inside are left alone, as wandb makes some.
+    """
+    own = folder.resolve()
+    for parent, folders, files in os.walk(folder):
+        for place in (Path(parent, name) for name in (*folders, *files)):
+            if place.is_symlink() and not Path(os.path.realpath(place)).is_relative_to(own):
+                raise UserError(
+                    f"{place} is a symbolic link that leads out of the run folder, and a run writes nothing through "
+                    "one; delete it, or put there what it leads to"
+                )
 
 
 def _open_locked(path: Path) -> IO[str]:

@@ -73,7 +73,7 @@ def document(found: Mapping[str, Any]) -> str:
     trials, passed = _total(counts), _total(counts, PASSING)
     parts = {
         "total": f"{trials:,} trials, {passed:,} passed, {trials - passed:,} failed",
-        "where": f"commit {found['commit']}, {found['date']}, {found['seconds']:,} s of trials; {named}",
+        "where": f"commit {found['commit']} on {found['date']}, in {found['seconds']:,} s of trials; {named}",
         "failures": _failure_table(found["failures"]),
         **{name: _table(found["campaigns"].get(name, {})) for name in ("mutation", "kill", "resources")},
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +18,7 @@ from campaigns.engine.trial import PASSING, Trial
 
 TEMPLATE = Path(__file__).with_name("reliability.md")
 PACKAGES = ("torch", "numpy", "pillow", "opencv-python-headless", "mmengine", "mmdet", "mmsegmentation")
+WIDTH = 120
 _LONGEST = 110  # characters of an example
 
 
@@ -74,7 +76,7 @@ def document(found: Mapping[str, Any]) -> str:
     parts = {
         "total": f"{trials:,} trials, {passed:,} passed, {trials - passed:,} failed",
         "where": f"commit {found['commit']} on {found['date']}, in {found['seconds']:,} s of trials; {named}",
-        "failures": _failure_table(found["failures"]),
+        "failures": _failure_list(found["failures"]),
         **{name: _table(found["campaigns"].get(name, {})) for name in ("mutation", "kill", "resources")},
     }
     text = TEMPLATE.read_text(encoding="utf-8")
@@ -102,16 +104,16 @@ def _table(subjects: Mapping[str, Mapping[str, Any]]) -> str:
     return markdown_table(["", "trials", "passed", *passing, *failing], rows)
 
 
-def _failure_table(failures: Sequence[Mapping[str, Any]]) -> str:
-    if not failures:
-        return "None."
-    rows = []
+def _failure_list(failures: Sequence[Mapping[str, Any]]) -> str:
+    """An item for each kind: how often, what, where, and one of them."""
+    items = []
     for each in failures:
         where = ", ".join(f"{name} ({count})" for name, count in each["subjects"].items())
         example = each["example"]
-        again = f"{_plain(example['what'])} ({example['subject']}, seed {example['seed']})"
-        rows.append([str(sum(each["subjects"].values())), f"{each['outcome']}: {_plain(each['kind'])}", where, again])
-    return markdown_table(["trials", "kind", "subjects", "for example"], rows)
+        again = f"{example['subject']}, seed {example['seed']}: {_plain(example['what'])}"
+        what = f"{sum(each['subjects'].values())} × {each['outcome']}, {_plain(each['kind'])}"  # noqa: RUF001 (times)
+        items.append(textwrap.fill(f"- {what}. In {where}. For example {again}", WIDTH, subsequent_indent="  "))
+    return "\n".join(items) or "None."
 
 
 def _plain(text: str) -> str:

@@ -34,8 +34,10 @@ def test_counts_by_subject_and_kind(tmp_path: Path) -> None:
     assert "commit new" in text
     rows = {cells[1]: cells for line in text.splitlines() if line.startswith("| ") and (cells := line.split())}
     assert rows["one.json"][3:13:2] == ["6", "4", "1", "1", "2"]
-    assert "one.json (2), two.pt (1)" in text
-    assert "a/b &lt;c> '7' (one.json, seed 7)" in text
+    assert "3 \u00d7 traceback, ValueError in read (backbones/files.py). In one.json (2), two.pt (1)." in " ".join(
+        text.split()
+    )
+    assert "For example one.json, seed 7: a/b &lt;c> '7'" in " ".join(text.split())
     assert "old" not in rows
     assert "{{" not in text
     found = json.loads((tmp_path / "docs" / "reliability.json").read_text())

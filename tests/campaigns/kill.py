@@ -19,10 +19,11 @@ from campaigns.engine.workloads import Inputs, Workload, outcome_of, workloads
 
 CAMPAIGN = "kill"
 SUBJECTS = ("train_cls", "transfer_det", "transfer_seg", "run_suite")
+SLOWER = 4  # times as long as alone: the machine may be busy
 SECONDS_TO_END = 30.0  # after a signal, for the command and for all that it has started
 EARLIEST = 1.0  # seconds; before, Python itself is starting, and nobody can say how that ends
 _MOST = 3
-_LONGEST_DETAIL = 600
+_LONGEST_DETAIL = 3000
 
 # Who is hit by which signal, in words.
 KILL_ALL, KILL_MAIN, KILL_CHILD, TERMINATE, CTRL_C = (
@@ -43,11 +44,13 @@ class Subject:
         """
         self.workload = workload
         self._folder = folder / workload.name
+        self._patience = workload.seconds
         started = time.monotonic()
         ending = self._finish(self._folder / "alone")
         if ending.code != 0:
             raise RuntimeError(f"{workload.name} fails by itself: {ending.errors}")
         self.seconds = time.monotonic() - started
+        self._patience = min(workload.seconds, SECONDS_TO_END + SLOWER * self.seconds)
         self.wanted = ending.result
 
     def try_seed(self, seed: int, commit: str) -> Trial:
@@ -73,7 +76,7 @@ class Subject:
         return Trial(CAMPAIGN, self.workload.name, seed, what, outcome, kind, detail, seconds, commit)
 
     def _finish(self, folder: Path) -> Ending:
-        ending = commands.run(self.workload.words(folder), self.workload.seconds)
+        ending = commands.run(self.workload.words(folder), self._patience)
         return outcome_of(self.workload, folder, ending)
 
     def _interrupt(self, folder: Path, way: str, moment: float, random: Random) -> tuple[str, str, str]:
@@ -81,7 +84,7 @@ class Subject:
         command = Command(self.workload.words(folder))
         if not command.ends_within(moment):
             _send(command, way, random)
-        patience = self.workload.seconds if way == KILL_CHILD else SECONDS_TO_END  # it may do without the child
+        patience = self._patience if way == KILL_CHILD else SECONDS_TO_END  # it may do without the child
         ending = command.finish(patience)
         if ending.code is None:
             return HANG, f"does not end after {way}", ending.errors

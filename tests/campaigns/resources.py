@@ -17,17 +17,37 @@ from campaigns.starving.lacks import LACKS, Lack, has_namespaces
 
 CAMPAIGN = "resources"
 LAUNCHER = Path(__file__).with_name("starving") / "starve.py"
-_LONGEST_DETAIL = 600
+SECONDS_TO_END, SLOWER = 30.0, 4  # a busy machine, and one that swaps
+_LONGEST_DETAIL = 3000
+
+
+class Enough:
+    """A workload with enough of everything: what it gives, and how long that takes."""
+
+    def __init__(self, workload: Workload, folder: Path) -> None:
+        """Run it.
+
+        Raises:
+            RuntimeError: It fails, so that no trial would mean anything.
+        """
+        started = time.monotonic()
+        ending = finish(workload, folder, workload.seconds)
+        if ending.code != 0:
+            raise RuntimeError(f"{workload.name} fails by itself: {ending.errors}")
+        self.workload = workload
+        self.result = ending.result
+        self.seconds = time.monotonic() - started
 
 
 class Subject:
     """A workload and what it lacks."""
 
-    def __init__(self, name: str, workload: Workload, lack: Lack, wanted: str, folder: Path) -> None:
+    def __init__(self, name: str, enough: Enough, lack: Lack, folder: Path) -> None:
         self.name = name
-        self.workload = workload
+        self.workload = enough.workload
         self.lack = lack
-        self._wanted = wanted
+        self._wanted = enough.result
+        self._patience = min(enough.workload.seconds, SECONDS_TO_END + SLOWER * enough.seconds)
         self._folder = folder
 
     def try_seed(self, seed: int, commit: str) -> Trial:
@@ -38,7 +58,7 @@ class Subject:
         ending = self._starve(folder, value)
         outcome, kind = judge(ending, (self._wanted,), (str(folder), *self.lack.named))
         if outcome in PASSING:
-            again = finish(self.workload, folder)
+            again = finish(self.workload, folder, self._patience)
             after, why = judge(again, (self._wanted,), (str(folder),))
             if after not in PASSING or after == REFUSED:
                 outcome, kind, ending = DIED, f"afterwards, with enough: {why or 'refused'}", again
@@ -53,12 +73,12 @@ class Subject:
         words, prefix = self.workload.words(folder), self.lack.prefix(folder, value)
         if not prefix:
             words = [str(LAUNCHER), json.dumps({self.lack.name: value}), *words]
-        return outcome_of(self.workload, folder, commands.run(words, self.workload.seconds, prefix))
+        return outcome_of(self.workload, folder, commands.run(words, self._patience, prefix))
 
 
-def finish(workload: Workload, folder: Path) -> Ending:
+def finish(workload: Workload, folder: Path, seconds: float) -> Ending:
     """Run a workload with enough of everything."""
-    return outcome_of(workload, folder, commands.run(workload.words(folder), workload.seconds))
+    return outcome_of(workload, folder, commands.run(workload.words(folder), seconds))
 
 
 def name_of(workload: str, lack: Lack) -> str:
@@ -93,24 +113,16 @@ def try_lacks(
     records: Records,
     go_on: Callable[[], bool] = lambda: True,
 ) -> Iterator[Trial]:
-    """As ``run`` does, with workloads of one's own.
-
-    Raises:
-        RuntimeError: One of them fails with enough of everything, so that no trial would mean anything.
-    """
-    wanted: dict[str, str] = {}
+    """As ``run`` does, with workloads of one's own."""
+    known: dict[str, Enough] = {}
     for seed in seeds:
         for name, (workload, lack) in chosen.items():
             if (CAMPAIGN, name, seed) in records:
                 continue
             if not go_on():
                 return
-            if workload.name not in wanted:
-                ending = finish(workload, folder / "enough" / workload.name)
-                if ending.code != 0:
-                    raise RuntimeError(f"{workload.name} fails by itself: {ending.errors}")
-                wanted[workload.name] = ending.result
-            subject = Subject(name, workload, lack, wanted[workload.name], folder / name)
-            trial = subject.try_seed(seed, records.commit)
+            if workload.name not in known:
+                known[workload.name] = Enough(workload, folder / "enough" / workload.name)
+            trial = Subject(name, known[workload.name], lack, folder / name).try_seed(seed, records.commit)
             records.add(trial)
             yield trial

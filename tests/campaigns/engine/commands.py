@@ -17,7 +17,8 @@ from campaigns.engine.trial import Ending
 
 ROOT = Path(__file__).resolve().parents[3]
 SECONDS = 180.0  # the machine may be busy
-ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "PYTHONFAULTHANDLER": "1"}
+SECONDS_TO_DUMP = 2.0
 
 
 class Command:
@@ -46,9 +47,11 @@ class Command:
         return self.process.poll() is not None
 
     def finish(self, seconds: float = SECONDS) -> Ending:
-        """Wait for its end; when the time is up, all of its session is killed."""
+        """Wait for its end; when the time is up, all of its session is killed, after it has said where it is."""
         if self.ends_within(seconds):
             return Ending(self.process.returncode, _text(self._output), _text(self._errors))
+        self.send_to_all(signal.SIGABRT)  # has Python write where each thread is
+        self.ends_within(SECONDS_TO_DUMP)
         self.send_to_all(signal.SIGKILL)
         self.process.wait()
         return Ending(None, "", _text(self._errors))

@@ -27,7 +27,7 @@ class Workload:
         words: The command in a folder of a trial, from the tool's path on; given again, it continues.
         result: What the folder holds after it, as a text that is equal for equal results.
 
-        seconds: How long it may take on a busy machine.
+        seconds: How long it may take on a busy machine, when nobody knows yet how long it takes.
     """
 
     name: str

@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
     from studies.suite.executors.display import shown
     from studies.suite.executors.local import run_here
     from studies.suite.executors.slots import find_slots, visible_gpus
-    from studies.suite.executors.slurm import parse_slurm_options, run_on_slurm
+    from studies.suite.executors.slurm import check_slurm_folder, parse_slurm_options, run_on_slurm
     from studies.suite.reading import read_suite
     from studies.suite.run import Conduct, print_plan, run_suite
 
@@ -90,6 +90,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     if options.slurm is not None:
         settings = parse_slurm_options(options.slurm)
+        check_slurm_folder(out)
         return run_suite(suite, conduct, lambda runs, *shows: run_on_slurm(runs, settings, out, *shows), shown)
     slots = find_slots(options.jobs, options.gpus_per_run, suite.jobs)
     return run_suite(suite, conduct, lambda runs, *shows: run_here(runs, slots, *shows), shown)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import stat
 import warnings
 from collections import deque
@@ -43,14 +44,40 @@ class FileStamp(NamedTuple):
     changed: int
 
 
+_KINDS = (
+    *((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket")),
+    *((stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device")),
+)
+
+
+def refuse_irregular(path: str | bytes | os.PathLike[str], mode: int) -> None:
+    """Refuse what is no ordinary file: opening a pipe waits for ever, and a device may never end.
+
+    Args:
+        path: For the message.
+        mode: ``st_mode`` of the file, or of what a link leads to.
+
+    Raises:
+        UserError: It is a folder, a pipe, a socket or a device.
+    """
+    if not stat.S_ISREG(mode):
+        kind = next((name for is_kind, name in _KINDS if is_kind(mode)), "no ordinary file")
+        raise UserError(f"{os.fsdecode(path)} is {kind}, not a file that can be read; move it away")
+
+
 def stamp(root: Path, path: Path, complaint: str) -> FileStamp:
-    """Stat one file; ``UserError(complaint)`` when there is no such file."""
+    """Stat one file; ``UserError(complaint)`` when there is none, another one when it is none that can be read.
+
+    Raises:
+        UserError: See above; the message names the file.
+    """
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(complaint) from None
-    if not stat.S_ISREG(status.st_mode):
-        raise UserError(complaint)
+    except OSError as error:  # no permission for a folder, a circle of links, a path that is too long
+        raise UserError(f"{path} cannot be found ({error.strerror}); check its name and its folders") from None
+    refuse_irregular(path, status.st_mode)
     return FileStamp(path.relative_to(root).as_posix(), status.st_size, status.st_ctime_ns)
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -20,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from backbones.cli.shell import shell_command
 from backbones.errors import UserError
 from backbones.files import PART_SUFFIX, append_line, atomic_path, read_json, write_json
 from backbones.runs.locks import Owner, try_lock
@@ -42,6 +42,7 @@ CONTEXT_KEYS = (
     "backbone.path",
     "teacher.path",
     "init_from.path",
+    "data.shared_images",  # known once images are compared, and only where they may be
     "fixed_hash",  # a part of what config_hash covers
     "training.updates",  # known once the loader is built
     "settings.batch_norm_images",  # follows from parts and sync_bn
@@ -229,7 +230,7 @@ def _is_part(path: Path) -> bool:
 
 def command_line() -> str:
     """The command that started this process, ready to paste into a shell."""
-    return shlex.join(["python", *sys.argv])
+    return shell_command(["python", *sys.argv])
 
 
 def _now() -> str:

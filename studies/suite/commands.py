@@ -31,7 +31,10 @@ RESERVED = {
     "dump-config": "nothing: it makes no run",
 }
 # Paths, and what changes no number of a classifier.
-NOT_IDENTITY = ("data", "out", "resume", "teacher", "backbone", "tensorboard", "wandb", "validate_every", "config")
+NOT_IDENTITY = (
+    *("data", "out", "resume", "teacher", "backbone", "tensorboard", "wandb", "validate_every", "config"),
+    "allow_shared_images",  # the images are the data's
+)
 SAME_FOR_CLASSIFIERS = ("workers",)
 
 # Options that name a file: looked for where the command is given, as data are, and known by what is in it.

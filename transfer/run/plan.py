@@ -64,7 +64,7 @@ class TransferPlan:
 
         def check() -> dict[str, Any]:
             with named_as(["train_dataloader", "test_dataloader"], self.options.config, self.options.cfg_options):
-                return self.task.check_data(self.config, self.classes)
+                return self.task.check_data(self.config, self.classes, self.options.allow_shared_images)
 
         return self.world.on_rank_zero(check)
 

@@ -24,6 +24,7 @@ from backbones.files import atomic_path
 from backbones.runs.checkpoint_file import remedied, unusable_on_error
 from transfer.openmmlab.checkpoints import NAME, OrderlyCheckpointHook, check_checkpoint, remedy
 from transfer.openmmlab.multi_scale import BothProtocolsLoop
+from transfer.openmmlab.reading import read_alike
 from transfer.openmmlab.train_loop import ResumingTrainLoop
 from transfer.openmmlab.unwrap import unwrap_model
 from transfer.protocol.config_errors import named_as
@@ -146,6 +147,7 @@ def set_run(plan: TransferPlan, work_dir: Path) -> None:
         for split in ("val", "test"):
             _collect_in_memory(config.get(f"{split}_evaluator"))
     importlib.import_module(f"{plan.task.framework}.utils").register_all_modules()
+    read_alike(plan.task.framework)
 
 
 def _collect_in_memory(evaluator: Any) -> None:

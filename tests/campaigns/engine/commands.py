@@ -42,9 +42,14 @@ class Command:
 
     def ends_within(self, seconds: float) -> bool:
         """Wait so long at most; whether it has ended."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
+        try:
             self.process.wait(seconds)
-        return self.process.poll() is not None
+        except subprocess.TimeoutExpired:
+            return False
+        except BaseException:  # Ctrl-C, which the command's own session does not get
+            self.send_to_all(signal.SIGKILL)
+            raise
+        return True
 
     def finish(self, seconds: float = SECONDS) -> Ending:
         """Wait for its end; when the time is up, all of its session is killed, after it has said where it is."""

@@ -13,6 +13,7 @@ from campaigns.engine.sandbox import state
 from campaigns.formats.format import Format
 from campaigns.mutators.damage import DAMAGE
 from campaigns.mutators.mutation import BYTES, MISSING, VALUE, WORDS, Mutation
+from transfer.prepare.fetch.checksum import md5_file
 from transfer.prepare.fetch.unpack import unpack
 
 _FILES = {"data/a.txt": b"some text\n" * 300, "data/b/c.bin": bytes(range(256)) * 8, "data/b/d.txt": b"end\n"}
@@ -48,6 +49,8 @@ def _tar_entry(name: str, size: int) -> tarfile.TarInfo:
 
 
 def _unpack(folder: Path, name: str) -> object:
+    """As ``--archive`` has it, but for what the checksum of a published archive would be."""
+    md5_file(folder / name)
     unpack([folder / name], "data", folder / "made")
     return state(folder / "made")
 

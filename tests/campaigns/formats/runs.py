@@ -115,7 +115,8 @@ def _continue(folder: Path) -> Any:
     run = RunFolder.open(folder / "d-smooth-cls", _asked("classification", "d-smooth", 0), resume=True)
     run.forget_after(4, 4)
     run.note("data.extra", 1)
-    return run.sessions, run.metrics.read_text(), last_records(run.path)
+    log = run.metrics.read_text() if run.metrics.exists() else None
+    return run.sessions, log, last_records(run.path)
 
 
 _WORDS = with_words(*JSON)

@@ -79,6 +79,7 @@ def document(found: Mapping[str, Any]) -> str:
         "failures": _failure_list(found["failures"]),
         **{name: _table(found["campaigns"].get(name, {})) for name in ("mutation", "kill", "resources")},
     }
+    parts["where"] = textwrap.fill(parts["where"], WIDTH - 1, break_on_hyphens=False)  # a full stop follows
     text = TEMPLATE.read_text(encoding="utf-8")
     for name, part in parts.items():
         text = text.replace(f"{{{{{name}}}}}", part)
@@ -112,7 +113,8 @@ def _failure_list(failures: Sequence[Mapping[str, Any]]) -> str:
         example = each["example"]
         again = f"{example['subject']}, seed {example['seed']}: {_plain(example['what'])}"
         what = f"{sum(each['subjects'].values())} × {each['outcome']}, {_plain(each['kind'])}"  # noqa: RUF001 (times)
-        items.append(textwrap.fill(f"- {what}. In {where}. For example {again}", WIDTH, subsequent_indent="  "))
+        item = f"- {what}. In {where}. For example {again}"
+        items.append(textwrap.fill(item, WIDTH, subsequent_indent="  ", break_on_hyphens=False))
     return "\n".join(items) or "None."
 
 

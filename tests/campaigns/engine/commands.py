@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[3]
 SECONDS = 180.0  # the machine may be busy
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "PYTHONFAULTHANDLER": "1"}
 SECONDS_TO_DUMP = 2.0
+_LIBRARIES = re.compile(r"^Extension modules: .*\n?", re.MULTILINE)  # which Python lists behind where it is
 
 
 class Command:
@@ -59,7 +61,7 @@ class Command:
         self.ends_within(SECONDS_TO_DUMP)
         self.send_to_all(signal.SIGKILL)
         self.process.wait()
-        return Ending(None, "", _text(self._errors))
+        return Ending(None, "", _LIBRARIES.sub("", _text(self._errors)))
 
     def send_to_all(self, number: int) -> None:
         """Send a signal to every process of the session."""

@@ -25,7 +25,7 @@ _TRAINING = ("torch", "PIL.Image", "numpy", "simplejpeg")
 _TRANSFER = (*_TRAINING, "scipy.stats", "matplotlib.pyplot", "cv2", "pycocotools", "mmengine.runner")
 _LIBRARIES = {
     "train_cls.py": _TRAINING,
-    "prepare_data.py": _TRAINING,
+    "prepare_data.py": (*_TRAINING, "cv2"),
     "compare.py": (*_TRAINING, "scipy.stats", "jinja2"),
     "transfer_det.py": _TRANSFER,
     "transfer_seg.py": _TRANSFER,

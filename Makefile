@@ -7,7 +7,7 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 READY := .venv/.ready
 RUN := .venv/bin/python
 
-.PHONY: demo test test-fast lint format bench bench-quick requirements clean
+.PHONY: demo test test-fast lint format bench bench-quick campaign requirements clean
 
 demo: $(READY)
 	$(RUN) tools/run_suite.py suites/demo.yaml
@@ -48,6 +48,13 @@ bench: $(READY)
 
 bench-quick: $(READY)
 	$(RUN) tools/bench.py --quick --out runs/bench-quick
+
+# Damages files, ends commands and starves them, and says which endings nobody could live with; writes docs/reliability.{json,md}.
+# Repeat it to continue; more seeds, more trials: make campaign MINUTES=240 SEED=1000
+MINUTES ?= 10
+SEED ?= 0
+campaign: $(READY)
+	$(RUN) tests/campaigns/run.py --minutes $(MINUTES) --seed $(SEED) --report docs
 
 # Resolve the short list of pyproject.toml into exact pins for all supported Pythons at once. Pins that still fit stay;
 # to move them on: make requirements UPGRADE=--upgrade

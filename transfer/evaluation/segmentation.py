@@ -57,7 +57,8 @@ def class_shares(confusion: NDArray) -> tuple[NDArray, NDArray]:
 def weighted_measures(evaluation: SegmentationEvaluation, drawn: NDArray) -> dict[str, NDArray]:
     """Pixel accuracy and mIoU, (resamples,), when images count as often as ``drawn`` says, (resamples, images).
 
-    A class that the labels of a resample do not hold has no part in its mIoU, as in a run's own evaluation.
+    The classes of the mIoU are those of all images' labels, as in the run's own evaluation, whatever is drawn. One that
+    neither labels nor predictions of a resample hold has no IoU there, and no part.
     """
     classes = len(evaluation.classes)
     counts = np.zeros((len(evaluation.images), 3, classes))  # whole numbers, exact in float64 below 2^53
@@ -71,5 +72,5 @@ def weighted_measures(evaluation: SegmentationEvaluation, drawn: NDArray) -> dic
     right, labelled, predicted = np.moveaxis(sums.reshape(-1, 3, classes), 1, 0)
     with np.errstate(invalid="ignore"):  # 0 / 0 is nan: nothing there to measure
         accuracy = right.sum(axis=1) / labelled.sum(axis=1)
-        iou = np.where(labelled > 0, right / (labelled + predicted - right), np.nan)
+        iou = np.where(counts[:, 1].any(axis=0), right / (labelled + predicted - right), np.nan)
     return {"pixel_accuracy": accuracy, "miou": mean_of_known(iou[..., None])[:, 0]}

@@ -138,6 +138,8 @@ def set_run(plan: TransferPlan, work_dir: Path) -> None:
     config.work_dir = str(work_dir)
     config.experiment_name = config.work_dir  # mmengine keeps loggers, counters and visualizers by this name
     config.resume, config.load_from = False, None
+    # mmengine writes the configuration into six places, and each time has it laid out anew, which takes half a second.
+    object.__setattr__(config, "_format_python_code", False)
     if config.get("visualizer"):
         config.visualizer.pop("name", None)
     if world.size > 1:

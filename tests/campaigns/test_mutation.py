@@ -68,7 +68,7 @@ def test_a_bundle_whose_checksums_nobody_looks_at_fails(tmp_path: Path, monkeypa
     flipped, seeds = replace(BUNDLE, mutators=(flip_bits,), read=_tensors), range(4)
     guarded = Subject(flipped, tmp_path / "guarded")
     assert {guarded.try_seed(seed, "now").outcome for seed in seeds} == {REFUSED}
-    monkeypatch.setattr(bundle, "_check_tensors", lambda read: None)
+    monkeypatch.setattr(bundle, "_check_tensors", lambda *read: None)
     unguarded = Subject(flipped, tmp_path / "unguarded")
     assert {unguarded.try_seed(seed, "now").outcome for seed in seeds} == {SILENT}
 

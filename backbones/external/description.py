@@ -7,7 +7,9 @@ from typing import Any
 
 from backbones.bundles.bundle import Bundle
 from backbones.bundles.ledger import name_tensors
+from backbones.reporting.printable import printable
 
+_MOST_NAMED = 20
 NO_HEAD = "no classifier head in the checkpoint"
 
 
@@ -19,7 +21,7 @@ def describe_import(bundle: Bundle) -> list[str]:
     accuracy = (
         "not known" if training["top1"] is None else f"top-1 {training['top1']:.2f}, top-5 {training['top5']:.2f}"
     )
-    return [
+    lines = [
         f"weights    {training['recipe']}, network {bundle.architecture}, {_classes(bundle)}",
         *_listed("unwrapped", origin),
         *_listed("left", origin),
@@ -30,6 +32,7 @@ def describe_import(bundle: Bundle) -> list[str]:
         f"{contract.train_size} px, tested at {contract.eval_size} px, {contract.interpolation}",
         f"published  {accuracy}",
     ]
+    return [printable(line) for line in lines]  # names are the file's
 
 
 def _classes(bundle: Bundle) -> str:
@@ -40,7 +43,8 @@ def _classes(bundle: Bundle) -> str:
 
 def _listed(name: str, origin: dict[str, Any]) -> Iterator[str]:
     if origin.get(name):
-        yield f"{name:<10} {', '.join(origin[name])}"
+        more = len(origin[name]) - _MOST_NAMED
+        yield f"{name:<10} {', '.join(origin[name][:_MOST_NAMED])}" + (f" and {more} more" if more > 0 else "")
 
 
 def _absent(ledger: dict[str, Any]) -> Iterator[str]:

@@ -5,6 +5,7 @@ Nothing here imports torch: the list must print at once.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,9 +83,9 @@ def split_checkpoint(text: str) -> tuple[str, Path | None, str | None]:
     if not at:
         return weights, None, None
     name, _, key = rest.rpartition(KEY)
-    if not name or Path(rest).expanduser().exists():  # a file may have the sign in its name
-        return weights, Path(rest).expanduser(), None
-    return weights, Path(name).expanduser(), key or None
+    if not name or os.path.exists(os.path.expanduser(rest)):  # a file may have the sign in its name
+        return weights, Path(os.path.expanduser(rest)), None
+    return weights, Path(os.path.expanduser(name)), key or None
 
 
 def family_list() -> str:

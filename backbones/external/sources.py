@@ -67,9 +67,10 @@ def parse_weight_source(source: str | os.PathLike[str], option: str) -> WeightSo
         return WeightSource(text, network=_network(text, option))
     if is_public(text):
         return _parse_public(text, option)
-    if not Path(text).expanduser().exists():
+    path = os.path.expanduser(text)
+    if not os.path.exists(path):
         raise UserError(f"{option} {text}: there is no such run folder or bundle; taken are {TAKEN}")
-    return WeightSource(text, path=find_bundle(Path(text).expanduser(), option))
+    return WeightSource(text, path=find_bundle(path, option))
 
 
 def absolute_source(text: str) -> str:
@@ -77,14 +78,14 @@ def absolute_source(text: str) -> str:
     if text.startswith(RANDOM_PREFIX):
         return text
     if not is_public(text):
-        return str(Path(text).expanduser().absolute())
+        return os.path.abspath(os.path.expanduser(text))
     weights, file, key = split_checkpoint(text)
-    return weights + (f"{AT}{file.absolute()}" if file else "") + (f"{KEY}{key}" if key else "")
+    return weights + (f"{AT}{os.path.abspath(file)}" if file else "") + (f"{KEY}{key}" if key else "")
 
 
 def is_public(text: str) -> bool:
     """Whether a word names weights of a library, or a checkpoint by its names."""
-    return text.partition(":")[0] in FAMILIES and not Path(text).exists()
+    return text.partition(":")[0] in FAMILIES and not os.path.exists(text)
 
 
 def open_source(

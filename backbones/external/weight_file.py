@@ -6,6 +6,7 @@ import argparse
 import os
 import pickletools
 import re
+import reprlib
 import zipfile
 from collections import deque
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from backbones.errors import UserError
+from backbones.reporting.printable import printable
 
 # Where training scripts keep the network's tensors: timm's, Lightning's, OpenMMLab's; torchvision's; DINO's; and those
 # of PyTorch's tutorials.
@@ -29,6 +31,8 @@ PREFIXES = ("module.", "_orig_mod.")
 NO_PREFIX = "."
 # How many models an averaged one is the mean of; no tensor of the network.
 AVERAGING_COUNTER = "n_averaged"
+_MOST_NAMED = 20
+_PLAIN_TENSORS = (Tensor, torch.nn.Parameter)
 _LEGACY_PICKLES = 4  # magic number, version, system, object; more follow, and the tensors' bytes
 
 
@@ -61,7 +65,9 @@ def read_weight_file(path: str | os.PathLike[str], key: str | None = None) -> We
     if not Path(path).is_file():
         raise UserError(f"--checkpoint {path}: there is no such file")
     content = _read_safetensors(path) if str(path).endswith(".safetensors") else _read_pickle(path)
-    return _strip_prefixes(_take_entry(path, content, key))
+    file = _take_entry(path, content, key)
+    _check_plain(path, file.tensors)
+    return _strip_prefixes(file)
 
 
 def _read_safetensors(path: str | os.PathLike[str]) -> dict[str, Tensor]:
@@ -116,17 +122,18 @@ def _take_entry(path: str | os.PathLike[str], content: Any, key: str | None) -> 
     entries = [name for name, value in content.items() if isinstance(value, Mapping) and isinstance(name, str)]
     wanted = [name for name in entries if _begins(key, name)] if key else [name for name in WRAPPERS if name in entries]
     if len(wanted) != 1:
-        there = ", ".join([name for name in entries if _holds_a_tensor(content[name])] or entries) or "none"
-        raise UserError(f"{path}: give the entry that holds the tensors with --key; its dictionaries are: {there}")
+        there = [name for name in entries if _holds_a_tensor(content[name])] or entries
+        told = ", ".join(map(printable, there[:_MOST_NAMED])) or "none"
+        raise UserError(f"{path}: give the entry that holds the tensors with --key; its dictionaries are: {told}")
     (entry,) = wanted
     left = tuple(str(name) for name in content if name != entry)
     inner, rest = content[entry], (key or "")[len(entry) + 1 :] or None
     if rest and not _holds_tensors_only(inner):
         found = _take_entry(path, inner, rest)
         return WeightFile(found.tensors, (entry, *found.unwrapped), (*left, *found.left), found.wanted)
-    others = [str(name) for name, value in inner.items() if not _holds_tensors_only({name: value})]
+    others = [printable(name) for name, value in inner.items() if not isinstance(value, Tensor)]
     if others or not inner:
-        raise UserError(f"{path}: its entry {entry} does not hold tensors only ({', '.join(others[:4]) or 'empty'})")
+        raise UserError(f"{path}: its entry {printable(entry)} does not hold tensors only ({', '.join(others[:4]) or 'empty'})")
     return WeightFile(dict(inner), (entry,), left, _beginning(rest))
 
 
@@ -140,11 +147,32 @@ def _beginning(key: str | None) -> str | None:
 
 
 def _holds_tensors_only(content: Mapping[Any, Any]) -> bool:
-    return all(isinstance(value, Tensor) and isinstance(name, str) for name, value in content.items())
+    return all(isinstance(value, Tensor) for value in content.values())
 
 
 def _holds_a_tensor(content: Mapping[Any, Any]) -> bool:
     return any(isinstance(value, Tensor) for value in content.values())
+
+
+def _check_plain(path: str | os.PathLike[str], tensors: Mapping[Any, Tensor]) -> None:
+    """Names are words, and tensors are values in memory, one after the other: nothing else can be copied or compared.
+
+    Raises:
+        UserError: Something else is there; the message names it.
+    """
+    if strange := [name for name in tensors if not isinstance(name, str)]:
+        raise UserError(f"{path}: a tensor is called {reprlib.repr(strange[0])}, which is no word; save a state_dict")
+    for name, tensor in tensors.items():
+        if (
+            tensor.is_meta
+            or tensor.layout != torch.strided
+            or tensor.is_quantized
+            or type(tensor) not in _PLAIN_TENSORS
+        ):
+            kind = "without values (meta)" if tensor.is_meta else f"{tensor.layout}, {tensor.dtype}"
+            raise UserError(
+                f"{path}: {printable(name)} is no plain tensor but {kind}; save it as a dense one with values"
+            )
 
 
 def _strip_prefixes(file: WeightFile) -> WeightFile:

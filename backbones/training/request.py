@@ -15,7 +15,7 @@ class ClassificationRequest:
     ``switched_on`` and ``switched_off`` are tricks by name, as ``backbones.recipes.switches`` reads them. ``color`` is
     one of ``backbones.recipes.recipe.COLORS``. ``ema`` is the decay of the average of the weights, ``clip`` the largest
     norm of the gradient, ``accumulate`` the parts that a batch is cut into, in each process. Sizes are in images and
-    pixels. A dry run needs no ``out``.
+    pixels. A dry run needs no ``out``. ``allow_shared_images``: those of ``train`` in ``val``, too.
     """
 
     data: Path
@@ -43,6 +43,7 @@ class ClassificationRequest:
     precision: str = "auto"
     tensorboard: bool = False
     wandb: str | None = None
+    allow_shared_images: bool = False
     resume: bool = False
     dry_run: bool = False
 

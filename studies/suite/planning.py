@@ -104,7 +104,7 @@ class _Planner:
         word, protocol = commands.find_protocol(settings.protocol or "", f"{self.suite.path}: {task}.protocol")
         backbone = self.backbone(row, seed)
         data = data_folder(settings.data, task) if settings.data else None
-        options = commands.option_words(settings.options, place)
+        options = commands.option_words(settings.options, self.parsers[task], place)
         words = commands.transfer_words(word, backbone.path, data, options)
         words += ["--seed", str(transfer_seed(seed, number))]
         identity = {
@@ -123,7 +123,7 @@ class _Planner:
         settings = self.suite.tasks[CLASSIFICATION]
         data, place = not_none(settings.data), f"{self.suite.path}: options of {row.name}"
         teacher = self._teacher(row)
-        options = commands.option_words({**settings.options, **row.options}, place)
+        options = commands.option_words({**settings.options, **row.options}, self.parsers[CLASSIFICATION], place)
         words = commands.training_words(
             row.recipe or "",
             row.network or "",
@@ -160,7 +160,7 @@ class _Planner:
         if source.finished:
             return _elsewhere(source.source, f"{self.suite.path}: from of {row.name}")
         files = {
-            name: path and sha256_file(path.expanduser())
+            name: path and sha256_file(commands.absolute(path))
             for name, path in (("checkpoint", source.checkpoint), ("classes", source.classes))
         }
         identity = {"source": source.source, "key": source.key, **files}

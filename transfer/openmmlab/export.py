@@ -8,7 +8,6 @@ weights were trained with, is written beside it as the piece of configuration to
 from __future__ import annotations
 
 import io
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from backbones.files import atomic_path, sha256_file, write_json
 from backbones.models import create_backbone
 from backbones.models.resnet import LAYOUTS, VARIANTS, Tweaks
 from transfer.prepare.disk import writing
+from transfer.protocol.source_text import literal
 
 FORMAT = 1
 STYLES = ("mmdet", "mmseg")
@@ -235,5 +235,5 @@ def _python(value: dict[str, Any], depth: int) -> list[str]:
         if isinstance(inner, dict):
             lines += [f"{indent}{key}=dict(", *_python(inner, depth + 1), f"{indent}),"]
         else:
-            lines.append(f"{indent}{key}={json.dumps(inner) if isinstance(inner, str) else repr(inner)},")
+            lines.append(f"{indent}{key}={literal(inner)},")
     return lines

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
+import torch
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -40,7 +41,24 @@ def open_backbone(source: str, seed: int) -> Opened:
 
 @lru_cache(maxsize=1)
 def _open(source: str, seed: int | None) -> Opened:
-    return open_source(source, "--backbone", seed or 0)
+    opened = open_source(source, "--backbone", seed or 0)
+    _check_described(opened.bundle)
+    return opened
+
+
+def _check_described(bundle: Bundle) -> None:
+    """A header's stages decide the size of neck and heads before the trunk's tensors are looked at.
+
+    Raises:
+        UserError: They are not the network's.
+    """
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        stages = tuple(create_backbone(bundle.architecture).feature_info)
+    if bundle.feature_info != stages:
+        raise UserError(
+            f"{bundle.source}: its header describes other stages (feature_info) than {bundle.architecture} has; write "
+            "it again"
+        )
 
 
 @MODELS.register_module(name="BundleTrunk")

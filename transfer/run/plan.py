@@ -65,7 +65,7 @@ class TransferPlan:
 
         def check() -> dict[str, Any]:
             with named_as(["train_dataloader", "test_dataloader"], self.options.config, self.options.cfg_options):
-                return self.task.check_data(self.config, self.classes)
+                return self.task.check_data(self.config, self.classes, self.options.allow_shared_images)
 
         return self.world.on_rank_zero(check)
 
@@ -140,8 +140,13 @@ def settle(task: Task, options: TransferOptions, world: World, ops: str) -> Tran
 def _set_backbone(task: Task, config: Config, options: TransferOptions) -> Opened:
     """Write the bundle, its channels and its input contract into the configuration."""
     opened = open_backbone(options.backbone, options.seed)
-    task.set_channels(config, opened.bundle)
-    set_input_contract(config, opened.bundle.input_contract)
+    bundle = opened.bundle
+    if "recipe" not in bundle.training:
+        raise UserError(
+            f"{bundle.source} does not say by which recipe it was trained (training.recipe); write it again"
+        )
+    task.set_channels(config, bundle)
+    set_input_contract(config, bundle.input_contract)
     config.model.backbone.update(bundle=options.backbone, seed=options.seed)
     # Built once on its own: an error here is a plain one, not wrapped in the frameworks' registries.
     bundle_trunk(**{key: value for key, value in config.model.backbone.items() if key != "type"})

@@ -157,3 +157,22 @@ def test_a_file_may_have_the_sign_of_a_key_in_its_name(tmp_path: Path) -> None:
     assert split_checkpoint(f"timm:a@{tmp_path}/x#1.pth") == ("timm:a", tmp_path / "x#1.pth", None)
     assert split_checkpoint(f"timm:a@{tmp_path}/x#1.pth#ema") == ("timm:a", tmp_path / "x#1.pth", "ema")
     assert split_checkpoint("timm:a") == ("timm:a", None, None)
+
+
+def test_weights_that_are_not_finite_are_refused_by_name(
+    make_reference: Callable[[str, str], nn.Module], tmp_path: Path
+) -> None:
+    """A bundle's file with them is refused, so what is never written into one is, too."""
+    tensors = make_reference("timm", "mobilenetv1_100").state_dict()
+    tensors["classifier.bias"][3] = float("nan")
+    torch.save(tensors, tmp_path / "file.pth")
+    with raises(UserError, match=r"file\.pth .*classifier\.bias holds values that are not finite"):
+        open_source(f"{MOBILE}@{tmp_path}/file.pth", "--model")
+
+
+@mark.parametrize("word", ["~nobody-of-this-name/run", "x" * 5000, "runs/\0", "a\nb"])
+def test_a_path_that_cannot_be_asked_for_is_missing(word: str) -> None:
+    with raises(UserError, match="--model .*there is no such run folder or bundle"):
+        parse_weight_source(word, "--model")
+    for each in (word, f"timm:resnet50d.gluon_in1k@{word}"):
+        assert absolute_source(each)

@@ -14,6 +14,7 @@ from backbones.bundles.loading import find_bundle
 from backbones.errors import UserError, not_none
 from backbones.external.families import AT, FAMILIES, KEY, Source, parse_source, split_checkpoint
 from backbones.files import sha256_file
+from backbones.reporting.printable import printable
 
 RANDOM_PREFIX = "random:"
 TAKEN = (
@@ -69,7 +70,7 @@ def parse_weight_source(source: str | os.PathLike[str], option: str) -> WeightSo
         return _parse_public(text, option)
     path = os.path.expanduser(text)
     if not os.path.exists(path):
-        raise UserError(f"{option} {text}: there is no such run folder or bundle; taken are {TAKEN}")
+        raise UserError(f"{option} {printable(text)}: there is no such run folder or bundle; taken are {TAKEN}")
     return WeightSource(text, path=find_bundle(path, option))
 
 

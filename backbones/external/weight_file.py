@@ -133,7 +133,8 @@ def _take_entry(path: str | os.PathLike[str], content: Any, key: str | None) -> 
         return WeightFile(found.tensors, (entry, *found.unwrapped), (*left, *found.left), found.wanted)
     others = [printable(name) for name, value in inner.items() if not isinstance(value, Tensor)]
     if others or not inner:
-        raise UserError(f"{path}: its entry {printable(entry)} does not hold tensors only ({', '.join(others[:4]) or 'empty'})")
+        held = ", ".join(others[:4]) or "empty"
+        raise UserError(f"{path}: its entry {printable(entry)} does not hold tensors only ({held})")
     return WeightFile(dict(inner), (entry,), left, _beginning(rest))
 
 

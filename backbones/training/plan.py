@@ -165,8 +165,8 @@ def _check_teacher(request: ClassificationRequest, recipe: Recipe) -> None:
     learning = [trick for trick, _ in tricks_with(recipe, "needs_teacher")]
     if len(request.teachers) > 1 and not all(trick.several_teachers for trick in learning):
         raise UserError(
-            f"--teacher: {recipe.name} learns from one teacher, and {len(request.teachers)} are given; give one (a trick "
-            "that takes the logits of several says several_teachers=True)"
+            f"--teacher: {recipe.name} learns from one teacher, and {len(request.teachers)} are given; give one (a "
+            "trick that takes the logits of several says several_teachers=True)"
         )
 
 

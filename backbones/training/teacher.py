@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from backbones.bundles.bundle import joint_checksum
 from backbones.bundles.contract import InputContract
-from backbones.bundles.loading import class_order, restored_classifier
 from backbones.data.color import ColorChange
 from backbones.data.normalisation import network_input
 from backbones.errors import UserError
-from backbones.external.sources import open_source
+from backbones.external.classifiers import joint_record, open_classifier, refuse_twice
 
 OPTION = "--teacher"
-NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -36,7 +32,7 @@ class Teacher:
     order: Tensor
     network: str
     sha256: str
-    facts: Mapping[str, Any] = NOTHING
+    facts: Mapping[str, Any] = field(default_factory=dict)
     told: tuple[str, ...] = ()
 
     def input(self, images: Tensor, change: ColorChange) -> Tensor:
@@ -62,24 +58,21 @@ def load_teacher(
         UserError: There are no such weights, they hold no head, its classes are not, by name, those of the data set, or
             the images are too small for it.
     """
-    opened = open_source(path, OPTION, classes=classes)
-    bundle, model = opened.bundle, restored_classifier(opened.bundle)
-    if image_size < model.smallest_image:
+    known = open_classifier(path, OPTION, classes, device)
+    bundle = known.opened.bundle
+    if image_size < known.model.smallest_image:
         raise UserError(
-            f"--image-size {image_size}: the teacher, a {bundle.architecture}, needs {model.smallest_image} pixels "
-            "or more"
+            f"--image-size {image_size}: the teacher, a {bundle.architecture}, needs {known.model.smallest_image} "
+            "pixels or more"
         )
-    order = class_order(bundle, classes, OPTION)
-    model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch does not declare memory_format
-    model.requires_grad_(False).eval()
     return Teacher(
-        model=model,
+        model=known.model,
         contract=bundle.input_contract,
-        order=torch.tensor(order, device=device),
+        order=known.order,
         network=bundle.architecture,
-        sha256=opened.sha256,
-        facts=opened.record(),
-        told=opened.told,
+        sha256=known.opened.sha256,
+        facts=known.opened.record(),
+        told=known.opened.told,
     )
 
 
@@ -92,31 +85,18 @@ def load_teachers(
         UserError: As ``load_teacher``; also one that is there twice.
     """
     teachers = tuple(load_teacher(path, classes, image_size, device) for path in paths)
-    checksums = [teacher.sha256 for teacher in teachers]
-    for path, checksum in zip(paths, checksums, strict=True):
-        if checksums.count(checksum) > 1:
-            raise UserError(f"{OPTION} {path}: these weights are given more than once; take them away here or there")
+    refuse_twice(OPTION, paths, [teacher.sha256 for teacher in teachers])
     return teachers
 
 
 def teachers_record(teachers: Sequence[Teacher], paths: Sequence[str | os.PathLike[str]]) -> dict[str, Any]:
     """What ``run.json`` says of the teachers; of several also each one's own facts."""
     records = [{"network": each.network, **each.facts} for each in teachers]
-    path = " ".join(map(str, paths))
-    if len(records) == 1:
-        return {**records[0], "path": path}
-    return {
-        "network": " + ".join(each.network for each in teachers),
-        "sha256": joint_checksum([each.sha256 for each in teachers]),
-        "path": path,
-        "members": records,
-    }
+    return {**(records[0] if len(records) == 1 else joint_record(records)), "path": " ".join(map(str, paths))}
 
 
 def describe_teachers(teachers: Sequence[Teacher], paths: Sequence[str | os.PathLike[str]]) -> list[str]:
     """A line for each, and what is made of several."""
-    lines = [
-        f"teacher   {teacher.network} from {path}" for teacher, path in zip(teachers, paths, strict=True)
-    ]
+    lines = [f"teacher   {teacher.network} from {path}" for teacher, path in zip(teachers, paths, strict=True)]
     together = f"          {len(lines)} teachers: the student learns from the mean of their probabilities"
     return [*lines, together] if len(lines) > 1 else lines

@@ -172,7 +172,7 @@ def test_weights_that_are_not_finite_are_refused_by_name(
 
 @mark.parametrize("word", ["~nobody-of-this-name/run", "x" * 5000, "runs/\0", "a\nb"])
 def test_a_path_that_cannot_be_asked_for_is_missing(word: str) -> None:
-    with raises(UserError, match="--model .*there is no such run folder or bundle"):
+    with raises(UserError, match=r"--model .*there is no such run folder or bundle"):
         parse_weight_source(word, "--model")
     for each in (word, f"timm:resnet50d.gluon_in1k@{word}"):
         assert absolute_source(each)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from backbones.cli.command import CommandParser, run_command
-from backbones.cli.options import WEIGHTS_HELP, natural_int, positive_int
+from backbones.cli.options import WEIGHTS_HELP, OneOrSeveral, natural_int, positive_int
 from backbones.machine.processes import loader_workers
 
 EXAMPLE = """example:
@@ -29,6 +29,7 @@ def build_parser() -> CommandParser:
         "--model",
         type=path,
         nargs="+",
+        action=OneOrSeveral,
         required=True,
         metavar="WEIGHTS",
         help=f"what is tested, or several, of whose probabilities it is the mean: {WEIGHTS_HELP}",
@@ -51,11 +52,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = vars(build_parser().parse_args(arguments))
     from backbones.evaluation.report import EvaluationRequest, evaluate_bundle
 
-    report = evaluate_bundle(EvaluationRequest(**options))
+    request = EvaluationRequest(**options)
+    report = evaluate_bundle(request)
     print(f"{report['images']} images at {report['protocol']}: {options['out']}")
     members = report["model"].get("members", ())
-    for word, member in zip(options["model"], members, strict=False):
-        print(f"{word}: {_figures(member['metrics'])}")
+    if members:
+        for word, member in zip(request.models, members, strict=True):
+            print(f"{word}: {_figures(member['metrics'])}")
     print(("mean of their probabilities: " if members else "") + _figures(report["metrics"]))
 
 

@@ -14,6 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from backbones.cli.command import CommandParser, run_command
 from backbones.cli.options import (
     WEIGHTS_HELP,
+    OneOrSeveral,
     add_allow_shared_images,
     fraction,
     natural_int,
@@ -74,6 +75,7 @@ def _add_recipe_options(group: argparse._ArgumentGroup) -> None:
         "--teacher",
         type=pathlib.Path,
         nargs="+",
+        action=OneOrSeveral,
         metavar="WEIGHTS",
         help=f"teacher of a distillation, or several, of whose probabilities it is the mean: {WEIGHTS_HELP}",
     )
@@ -102,9 +104,7 @@ def read_request(options: Mapping[str, Any]) -> ClassificationRequest:
     """The request that parsed options make."""
     tricks = {name: tuple(options[name]) for name in ("switched_on", "switched_off")}
     others = {name: value for name, value in options.items() if name != "lr"}
-    teachers = tuple(options["teacher"] or ())
-    taught = {"teacher": teachers[0] if len(teachers) == 1 else teachers or None}
-    return ClassificationRequest(**{**others, **tricks, **taught, "learning_rate": options["lr"]})
+    return ClassificationRequest(**{**others, **tricks, "learning_rate": options["lr"]})
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

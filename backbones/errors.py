@@ -22,6 +22,10 @@ class UserError(Exception):
     """
 
 
+class MachineError(UserError):
+    """What the machine or its settings lack, whatever file was at hand: no reason to doubt the file."""
+
+
 class ToldError(UserError):
     """A ``UserError`` that another process of the same job prints: end as it does, and say nothing."""
 

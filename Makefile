@@ -32,13 +32,15 @@ format: $(READY)
 	.venv/bin/ruff format .
 
 # requirements.txt is complete, so pip has nothing to resolve (and must not: mmcv-lite asks for opencv-python, which needs
-# libGL; the headless build in requirements.txt is the same module). Where venv lacks pip, the outer pip fills in.
+# libGL; the headless build in requirements.txt is the same module). Where venv lacks pip, the outer pip fills in. mmengine
+# imports yapf, whose first import writes a cache that a second process must not read half written: so it is done here, once.
 $(READY): requirements.txt
 	@test -n "$(PYTHON)" || { echo "no Python from 3.10 to 3.14 found; give one: make PYTHON=/path/to/python"; exit 1; }
 	rm -rf .venv
 	$(PYTHON) -m venv .venv || $(PYTHON) -m venv --without-pip .venv
 	if [ -x .venv/bin/pip ]; then .venv/bin/pip install --no-deps -r requirements.txt; \
 		else $(PYTHON) -m pip --python .venv/bin/python install --no-deps -r requirements.txt; fi
+	$(RUN) -c "import yapf"
 	touch $@
 
 # Writes docs/performance.{json,md}; the quick one, with less of everything (3 minutes on two cores), writes into

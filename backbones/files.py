@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from backbones.errors import UserError
+from backbones.text_files import parse_json, read_text
 
 PART_SUFFIX = ".part"
 # A full disk, a quota, a limit to the size of files, a disk that has become read-only.
@@ -173,14 +174,14 @@ def write_json(path: str | os.PathLike[str], data: Any) -> None:
 def read_json(path: str | os.PathLike[str]) -> Any:
     """Read a JSON file; ``UserError`` when it is missing, cannot be read or is not JSON."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return parse_json(read_text(path))
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
     except IsADirectoryError:
         raise UserError(f"{path} is a folder where a file should be; move it away") from None
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}; check its permissions") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # of UTF-8, too
         raise UserError(f"{path} is not valid JSON ({error}); delete it or restore it") from None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import pathlib
 import sys
 from collections.abc import Mapping, Sequence
@@ -52,7 +53,7 @@ def parse_data(words: Sequence[str]) -> dict[str, pathlib.Path]:
     for task, _, folder in pairs:
         if not folder:
             raise UserError(f"--data {task}: write TASK=DIR (classification=IMAGENET)")
-    return {task: pathlib.Path(folder).expanduser().absolute() for task, _, folder in pairs}
+    return {task: pathlib.Path(os.path.abspath(os.path.expanduser(folder))) for task, _, folder in pairs}
 
 
 def tool_parsers() -> Mapping[str, CommandParser]:

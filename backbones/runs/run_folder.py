@@ -23,6 +23,7 @@ from backbones.cli.shell import shell_command
 from backbones.errors import UserError
 from backbones.files import PART_SUFFIX, append_line, atomic_path, read_json, write_json
 from backbones.runs.locks import Owner, try_lock
+from backbones.text_files import read_records
 
 FORMAT = 1
 LOCK = ".lock"
@@ -167,17 +168,17 @@ class RunFolder:
         """Drop the records of steps and evaluations that a resumed run is about to do again.
 
         A line cut short by a kill goes too.
+
+        Raises:
+            UserError: Another line is no record.
         """
-        if not self.metrics.exists():
+        if not os.path.lexists(self.metrics):
             return
-        kept = []
-        for line in self.metrics.read_text(encoding="utf-8").splitlines():
-            try:
-                record = json.loads(line)
-            except json.JSONDecodeError:
-                break
-            if record["step"] <= (evaluated_step if record["kind"] == "epoch" else step):
-                kept.append(line + "\n")
+        kept = [
+            f"{json.dumps(record)}\n"
+            for record in read_records(self.metrics)
+            if record["step"] <= (evaluated_step if record["kind"] == "epoch" else step)
+        ]
         with atomic_path(self.metrics) as temporary:
             temporary.write_text("".join(kept), encoding="utf-8")
 

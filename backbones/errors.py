@@ -10,6 +10,7 @@ Value = TypeVar("Value")
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, the shell's convention
+EXIT_UNHEARD = 141  # 128 + SIGPIPE
 
 _AS_SIMILAR = 0.1  # of difflib's ratio: further names than this below the best are no help
 

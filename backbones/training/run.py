@@ -18,7 +18,8 @@ from backbones.errors import UserError, not_none
 from backbones.files import full_disk_told, read_json, sha256_file
 from backbones.machine.distributed import join_world, leave_world
 from backbones.machine.precision import tuned_convolutions
-from backbones.models import Classifier, create_classifier
+from backbones.models import Classifier, create_classifier, initialisation
+from backbones.models.sync_batch_norm import synchronise_batch_norm
 from backbones.monitoring.energy import EnergyMeter, energy_record, meter_for
 from backbones.monitoring.memory import peak_bytes
 from backbones.monitoring.trackers import open_trackers
@@ -36,6 +37,7 @@ from backbones.training.plan import Plan, asked, settle
 from backbones.training.request import ClassificationRequest
 from backbones.training.teacher import Teacher, load_teacher
 from backbones.tricks.low_precision import gradient_scaler
+from backbones.tricks.zero_gamma import undo_zero_last_gamma
 
 
 def run_classification(request: ClassificationRequest) -> dict[str, Any]:
@@ -109,15 +111,22 @@ def _initial_model(plan: Plan) -> tuple[Classifier, InputContract, str]:
     """The untrained (or, to be trained further, trained) classifier, what images it wants, and where it comes from."""
     request = plan.request
     torch.manual_seed(request.seed)
-    model = create_classifier(request.network, len(plan.data.classes), auxiliary=request.auxiliary)
+    model = create_classifier(
+        request.network,
+        len(plan.data.classes),
+        auxiliary=request.auxiliary,
+        drop_path=request.drop_path or 0.0,
+        grad_checkpointing=request.grad_checkpointing,
+    )
+    if not plan.recipe.zero_gamma:
+        undo_zero_last_gamma(model.trunk)
     for trick, value in tricks_with(plan.recipe, "initialise"):
         not_none(trick.initialise)(model.trunk, value)
-    if plan.image_size < model.smallest_image:
-        least = model.smallest_image
+    if reason := model.why_not(plan.image_size):
         what = f"{request.network} with --auxiliary" if request.auxiliary else request.network
-        raise UserError(f"--image-size {plan.image_size}: {what} needs {least} pixels or more")
+        raise UserError(f"--image-size {plan.image_size}: {what} {reason}")
     contract = imagenet_contract(plan.image_size)
-    origin = "Xavier initialisation"
+    origin = initialisation(request.network)
     if request.init_from:
         bundle = read_bundle(find_bundle(request.init_from, "--init-from"))
         origin = initialise_from(model, bundle, plan.data.classes, request.network)
@@ -142,7 +151,7 @@ def _job(
 ) -> TrainingJob:
     request, recipe = plan.request, plan.recipe
     if request.sync_bn:
-        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        model = synchronise_batch_norm(model)
     return TrainingJob(
         model=model,
         replica=_replica(plan, model),

@@ -55,11 +55,8 @@ def load_teacher(
     """
     file = find_bundle(path, "--teacher")
     bundle, model = trained_classifier(file)
-    if image_size < model.smallest_image:
-        raise UserError(
-            f"--image-size {image_size}: the teacher, a {bundle.architecture}, needs {model.smallest_image} pixels "
-            "or more"
-        )
+    if reason := model.why_not(image_size):
+        raise UserError(f"--image-size {image_size}: the teacher, a {bundle.architecture}, {reason}")
     order = torch.tensor(class_order(bundle, classes, "--teacher"), device=device)
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch does not declare memory_format
     model.requires_grad_(False).eval()

@@ -197,9 +197,14 @@ def _tasks(section: Section, transfers: Sequence[str]) -> tuple[str, ...]:
 
 
 def _check_row(section: Section, recipe: str, network: str, shared: dict[str, Any]) -> None:
-    from backbones.models import list_backbones
+    from backbones.models import TIMM_PREFIX, check_network, list_backbones
 
-    if network not in list_backbones():
+    if network.startswith(TIMM_PREFIX):
+        try:
+            check_network(network)
+        except UserError as error:
+            section.error("network", str(error))
+    elif network not in list_backbones():
         section.error("network", f"no network {network!r}; {did_you_mean(network, list_backbones())}see --network list")
     if recipe == RANDOM_RECIPE:
         if shared["teacher"] or shared["options"]:

@@ -20,11 +20,20 @@ from backbones.bundles.bundle import Bundle, make_bundle, read_bundle
 from backbones.bundles.contract import imagenet_contract
 from backbones.bundles.ledger import load_part, load_trunk
 from backbones.errors import UserError
-from backbones.models import Trunk, create_backbone, create_classifier, default_image_size
+from backbones.models import (
+    CLASSIFICATION_STRIDE,
+    TIMM_PREFIX,
+    Trunk,
+    UndilatedError,
+    create_backbone,
+    create_classifier,
+    default_image_size,
+    initialisation,
+)
 from backbones.recipes.recipe import RANDOM_RECIPE
+from transfer.openmmlab.levels import LEVELS, Levels, fitting
 
 RANDOM_PREFIX = "random:"
-CLASSIFICATION_STRIDE = 32
 
 
 def open_bundle(source: str, seed: int) -> Bundle:
@@ -46,6 +55,8 @@ def _open(source: str, seed: int | None) -> Bundle:
         torch.manual_seed(seed)
         classifier = create_classifier(network, num_classes=1)
     training = {"recipe": RANDOM_RECIPE, "network": network, "seed": seed}
+    if network.startswith(TIMM_PREFIX):
+        training["initialisation"] = initialisation(network)
     return make_bundle(classifier, network, contract, training, source)
 
 
@@ -59,33 +70,72 @@ def bundle_trunk(
     frozen_stages: int = -1,
     norm_eval: bool = False,
     norm_frozen: bool = False,
+    drop_path: float = 0.0,
+    grad_checkpointing: bool = False,
 ) -> Trunk:
     """Build a trunk and load its tensors, every one accounted for. All its maps are aligned with the image.
+
+    Protocols name stages by the strides 4, 8, 16 and 32, whatever else a network has: it gives the last map of each
+    (``transfer.openmmlab.levels``).
 
     Args:
         bundle: Path of a ``backbone.safetensors``, or ``random:NETWORK``.
         seed: Initialisation of a random trunk; a bundle from a file ignores it.
-        out_indices: Stages that the neck or the heads get, from 0.
+        out_indices: Which of the four maps the neck or the heads get, from 0.
         output_stride: 32, or 16 or 8 with dilation.
         stages: How many stages it keeps; ``BundleStage`` has the next one.
         frozen_stages: -1 none, 0 the stem, k the stem and k stages.
         norm_eval: BatchNorm keeps the statistics it was pretrained with.
         norm_frozen: BatchNorm's gamma and beta do not train.
+        drop_path: As ``TimmTrunk`` has it, as is grad_checkpointing.
 
     Raises:
         UserError: No bundle given, an unreadable bundle, an unknown network, or a geometry the network does not have.
         ProofError: A tensor did not arrive.
     """
     source = _given_bundle(bundle, seed)
-    trunk = create_backbone(source.architecture, output_stride=output_stride, out_indices=out_indices, padded=True)
-    if stages == len(trunk.stage_modules):
+    levels = Levels.of(source)
+    if stages != LEVELS and source.architecture.startswith(TIMM_PREFIX):
+        raise UserError(
+            f"{source.architecture} has no stage that a head of regions could take over; take a protocol with a "
+            "feature pyramid, det_configs/faster_rcnn_fpn_voc0712.py"
+        )
+    trunk = _geometry(source, levels.indices(out_indices), output_stride, drop_path, grad_checkpointing)
+    if stages == LEVELS:
         load_trunk(trunk, source)
     else:
         _cut(trunk, stages, output_stride)
         load_part(trunk, source)
     if norm_frozen:
         _freeze_norms(trunk)
-    return trunk.freeze(frozen_stages, norm_eval)
+    return trunk.freeze(levels.stage(frozen_stages) if stages == LEVELS else frozen_stages, norm_eval)
+
+
+def _geometry(
+    source: Bundle, indices: Sequence[int], output_stride: int, drop_path: float, grad_checkpointing: bool
+) -> Trunk:
+    """The trunk of a network in a geometry whose maps lie on the image.
+
+    Raises:
+        UserError: The network does not have it; the message names a protocol that fits.
+    """
+    network = source.architecture
+    try:
+        trunk = create_backbone(
+            network,
+            output_stride,
+            out_indices=indices,
+            padded=True,
+            drop_path=drop_path,
+            grad_checkpointing=grad_checkpointing,
+        )
+    except UndilatedError as error:
+        raise UserError(f"{error}; {fitting(source)}") from None
+    if trunk.only_image:
+        raise UserError(f"{network} {trunk.why_not(0)}, and those of a transfer are of all sizes; {fitting(source)}")
+    if not trunk.padded:
+        raise UserError(f"{network} leaves out the border of images, so its maps do not lie on them; {fitting(source)}")
+    return trunk
 
 
 class RoIStage(nn.Module):
@@ -133,7 +183,7 @@ def bundle_stage(
         ProofError: A tensor did not arrive.
     """
     source = _given_bundle(bundle, seed)
-    trunk = create_backbone(source.architecture, padded=True)
+    trunk = _geometry(source, range(LEVELS), CLASSIFICATION_STRIDE, 0.0, False)
     if stage not in range(1, len(trunk.stage_modules)):
         raise UserError(
             f"stage={stage}: {source.architecture} can give its stages 1 to {len(trunk.stage_modules) - 1}, counted "

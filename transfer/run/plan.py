@@ -83,7 +83,9 @@ class TransferPlan:
             "rate": self.rate,
             "epochs": epochs(self.config, images),
             "length": describe_epochs(self.config, images),
-            "batch_norm_images": images_per_estimate(self.config, chosen, self.batch),
+            "batch_norm_images": images_per_estimate(
+                self.config, chosen, self.batch, any(name.endswith("running_var") for name in self.bundle.tensors)
+            ),
         }
 
 
@@ -169,4 +171,8 @@ def _backbone_facts(source: str, bundle: Bundle) -> dict[str, Any]:
     facts: dict[str, Any] = {"path": source}
     if not source.startswith(RANDOM_PREFIX):
         facts["sha256"] = sha256_file(source)
-    return facts | {key: bundle.training[key] for key in ("top1", "top5", "seed", "epochs") if key in bundle.training}
+    return facts | {
+        key: bundle.training[key]
+        for key in ("top1", "top5", "seed", "epochs", "initialisation")
+        if key in bundle.training
+    }

@@ -11,6 +11,7 @@ from mmengine.config import Config, ConfigDict
 from backbones.bundles.bundle import Bundle
 from backbones.errors import UserError
 from transfer.data.voc import VOC_CLASSES, check_voc
+from transfer.openmmlab.levels import LEVELS, Levels
 from transfer.tasks.task import Task, innermost_datasets
 
 EVALUATOR = "DetectionMetric"
@@ -26,11 +27,11 @@ def set_classes(config: Config, classes: tuple[str, ...]) -> None:
 
 def set_channels(config: Config, bundle: Bundle) -> None:
     """Whatever reads the trunk takes the stages that it gives: a feature pyramid, or RPN and the head of regions."""
-    stages = config.model.backbone.get("out_indices", (0, 1, 2, 3))
+    stages = config.model.backbone.get("out_indices", range(LEVELS))
     if "shared_head" in config.model.roi_head:
         _set_shared_stage(config.model, bundle, stages[-1])
     else:
-        config.model.neck.in_channels = [bundle.feature_info[index].channels for index in stages]
+        config.model.neck.in_channels = [info.channels for info in Levels.of(bundle).infos(stages)]
 
 
 def _set_shared_stage(model: ConfigDict, bundle: Bundle, last: int) -> None:

@@ -13,6 +13,7 @@ from backbones.errors import UserError
 from transfer.data.class_names import ade20k_classes
 from transfer.data.index_png import check_index_png
 from transfer.openmmlab import multi_scale
+from transfer.openmmlab.levels import LEVELS, Levels
 from transfer.tasks.task import Task, innermost_datasets
 
 # The authors' head: a 3x3 convolution to a quarter of the channels it is given.
@@ -36,8 +37,9 @@ def set_classes(config: Config, classes: tuple[str, ...]) -> None:
 
 def set_channels(config: Config, bundle: Bundle) -> None:
     """Each head reads one stage of the trunk and works on a quarter of its channels."""
+    infos = Levels.of(bundle).infos(range(LEVELS))
     for head in _heads(config):
-        head.in_channels = bundle.feature_info[head.in_index].channels
+        head.in_channels = infos[head.in_index].channels
         head.channels = head.in_channels // HEAD_REDUCTION
 
 

@@ -31,7 +31,7 @@ from backbones.models import (
     initialisation,
 )
 from backbones.recipes.recipe import RANDOM_RECIPE
-from transfer.openmmlab.levels import LEVELS, Levels, fitting
+from transfer.protocol.levels import LEVELS, Levels, fitting
 
 RANDOM_PREFIX = "random:"
 
@@ -76,7 +76,7 @@ def bundle_trunk(
     """Build a trunk and load its tensors, every one accounted for. All its maps are aligned with the image.
 
     Protocols name stages by the strides 4, 8, 16 and 32, whatever else a network has: it gives the last map of each
-    (``transfer.openmmlab.levels``).
+    (``transfer.protocol.levels``).
 
     Args:
         bundle: Path of a ``backbone.safetensors``, or ``random:NETWORK``.

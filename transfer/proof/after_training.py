@@ -23,8 +23,8 @@ from torch.optim import Optimizer
 from backbones.bundles.bundle import Bundle, tensor_checksum
 from backbones.bundles.ledger import TRUNK_PREFIX, ProofError, name_tensors
 from backbones.models import Trunk
-from transfer.openmmlab.levels import level
 from transfer.openmmlab.trunk import RoIStage
+from transfer.protocol.levels import level
 
 STEM = "stem"
 FIRST_STEPS = 10

@@ -11,7 +11,7 @@ from mmengine.config import Config, ConfigDict
 from backbones.bundles.bundle import Bundle
 from backbones.errors import UserError
 from transfer.data.voc import VOC_CLASSES, check_voc
-from transfer.openmmlab.levels import LEVELS, Levels
+from transfer.protocol.levels import LEVELS, Levels
 from transfer.tasks.task import Task, innermost_datasets
 
 EVALUATOR = "DetectionMetric"

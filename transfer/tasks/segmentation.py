@@ -13,7 +13,7 @@ from backbones.errors import UserError
 from transfer.data.class_names import ade20k_classes
 from transfer.data.index_png import check_index_png
 from transfer.openmmlab import multi_scale
-from transfer.openmmlab.levels import LEVELS, Levels
+from transfer.protocol.levels import LEVELS, Levels
 from transfer.tasks.task import Task, innermost_datasets
 
 # The authors' head: a 3x3 convolution to a quarter of the channels it is given.

@@ -156,7 +156,8 @@ def _read_rows(section: Section, transfers: Sequence[str], seeds: tuple[int, ...
         for recipe in recipes:
             _check_row(section, recipe, network, shared)
             called = Path(recipe).stem if is_recipe_file(recipe) else recipe
-            yield SuiteRow(name or (called if len(networks) == 1 else f"{called}-{network}"), recipe, network, **shared)
+            full = f"{called}-{network.replace(':', '-')}"  # timm:NAME, too, is to be part of a folder's name
+            yield SuiteRow(name or (called if len(networks) == 1 else full), recipe, network, **shared)
 
 
 def _imported(section: Section, name: str | None, trained: Sequence[str], shared: dict[str, Any]) -> SuiteRow:

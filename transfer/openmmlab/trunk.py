@@ -31,7 +31,7 @@ from backbones.models import (
     initialisation,
 )
 from backbones.recipes.recipe import RANDOM_RECIPE
-from transfer.protocol.levels import LEVELS, Levels, fitting
+from transfer.protocol.levels import LEVELS, Levels
 
 RANDOM_PREFIX = "random:"
 
@@ -64,9 +64,9 @@ def _open(source: str, seed: int | None) -> Bundle:
 def bundle_trunk(
     bundle: str,
     seed: int = 0,
-    out_indices: Sequence[int] = (0, 1, 2, 3),
+    out_indices: Sequence[int] | str = tuple(range(LEVELS)),
     output_stride: int = CLASSIFICATION_STRIDE,
-    stages: int = 4,
+    stages: int = LEVELS,
     frozen_stages: int = -1,
     norm_eval: bool = False,
     norm_frozen: bool = False,
@@ -81,7 +81,7 @@ def bundle_trunk(
     Args:
         bundle: Path of a ``backbone.safetensors``, or ``random:NETWORK``.
         seed: Initialisation of a random trunk; a bundle from a file ignores it.
-        out_indices: Which of the four maps the neck or the heads get, from 0.
+        out_indices: Which of the four maps the neck or the heads get, from 0; or "last": the network's last one alone.
         output_stride: 32, or 16 or 8 with dilation.
         stages: How many stages it keeps; ``BundleStage`` has the next one.
         frozen_stages: -1 none, 0 the stem, k the stem and k stages.
@@ -100,7 +100,7 @@ def bundle_trunk(
             f"{source.architecture} has no stage that a head of regions could take over; take a protocol with a "
             "feature pyramid, det_configs/faster_rcnn_fpn_voc0712.py"
         )
-    trunk = _geometry(source, levels.indices(out_indices), output_stride, drop_path, grad_checkpointing)
+    trunk = dense_trunk(levels, out_indices, output_stride, drop_path, grad_checkpointing)
     if stages == LEVELS:
         load_trunk(trunk, source)
     else:
@@ -111,15 +111,19 @@ def bundle_trunk(
     return trunk.freeze(levels.stage(frozen_stages) if stages == LEVELS else frozen_stages, norm_eval)
 
 
-def _geometry(
-    source: Bundle, indices: Sequence[int], output_stride: int, drop_path: float, grad_checkpointing: bool
+def dense_trunk(
+    levels: Levels,
+    out_indices: Sequence[int] | str = tuple(range(LEVELS)),
+    output_stride: int = CLASSIFICATION_STRIDE,
+    drop_path: float = 0.0,
+    grad_checkpointing: bool = False,
 ) -> Trunk:
-    """The trunk of a network in a geometry whose maps lie on the image.
+    """The untrained trunk of a network in a geometry whose maps lie on the image; arguments as of ``bundle_trunk``.
 
     Raises:
         UserError: The network does not have it; the message names a protocol that fits.
     """
-    network = source.architecture
+    network, indices = levels.network, levels.indices(out_indices)
     try:
         trunk = create_backbone(
             network,
@@ -130,11 +134,14 @@ def _geometry(
             grad_checkpointing=grad_checkpointing,
         )
     except UndilatedError as error:
-        raise UserError(f"{error}; {fitting(source)}") from None
+        dense_trunk(levels, out_indices)  # what another protocol would not take either says so itself
+        raise UserError(f"{error}; {levels.fitting()}") from None
     if trunk.only_image:
-        raise UserError(f"{network} {trunk.why_not(0)}, and those of a transfer are of all sizes; {fitting(source)}")
+        raise UserError(f"{network} {trunk.why_not(0)}, and those of a transfer are of all sizes: no protocol takes it")
     if not trunk.padded:
-        raise UserError(f"{network} leaves out the border of images, so its maps do not lie on them; {fitting(source)}")
+        raise UserError(
+            f"{network} leaves out the border of images, so its maps do not lie on them: no protocol takes it"
+        )
     return trunk
 
 
@@ -183,7 +190,7 @@ def bundle_stage(
         ProofError: A tensor did not arrive.
     """
     source = _given_bundle(bundle, seed)
-    trunk = _geometry(source, range(LEVELS), CLASSIFICATION_STRIDE, 0.0, False)
+    trunk = dense_trunk(Levels.of(source))
     if stage not in range(1, len(trunk.stage_modules)):
         raise UserError(
             f"stage={stage}: {source.architecture} can give its stages 1 to {len(trunk.stage_modules) - 1}, counted "

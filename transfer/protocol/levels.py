@@ -16,44 +16,60 @@ from backbones.models import FeatureInfo, pyramid
 from backbones.models.trunk import STAGE_STRIDES
 
 LEVELS = len(STAGE_STRIDES)
+LAST = "last"  # as out_indices: the network's last map alone
+SINGLE_STRIDES = (8, 16, 32)
+UNDILATED = "seg_configs/upernet_ade20k.py"
 
 
 @dataclass(frozen=True)
 class Levels:
     """The stages of a network that stand for a protocol's four.
 
-    ``bundle`` is where the network comes from, ``chosen`` the index of the stage for each of the strides 4, 8, 16, 32
-    that it has.
+    ``network`` is its name, ``features`` are its own stages in classification geometry.
     """
 
-    bundle: Bundle
-    chosen: tuple[int, ...]
+    network: str
+    features: tuple[FeatureInfo, ...]
 
     @classmethod
     def of(cls, bundle: Bundle) -> Levels:
         """Those of a bundle's network."""
-        return cls(bundle, pyramid(bundle.feature_info))
+        return cls(bundle.architecture, bundle.feature_info)
 
-    def indices(self, levels: Sequence[int]) -> tuple[int, ...]:
-        """Indices of the stages for a protocol's ``out_indices``, which count from 0.
+    @property
+    def chosen(self) -> tuple[int, ...]:
+        """The index of the stage for each of the strides 4, 8, 16 and 32 that the network has."""
+        return pyramid(self.features)
+
+    def indices(self, levels: Sequence[int] | str) -> tuple[int, ...]:
+        """Indices of the stages for a protocol's ``out_indices``, which count from 0, or are the last stage alone.
 
         Raises:
             UserError: There is no such stage, or the network lacks one of the strides; the message names what fits.
         """
+        if levels == LAST:
+            if self.features[-1].stride not in SINGLE_STRIDES:
+                raise UserError(
+                    f"{self.network}: its last map has stride {self.features[-1].stride}, and a simple feature pyramid "
+                    f"is made from one of stride {', '.join(map(str, SINGLE_STRIDES))}"
+                )
+            return (len(self.features) - 1,)
         wrong = [level for level in levels if level not in range(LEVELS)]
-        if wrong or not levels:
-            raise UserError(f"out_indices={tuple(levels)}: stages run from 0 to {LEVELS - 1}")
-        if len(self.chosen) < LEVELS:
-            has = sorted({info.stride for info in self.bundle.feature_info})
+        if wrong or not levels or isinstance(levels, str):
             raise UserError(
-                f"{self.bundle.architecture} has maps of stride {', '.join(map(str, has))} alone, and this protocol "
-                f"reads maps of strides {', '.join(map(str, STAGE_STRIDES))}; {fitting(self.bundle)}"
+                f"out_indices={levels if isinstance(levels, str) else tuple(levels)}: stages run from 0 to {LEVELS - 1}"
+            )
+        if len(self.chosen) < LEVELS:
+            has = sorted({info.stride for info in self.features})
+            raise UserError(
+                f"{self.network} has maps of stride {', '.join(map(str, has))} alone, and this protocol "
+                f"reads maps of strides {', '.join(map(str, STAGE_STRIDES))}; {self.fitting()}"
             )
         return tuple(self.chosen[level] for level in levels)
 
-    def infos(self, levels: Sequence[int]) -> list[FeatureInfo]:
+    def infos(self, levels: Sequence[int] | str) -> list[FeatureInfo]:
         """Channels and strides, in classification geometry, of the stages for a protocol's ``out_indices``."""
-        return [self.bundle.feature_info[index] for index in self.indices(levels)]
+        return [self.features[index] for index in self.indices(levels)]
 
     def stage(self, frozen: int) -> int:
         """A protocol's ``frozen_stages`` as the network counts its own: 0 is all before the map of stride 4.
@@ -67,6 +83,12 @@ class Levels:
             raise UserError(f"frozen_stages={frozen}: allowed are -1 to {LEVELS}")
         return self.chosen[frozen - 1] + 1 if frozen else self.chosen[0]
 
+    def fitting(self) -> str:
+        """Which protocol takes a network that another does not, as the end of a refusal."""
+        if len(self.chosen) < LEVELS:
+            return "no protocol here takes it"
+        return f"{UNDILATED} takes it, which needs no dilation"
+
 
 def level(chosen: Sequence[int], stage: int) -> int:
     """Which of a protocol's stages, counted from 1, one of a network's own belongs to; 0 is the stem.
@@ -78,8 +100,3 @@ def level(chosen: Sequence[int], stage: int) -> int:
     if len(chosen) < LEVELS:
         return stage
     return bisect_left(chosen, stage - 1) + 1 if stage > chosen[0] else 0
-
-
-def fitting(bundle: Bundle) -> str:
-    """Which protocol takes the network, as the end of a refusal."""
-    return "no protocol here takes it" if len(pyramid(bundle.feature_info)) < LEVELS else "other protocols take it"

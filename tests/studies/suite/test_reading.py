@@ -54,7 +54,7 @@ def test_a_network_of_timm_is_one_like_any_other(tmp_path: Path) -> None:
     named = {row.name: row.network for row in read_suite(path).rows}
     assert named["d-smooth-timm-regnety_002"] == named["random-timm-regnety_002"] == "timm:regnety_002"
     path.write_text(rows.replace("network: resnet18_d", 'network: "timm:regnety_02"'))
-    with raises(UserError, match="unknown network 'timm:regnety_02': did you mean .*regnety_002") as caught:
+    with raises(UserError, match=r"unknown network 'timm:regnety_02': did you mean .*regnety_002") as caught:
         read_suite(path)
     assert "\n" not in str(caught.value)
 

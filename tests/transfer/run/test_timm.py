@@ -39,6 +39,16 @@ SHORT_DETECTION = (
 )
 SHORT_SEGMENTATION = ("train_cfg.max_iters=1", "train_dataloader.dataset.pipeline.2.crop_size=(64,64)")
 
+SHORT_UPERNET = (
+    "train_cfg.max_iters=1",
+    "model.data_preprocessor.size=(64,64)",
+    "train_dataloader.dataset.pipeline.2.scale=(64,64)",
+    "train_dataloader.dataset.pipeline.3.crop_size=(64,64)",
+    "test_dataloader.dataset.pipeline.1.scale=(64,64)",
+    "model.decode_head.channels=16",
+    "model.auxiliary_head.channels=16",
+)
+
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -111,8 +121,27 @@ def test_segmentation_dilates_what_timm_can_dilate(name: str, data: Path, tmp_pa
 
 
 @mark.parametrize("name", [*OTHERS, *slow(OTHERS_SLOW)])
+def test_upernet_takes_what_cannot_be_dilated(name: str, data: Path, tmp_path: Path) -> None:
+    options = TransferOptions(
+        str(ROOT / "seg_configs/upernet_ade20k.py"),
+        bundle(name, tmp_path),
+        str(tmp_path / "run"),
+        str(data / "ADEChallengeData2016"),
+        workers=0,
+        total_batch=4,
+        cfg_options=SHORT_UPERNET,
+    )
+    result = run_transfer(SEGMENTATION, options)
+    features = result["proof"]["features"]
+    assert features["geometry"] == "as built"
+    assert len(features["returned"]) == 4
+    assert all(stage["moved"] for stage in result["proof"]["after_training"]["stages"])
+
+
+@mark.parametrize("name", [*OTHERS, *slow(OTHERS_SLOW)])
 def test_what_cannot_be_dilated_is_refused_in_one_line(name: str, data: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=f"timm cannot build timm:{name} dilated; ") as caught:
+    words = f"timm cannot build timm:{name} dilated; seg_configs/upernet_ade20k.py takes it"
+    with pytest.raises(UserError, match=words) as caught:
         segment(f"random:timm:{name}", data, tmp_path / "run")
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.iterdir())

@@ -7,7 +7,7 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 READY := .venv/.ready
 RUN := .venv/bin/python
 
-.PHONY: demo test test-fast lint format bench bench-quick requirements clean
+.PHONY: demo test test-fast lint format bench bench-quick campaign requirements clean
 
 demo: $(READY)
 	$(RUN) tools/run_suite.py suites/demo.yaml
@@ -32,13 +32,15 @@ format: $(READY)
 	.venv/bin/ruff format .
 
 # requirements.txt is complete, so pip has nothing to resolve (and must not: mmcv-lite asks for opencv-python, which needs
-# libGL; the headless build in requirements.txt is the same module). Where venv lacks pip, the outer pip fills in.
+# libGL; the headless build in requirements.txt is the same module). Where venv lacks pip, the outer pip fills in. mmengine
+# imports yapf, whose first import writes a cache that a second process must not read half written: so it is done here, once.
 $(READY): requirements.txt
 	@test -n "$(PYTHON)" || { echo "no Python from 3.10 to 3.14 found; give one: make PYTHON=/path/to/python"; exit 1; }
 	rm -rf .venv
 	$(PYTHON) -m venv .venv || $(PYTHON) -m venv --without-pip .venv
 	if [ -x .venv/bin/pip ]; then .venv/bin/pip install --no-deps -r requirements.txt; \
 		else $(PYTHON) -m pip --python .venv/bin/python install --no-deps -r requirements.txt; fi
+	$(RUN) -c "import yapf"
 	touch $@
 
 # Writes docs/performance.{json,md}; the quick one, with less of everything (3 minutes on two cores), writes into
@@ -48,6 +50,13 @@ bench: $(READY)
 
 bench-quick: $(READY)
 	$(RUN) tools/bench.py --quick --out runs/bench-quick
+
+# Damages files, ends commands and starves them, and says which endings nobody could live with; writes docs/reliability.{json,md}.
+# Repeat it to continue; more seeds, more trials: make campaign MINUTES=240 SEED=1000
+MINUTES ?= 10
+SEED ?= 0
+campaign: $(READY)
+	$(RUN) tests/campaigns/run.py --minutes $(MINUTES) --seed $(SEED) --report docs
 
 # Resolve the short list of pyproject.toml into exact pins for all supported Pythons at once. Pins that still fit stay;
 # to move them on: make requirements UPGRADE=--upgrade

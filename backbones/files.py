@@ -6,13 +6,15 @@ import errno
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from backbones.errors import UserError
+from backbones.text_files import parse_json, read_text
 
 PART_SUFFIX = ".part"
 # A full disk, a quota, a limit to the size of files, a disk that has become read-only.
@@ -78,14 +80,58 @@ def full_disk_told(folder: str | os.PathLike[str]) -> Iterator[None]:
         raise write_error(error.filename or folder, error) from error
 
 
+def open_to_append(path: str | os.PathLike[str], mode: str = "a") -> IO[str]:
+    """Open a file that grows where it is: a log, or a lock that names its owner. It is made if it is not there.
+
+    A folder that someone else has made may hold a link under the file's name, and writing through it would change a
+    file anywhere; a pipe of that name would keep the program waiting. Both are refused before a byte is written.
+
+    Args:
+        path: The file.
+        mode: "a", or "a+" to read it as well.
+
+    Raises:
+        WriteError: There is a link or something else that is no regular file, or the system refuses.
+    """
+    try:
+        return open(path, mode, encoding="utf-8", opener=_open_regular)
+    except WriteError:
+        raise
+    except OSError as error:
+        raise write_error(path, error) from None
+
+
+def _open_regular(path: str, flags: int) -> int:
+    try:
+        handle = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)  # a pipe without a reader would block
+    except OSError as error:
+        if Path(path).is_symlink():
+            raise WriteError(
+                f"{path} is a symbolic link, and nothing is written through one; delete it (what it leads to stays)"
+            ) from None
+        if error.errno == errno.ENXIO:  # a pipe without a reader
+            raise _not_regular(path) from None
+        raise
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise _not_regular(path)
+    os.set_blocking(handle, True)
+    return handle
+
+
+def _not_regular(path: str) -> WriteError:
+    return WriteError(f"{path} is not a regular file, so nothing is written to it; delete it")
+
+
 def append_line(path: str | os.PathLike[str], line: str) -> None:
     """Add a line to a file in a single write.
 
     Raises:
         WriteError: The file cannot be written.
     """
+    stream = open_to_append(path)
     try:
-        with open(path, "a", encoding="utf-8") as stream:
+        with stream:
             stream.write(line + "\n")
     except OSError as error:
         raise write_error(path, error) from None
@@ -128,14 +174,14 @@ def write_json(path: str | os.PathLike[str], data: Any) -> None:
 def read_json(path: str | os.PathLike[str]) -> Any:
     """Read a JSON file; ``UserError`` when it is missing, cannot be read or is not JSON."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return parse_json(read_text(path))
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
     except IsADirectoryError:
         raise UserError(f"{path} is a folder where a file should be; move it away") from None
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}; check its permissions") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # of UTF-8, too
         raise UserError(f"{path} is not valid JSON ({error}); delete it or restore it") from None
 
 

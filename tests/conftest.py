@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import signal
 import sys
@@ -26,6 +27,12 @@ METRICS = {
     "segmentation": ("pixel_accuracy", "miou"),
 }
 _ARCHIVES = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Yapf's first import on a machine writes its cache in place, so that a second process that begins then cannot import it."""
+    if not hasattr(config, "workerinput"):
+        importlib.import_module("yapf")
 
 
 def _unpack(name: str, factory: pytest.TempPathFactory) -> Path:

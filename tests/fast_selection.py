@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("backbones", "transfer", "studies", "benchmarks", "tools")
 OPENMMLAB = ("mmengine", "mmcv", "mmdet", "mmseg")
-STARTS_PROCESSES = ("subprocess", "multiprocessing", "torch.multiprocessing", "torch.distributed")
+STARTS_PROCESSES = ("subprocess", "multiprocessing", "torch.multiprocessing", "torch.distributed", "forked_tools")
 LEFT_OUT = ("slow", "processes", "gpu", "realdata")  # markers
 
 

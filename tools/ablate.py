@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import io
 import pathlib
-import shlex
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from backbones.cli.command import CommandParser, run_command
 from backbones.cli.options import natural_int
+from backbones.cli.shell import shell_command
 from backbones.errors import UserError
 from backbones.training.request import ClassificationRequest
 from studies.ablation.presets import PRESETS
@@ -84,7 +84,7 @@ def read_ablation(words: Sequence[str]) -> tuple[Ablation, bool]:
         out=asked.out,
         teacher=asked.teacher,
         options=tuple(options),
-        asked=f"python tools/ablate.py {shlex.join(words)}",
+        asked=f"python tools/ablate.py {shell_command(words)}",
     )
     check_rows(ablation.rows, network, asked.teacher)
     if training.learning_rate is not None and any("linear-scaling" in (*row.on, *row.off) for row in ablation.rows):
@@ -117,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print the plan; or train what is missing, and the table after each run."""
     ablation, plan = read_ablation(sys.argv[1:] if arguments is None else arguments)
     if plan:
-        return print("\n".join(f"python {shlex.join(ablation.command(*run))}" for run in ablation.runs()))
+        return print("\n".join(f"python {shell_command(ablation.command(*run))}" for run in ablation.runs()))
     if not ablation.data.is_dir():
         raise UserError(f"--data {ablation.data} is not a folder; give one with train/CLASS/IMAGE and val/CLASS/IMAGE")
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from backbones.cli.command import CommandParser, run_command
-from backbones.cli.options import positive_float, positive_int
+from backbones.cli.options import add_allow_shared_images, positive_float, positive_int
 
 EXAMPLE = """examples:
   python tools/prepare_data.py voc2007 --out data                    # makes data/VOCdevkit/VOC2007
@@ -51,6 +51,8 @@ def build_parser() -> CommandParser:
     check = commands.add_parser("check", help=text, description=text, parents=[common])
     check.add_argument("folder", type=pathlib.Path, help="ImageFolder, VOCdevkit, ADEChallengeData2016 or index PNG")
     check.add_argument("--classes", type=pathlib.Path, metavar="FILE", help="class names (default: as in training)")
+    check.add_argument("--image-suffix", metavar=".SUFFIX", help="of images that have label maps (.jpg)")
+    add_allow_shared_images(check)
     return parser
 
 
@@ -82,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     report = run(options)
     print(*report.lines(), sep="\n", flush=True)
     report.require_sound()
-    print(f"sound; use it with --data {report.root}")
+    print(report.verdict())
 
 
 if __name__ == "__main__":

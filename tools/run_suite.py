@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import pathlib
 import sys
 from collections.abc import Mapping, Sequence
@@ -52,7 +53,7 @@ def parse_data(words: Sequence[str]) -> dict[str, pathlib.Path]:
     for task, _, folder in pairs:
         if not folder:
             raise UserError(f"--data {task}: write TASK=DIR (classification=IMAGENET)")
-    return {task: pathlib.Path(folder).expanduser().absolute() for task, _, folder in pairs}
+    return {task: pathlib.Path(os.path.abspath(os.path.expanduser(folder))) for task, _, folder in pairs}
 
 
 def tool_parsers() -> Mapping[str, CommandParser]:
@@ -74,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
     from studies.suite.executors.display import shown
     from studies.suite.executors.local import run_here
     from studies.suite.executors.slots import find_slots, visible_gpus
-    from studies.suite.executors.slurm import parse_slurm_options, run_on_slurm
+    from studies.suite.executors.slurm import check_slurm_folder, parse_slurm_options, run_on_slurm
     from studies.suite.reading import read_suite
     from studies.suite.run import Conduct, print_plan, run_suite
 
@@ -90,6 +91,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     if options.slurm is not None:
         settings = parse_slurm_options(options.slurm)
+        check_slurm_folder(out)
         return run_suite(suite, conduct, lambda runs, *shows: run_on_slurm(runs, settings, out, *shows), shown)
     slots = find_slots(options.jobs, options.gpus_per_run, suite.jobs)
     return run_suite(suite, conduct, lambda runs, *shows: run_here(runs, slots, *shows), shown)

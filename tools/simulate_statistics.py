@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pathlib
-import shlex
 import sys
 from collections.abc import Sequence
 
@@ -11,6 +10,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from backbones.cli.command import CommandParser, run_command
+from backbones.cli.shell import shell_command
 
 EXAMPLE = """examples:
   python tools/simulate_statistics.py                                  # all, into docs; a quarter of an hour
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.document:
         print(document_again(options.out))
         return
-    command = shlex.join(["python", "tools/simulate_statistics.py", *words])
+    command = shell_command(["python", "tools/simulate_statistics.py", *words])
     print(simulate_to_files(options.out, QUICK if options.quick else Effort(), command, tool_parsers()))
 
 

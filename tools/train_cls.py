@@ -12,7 +12,7 @@ from typing import Any
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from backbones.cli.command import CommandParser, run_command
-from backbones.cli.options import fraction, natural_int, positive_float, positive_int
+from backbones.cli.options import add_allow_shared_images, fraction, natural_int, positive_float, positive_int
 from backbones.errors import UserError
 from backbones.machine.processes import loader_workers
 from backbones.recipes.recipe import COLORS, recipe_list
@@ -37,6 +37,7 @@ def build_parser() -> CommandParser:
     parser.add_argument("--out", type=pathlib.Path, help="run folder, new or to be resumed; not needed for a dry run")
     parser.add_argument("--resume", action="store_true", help="continue the run in --out exactly where it stopped")
     parser.add_argument("--dry-run", action="store_true", help="print plan, schedule and cost; train nothing")
+    add_allow_shared_images(parser)
     parser.add_argument("--seed", type=natural_int, default=0, help="decides every random number (%(default)s)")
     _add_recipe_options(parser.add_argument_group("recipe"))
     _add_extra_options(parser.add_argument_group("beyond the paper"))

@@ -20,8 +20,9 @@ class SegmentationMetric(BaseMetric):
 
     "pixel_accuracy" is the share of the labelled pixels that are right. Per class, "iou/CLASS" divides the pixels that
     are rightly called so by those that either the label map or the prediction calls so, and "accuracy/CLASS" by those
-    that the label map does. "miou" is the mean of the classes' "iou". Pixels without a label count nowhere. A
-    class that appears neither in label maps nor in predictions has no "iou", one that no label map has no "accuracy".
+    that the label map does. Pixels without a label count nowhere. A class that appears neither in label maps nor in
+    predictions has no "iou", one that no label map has no "accuracy". "miou" is the mean of the "iou" of those that
+    label maps have (``transfer.evaluation.segmentation`` says why).
 
     Attributes:
         evaluated: All that was counted, on the process that computes, once it has.

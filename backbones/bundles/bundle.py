@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,15 @@ from safetensors.torch import save
 from torch import Tensor
 
 from backbones.bundles.contract import InputContract
+from backbones.bundles.header import FORMAT, read_header
 from backbones.errors import UserError
 from backbones.files import write_bytes
 from backbones.models import Classifier, FeatureInfo
+from backbones.reporting.printable import printable
 
-FORMAT = 1
 HEADER_KEY = "carryover"
+TYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64, torch.int64, torch.int32, torch.uint8, torch.bool)
+MOST_NAMED = 8
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
 
     Raises:
         UserError: The file is missing, cut short, not a bundle, of another format version, or holds a tensor that is
-            not the one that was written; the message names the file and the tensor.
+            not the one that was written or not finite; the message names the file and the tensor.
     """
     if not Path(path).is_file():
         raise UserError(f"{path}: no such bundle; tools/train_cls.py writes backbone.safetensors into its --out")
@@ -114,39 +117,33 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
         raise UserError(f"{path} is not a whole safetensors file ({error}); write or copy it again") from None
     if HEADER_KEY not in metadata:
         raise UserError(f"{path} is a safetensors file but not a bundle of tools/train_cls.py: its header is missing")
-    try:
-        bundle = _parse(json.loads(metadata[HEADER_KEY]), tensors, str(path))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path}: its header is damaged ({error!r}); write or copy it again") from None
-    _check_tensors(bundle)
-    return bundle
-
-
-def _parse(header: dict[str, Any], tensors: dict[str, Tensor], source: str) -> Bundle:
-    if header["format"] != FORMAT:
-        raise UserError(f"{source} has bundle format {header['format']}, this version reads {FORMAT}; write it again")
+    header = read_header(metadata[HEADER_KEY], str(path))
+    _check_tensors(str(path), tensors, header.checksums)
     return Bundle(
         tensors=tensors,
-        architecture=header["architecture"],
-        feature_info=tuple(FeatureInfo(**info) for info in header["feature_info"]),
-        input_contract=_contract(header["input_contract"], source),
-        training=header["training"],
-        checksums=header["checksums"],
-        source=source,
+        architecture=header.architecture,
+        feature_info=header.feature_info,
+        input_contract=header.input_contract,
+        training=header.training,
+        checksums=header.checksums,
+        source=str(path),
     )
 
 
-def _contract(fields: dict[str, Any], source: str) -> InputContract:
-    try:
-        return InputContract(**{**fields, "mean": tuple(fields["mean"]), "std": tuple(fields["std"])})
-    except ValueError as error:
-        raise UserError(f"{source}: its input contract is wrong: {error}; write it again") from None
+def _check_tensors(source: str, tensors: Mapping[str, Tensor], checksums: Mapping[str, str]) -> None:
+    if unlisted := sorted(tensors.keys() ^ checksums.keys()):
+        raise UserError(f"{source}: header and tensors disagree about {_named(unlisted)}; write it again")
+    if strange := [name for name, value in tensors.items() if value.dtype not in TYPES]:
+        raise UserError(f"{source}: no network here has tensors of the type of {_named(strange)}; write it again")
+    if changed := [name for name, value in tensors.items() if tensor_checksum(value) != checksums[name]]:
+        raise UserError(f"{source}: not the tensors that were written: {_named(changed)}; restore the file")
+    if endless := [name for name, value in tensors.items() if not torch.isfinite(value).all()]:
+        raise UserError(
+            f"{source}: NaN or infinity in {_named(endless)}: nothing can be computed with these weights; take "
+            "another file, or train it again"
+        )
 
 
-def _check_tensors(bundle: Bundle) -> None:
-    unlisted = sorted(bundle.tensors.keys() ^ bundle.checksums.keys())
-    if unlisted:
-        raise UserError(f"{bundle.source}: header and tensors disagree about {', '.join(unlisted)}; write it again")
-    changed = [name for name, value in bundle.tensors.items() if tensor_checksum(value) != bundle.checksums[name]]
-    if changed:
-        raise UserError(f"{bundle.source}: not the tensors that were written: {', '.join(changed)}; restore the file")
+def _named(names: Sequence[str]) -> str:
+    shown = ", ".join(map(printable, names[:MOST_NAMED]))
+    return shown if len(names) <= MOST_NAMED else f"{shown} and {len(names) - MOST_NAMED} more"

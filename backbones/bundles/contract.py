@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import math
+import reprlib
 from dataclasses import dataclass
 from typing import Any
 
 CHANNEL_ORDERS = ("RGB", "BGR")
+# Of images of 8 bits per channel; beyond, normalised images would overflow.
+MOST, LEAST_STD = 100_000, 1e-3
+LARGEST_SIDE = 4096  # pixels; a batch of one of such images takes gigabytes in a network
+LONGEST_WORD = 100
 
 
 @dataclass(frozen=True)
@@ -29,17 +33,18 @@ class InputContract:
 
     def __post_init__(self) -> None:
         for name, values in (("mean", self.mean), ("std", self.std)):
-            if len(values) != 3 or not all(_is_number(value) and math.isfinite(value) for value in values):
-                raise ValueError(f"{name} is {values!r}, not three numbers, one per channel")
-        if min(self.std) <= 0:
-            raise ValueError(f"std is {self.std!r}, not three numbers above 0")
+            if len(values) != 3 or not all(_is_number(value) and abs(value) <= MOST for value in values):
+                said = f"not three numbers, one per channel, from -{MOST} to {MOST}"
+                raise ValueError(f"{name} is {reprlib.repr(values)}, {said}")
+        if min(self.std) < LEAST_STD:
+            raise ValueError(f"std is {self.std!r}, not three numbers above 0 (from {LEAST_STD})")
         if self.channel_order not in CHANNEL_ORDERS:
-            raise ValueError(f"channel_order is {self.channel_order!r}, not {' or '.join(CHANNEL_ORDERS)}")
+            raise ValueError(f"channel_order is {reprlib.repr(self.channel_order)}, not {' or '.join(CHANNEL_ORDERS)}")
         for name, size in (("train_size", self.train_size), ("eval_size", self.eval_size)):
-            if not isinstance(size, int) or size < 1:
-                raise ValueError(f"{name} is {size!r}, not a number of pixels")
-        if not isinstance(self.interpolation, str) or not self.interpolation:
-            raise ValueError(f"interpolation is {self.interpolation!r}, not a name")
+            if not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= LARGEST_SIDE:
+                raise ValueError(f"{name} is {reprlib.repr(size)}, not a number of pixels (1 to {LARGEST_SIDE})")
+        if not isinstance(self.interpolation, str) or not 0 < len(self.interpolation) <= LONGEST_WORD:
+            raise ValueError(f"interpolation is {reprlib.repr(self.interpolation)}, not a name")
 
 
 def _is_number(value: Any) -> bool:

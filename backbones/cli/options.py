@@ -35,6 +35,15 @@ def positive_float(text: str) -> float:
     return value
 
 
+def add_allow_shared_images(parser: argparse._ActionsContainer) -> None:
+    """The option of all that compares the images of two splits (``backbones.data.shared_images``)."""
+    parser.add_argument(
+        "--allow-shared-images",
+        action="store_true",
+        help="accept images that are trained on and tested on, too; else they are refused",
+    )
+
+
 def fraction(text: str) -> float:
     """A number above 0 and below 1."""
     if (value := positive_float(text)) >= 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,14 +11,33 @@ from typing import Any, NoReturn
 import yaml
 
 from backbones.errors import UserError, did_you_mean
+from backbones.text_files import read_text
 
 LARGEST = 2**20  # bytes; what people write is a hundredth of it
+MOST_NODES, MOST_LEVELS = 100_000, 40  # values, those behind aliases each time they are named; sections in sections
 _SHORT = reprlib.Repr()  # an alias of aliases would print as gigabytes
 _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 3, 200, 200
 
 
 class _Loader(yaml.SafeLoader):
-    """``SafeLoader``, to which a key that stands there twice is an error and not the last one's victory."""
+    """``SafeLoader``, to which a key that stands there twice is an error and not the last one's victory.
+
+    A date is a word, as everything here that is neither number nor switch, and a value that is none of its kind
+    (``!!int x``) is an error of the document.
+    """
+
+    def get_single_node(self) -> yaml.Node | None:
+        node = super().get_single_node()
+        if node is not None:
+            _count(node, {}, 0)
+        return node
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, TypeError, OverflowError, KeyError) as error:
+            said = f"{node.tag.rpartition(':')[2]} cannot be made of this ({error})"
+            raise yaml.constructor.ConstructorError(None, None, said, node.start_mark) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -31,16 +51,34 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _count(node: yaml.Node, known: dict[yaml.Node, int], level: int) -> int:
+    """Values in a part of a document, each alias counting as what it stands for: ten of ten of ten are a thousand."""
+    if node not in known:
+        known[node] = MOST_NODES + 1  # as long as it is not counted: one that holds itself has no end
+        below = [each for item in node.value for each in (item if isinstance(item, tuple) else (item,))]
+        nested = below if isinstance(node, yaml.CollectionNode) else []
+        known[node] = 1 + sum(_count(each, known, level + 1) for each in nested)
+    if level > MOST_LEVELS or known[node] > MOST_NODES:
+        much = f"{MOST_LEVELS} levels" if level > MOST_LEVELS else f"{MOST_NODES} values, by aliases"
+        raise yaml.composer.ComposerError(None, None, f"it holds more than {much}", node.start_mark)
+    return known[node]
+
+
 def read_yaml(path: Path) -> Any:
     """What a YAML file holds.
 
     Raises:
-        UserError: It cannot be read, is too large, or is no YAML; the message names the line.
+        UserError: It cannot be read, is too large (its aliases counted as what they stand for) or too deep, or is no
+            YAML; the message names the line.
     """
     try:
-        if (size := path.stat().st_size) > LARGEST:
-            raise UserError(f"{path} has {size} bytes, more than {LARGEST}; is it the right file?")
-        return yaml.load(path.read_text(encoding="utf-8"), _Loader)  # a SafeLoader
+        return yaml.load(read_text(path, LARGEST), _Loader)  # a SafeLoader
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
     except RecursionError:
@@ -48,7 +86,8 @@ def read_yaml(path: Path) -> Any:
     except yaml.YAMLError as error:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
         where = f", line {mark.line + 1}" if mark else ""
-        raise UserError(f"{path}{where}: not readable as YAML ({problem or error}); mend that line") from None
+        said = " ".join(str(problem or error).split())
+        raise UserError(f"{path}{where}: not readable as YAML ({said}); mend that line") from None
 
 
 def shown(value: Any) -> str:
@@ -152,6 +191,8 @@ class Section(Mapping[str, Any]):
         value = self.get(name)
         if value is not None and (not isinstance(value, (int, float)) or isinstance(value, bool)):
             self.refuse(name, value, "a number")
+        if value is not None and not abs(value) < math.inf:
+            self.refuse(name, value, "a finite number")
         return value
 
     def _list(self, name: str, wanted: str) -> list[Any]:

@@ -7,11 +7,12 @@ import warnings
 from collections.abc import Callable
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image
 
 from backbones.data.jpeg.plain import plain_pixels
 from backbones.data.jpeg.scan import lost_scan_data
 from backbones.errors import UserError
+from backbones.image_files import open_image
 
 _JPEG_FORMATS = ("JPEG", "MPO")  # MPO: a JPEG followed by more JPEGs, as some cameras write
 _START_OF_SCAN, _END_OF_JPEG = b"\xff\xda", b"\xff\xd9"
@@ -111,14 +112,12 @@ def _load(image: Image.Image, path: str | os.PathLike[str]) -> None:
 def _decode(path: str | os.PathLike[str], load: Callable[[Image.Image, str | os.PathLike[str]], None]) -> Image.Image:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*EXIF")  # pixels are fine; ImageNet has such files
-        with Image.open(path) as image:
+        with open_image(path) as image:
             load(image, path)
             return _to_rgb(_turn_upright(image))
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError):
-        return "no image format that Pillow knows"
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +20,14 @@ import numpy as np
 
 from backbones.data.decoded_images import KnownImages
 from backbones.data.decoding import what_is_wrong
-from backbones.data.verification import check_each
+from backbones.data.verification import check_each, refuse_irregular
 from backbones.errors import UserError
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _SUFFIXES = tuple(map(os.fsencode, IMAGE_SUFFIXES))
 _LISTING_THREADS = 16  # for network file systems, which answer slowly and many at once
 _NAMED_IMAGES = 5
+_MOST_NAMES = 10
 _REMEMBERED_AT_ONCE = 50_000  # a check that is interrupted loses no more than this
 
 
@@ -124,8 +125,11 @@ def _describe(bad: dict[str, str], names: Path | None) -> str:
 
 def _class_names(split: Path) -> list[str]:
     if not split.is_dir():
-        raise UserError(f"{split} is not there; --data wants a folder with train/CLASS/IMAGE and val/CLASS/IMAGE")
-    names = []
+        others = sorted(folder.name for folder in split.parent.iterdir() if folder.is_dir())
+        beside = f"; beside it there is {_up_to_ten(others)}: rename the one that is meant" if others else ""
+        expected = "--data wants a folder with train/CLASS/IMAGE and val/CLASS/IMAGE"
+        raise UserError(f"{split} is not there; {expected}{beside}")
+    names, outside = [], []
     with os.scandir(split) as entries:
         for entry in entries:
             if entry.name.startswith("."):
@@ -133,68 +137,111 @@ def _class_names(split: Path) -> list[str]:
             if entry.is_dir():
                 names.append(entry.name)
             elif entry.name.lower().endswith(IMAGE_SUFFIXES):
-                raise UserError(f"{entry.path} lies outside every class folder; move it to {split / 'CLASS'}")
+                outside.append((entry.path, f"lies outside every class folder; move it to {split / 'CLASS'}"))
+    _refuse(outside)
     if len(names) < 2:
         raise UserError(f"{split} has {len(names)} class folders; a classifier needs two or more")
     return sorted(names)
 
 
 def _check_same_classes(root: Path, train: list[str], val: list[str]) -> None:
-    for name in sorted(set(train) ^ set(val)):
-        there, missing = ("train", "val") if name in train else ("val", "train")
-        raise UserError(f"{root}: class {name} is in {there} and not in {missing}; both need the same class folders")
+    found = []
+    for there, names, missing in (("train", set(train) - set(val), "val"), ("val", set(val) - set(train), "train")):
+        if len(names) == 1:
+            found.append(f"class {names.pop()} is in {there} and not in {missing}")
+        elif names:
+            found.append(f"classes {_up_to_ten(sorted(names))} are in {there} and not in {missing}")
+    if found:
+        raise UserError(f"{root}: {', and '.join(found)}; both need the same class folders")
+
+
+def _up_to_ten(names: Sequence[str]) -> str:
+    others = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {others} more" if others > 0 else "")
 
 
 class _Class(NamedTuple):
-    """Images of one class folder, sorted by name; the first three as in ``ImageSplit``."""
+    """Images of one class folder, sorted by name; the first three as in ``ImageSplit``.
+
+    ``faults`` are paths, each with what is wrong with it.
+    """
 
     files: np.ndarray
     sizes: np.ndarray
     changed: np.ndarray
     fingerprinted: bytes
+    faults: list[tuple[str, str]]
+
+
+def _refuse(faults: Sequence[tuple[str, str]]) -> None:
+    """Tell the first of some faults, and name the files of the others."""
+    if faults:
+        (path, reason), *others = faults
+        more = f" (and {len(others)} more like it: {_up_to_ten([each for each, _ in others])})"
+        raise UserError(f"{path} {reason}{more if others else ''}")
 
 
 def _scan_split(split: Path, classes: list[str], digest: hashlib._Hash) -> ImageSplit:
-    scanned = []
+    scanned: list[_Class] = []
+    faults: list[tuple[str, str]] = []
     with ThreadPoolExecutor(_LISTING_THREADS) as pool:
         for images in pool.map(_scan_class, [split / name for name in classes]):
             digest.update(images.fingerprinted)
+            faults += images.faults
             scanned.append(images._replace(fingerprinted=b""))
+    _refuse(faults)
     labels = np.repeat(np.arange(len(classes)), [len(images.files) for images in scanned])
-    files, sizes, changed, _ = zip(*scanned, strict=True)
+    files, sizes, changed, *_ = zip(*scanned, strict=True)
     return ImageSplit(split, np.concatenate(files), labels, np.concatenate(sizes), np.concatenate(changed))
 
 
 def _scan_class(folder: Path) -> _Class:
-    entries = sorted(_list_images(folder))
-    if not entries:
-        raise UserError(f"{folder} holds no image; add some, or remove the class from train and val")
+    faults: list[tuple[str, str]] = []
+    entries = sorted(_list_images(folder, faults))
+    if not entries and not faults:
+        faults.append((str(folder), "holds no image; add some, or remove the class from train and val"))
+    if faults:
+        return _Class(np.empty(0), np.empty(0), np.empty(0), b"", faults)
     prefix = os.fsencode(folder.name) + b"/"
     names, sizes, changed = zip(*entries, strict=True)
     files = [prefix + name for name in names]
     split = os.fsencode(folder.parent.name)
     fingerprinted = b"".join([b"%s/%s %d\n" % (split, *each) for each in zip(files, sizes, strict=True)])
-    return _Class(np.array(files), np.array(sizes), np.array(changed), fingerprinted)
+    return _Class(np.array(files), np.array(sizes), np.array(changed), fingerprinted, faults)
 
 
-def _list_images(folder: Path) -> Iterator[tuple[bytes, int, int]]:
-    """Name, size and time of change of each image of one class."""
+def _list_images(folder: Path, faults: list[tuple[str, str]]) -> Iterator[tuple[bytes, int, int]]:
+    """Name, size and time of change of each image of one class; what is none goes to ``faults``."""
     try:
         with os.scandir(os.fsencode(folder)) as entries:
             for entry in entries:
-                if entry.name.startswith(b"."):
-                    continue
-                if entry.is_dir():
-                    path = os.fsdecode(entry.path)
-                    raise UserError(f"{path} is a folder; images must lie directly in their class folder {folder}")
-                if not entry.name.lower().endswith(_SUFFIXES):
-                    path = os.fsdecode(entry.path)
-                    raise UserError(f"{path} is not an image by its name; move it out of {folder}")
-                status = entry.stat()
-                yield entry.name, status.st_size, status.st_ctime_ns
-    except FileNotFoundError as error:
-        path = os.fsdecode(error.filename)
-        raise UserError(f"{path} is a link to nothing; restore its target or remove it") from None
+                if not entry.name.startswith(b"."):
+                    try:
+                        status = _image_status(entry, folder)
+                    except UserError as error:
+                        path = os.fsdecode(entry.path)
+                        faults.append((path, str(error).removeprefix(f"{path} ")))
+                    else:
+                        yield entry.name, status.st_size, status.st_ctime_ns
     except OSError as error:
         path = os.fsdecode(error.filename)
         raise UserError(f"{path} cannot be listed ({error.strerror}); check its permissions") from None
+
+
+def _image_status(entry: os.DirEntry[bytes], folder: Path) -> os.stat_result:
+    """Size and times of an entry of a class folder that is an image by its name.
+
+    Raises:
+        UserError: It is none.
+    """
+    path = os.fsdecode(entry.path)
+    if entry.is_dir():
+        raise UserError(f"{path} is a folder; images must lie directly in their class folder {folder}")
+    if not entry.name.lower().endswith(_SUFFIXES):
+        raise UserError(f"{path} is not an image by its name; move it out of {folder}")
+    try:
+        status = entry.stat()
+    except FileNotFoundError:
+        raise UserError(f"{path} is a link to nothing; restore its target or remove it") from None
+    refuse_irregular(path, status.st_mode)
+    return status

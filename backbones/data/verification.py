@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import stat
 import warnings
 from collections import deque
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 import PIL
 from tqdm import tqdm
 
+from backbones import image_files
 from backbones.errors import UserError
 from backbones.files import cache_dir, read_json, write_json
 from backbones.machine.processes import process_pool, usable_cpus
@@ -43,14 +45,40 @@ class FileStamp(NamedTuple):
     changed: int
 
 
+_KINDS = (
+    *((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket")),
+    *((stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device")),
+)
+
+
+def refuse_irregular(path: str | bytes | os.PathLike[str], mode: int) -> None:
+    """Refuse what is no ordinary file: opening a pipe waits for ever, and a device may never end.
+
+    Args:
+        path: For the message.
+        mode: ``st_mode`` of the file, or of what a link leads to.
+
+    Raises:
+        UserError: It is a folder, a pipe, a socket or a device.
+    """
+    if not stat.S_ISREG(mode):
+        kind = next((name for is_kind, name in _KINDS if is_kind(mode)), "no ordinary file")
+        raise UserError(f"{os.fsdecode(path)} is {kind}, not a file that can be read; move it away")
+
+
 def stamp(root: Path, path: Path, complaint: str) -> FileStamp:
-    """Stat one file; ``UserError(complaint)`` when there is no such file."""
+    """Stat one file; ``UserError(complaint)`` when there is none, another one when it is none that can be read.
+
+    Raises:
+        UserError: See above; the message names the file.
+    """
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(complaint) from None
-    if not stat.S_ISREG(status.st_mode):
-        raise UserError(complaint)
+    except OSError as error:  # no permission for a folder, a circle of links, a path that is too long
+        raise UserError(f"{path} cannot be found ({error.strerror}); check its name and its folders") from None
+    refuse_irregular(path, status.st_mode)
     return FileStamp(path.relative_to(root).as_posix(), status.st_size, status.st_ctime_ns)
 
 
@@ -155,6 +183,6 @@ def _key(root: Path, stamps: Sequence[FileStamp], arguments: Mapping[str, Any], 
 def checks_fingerprint(modules: Collection[Path]) -> str:
     """SHA-256 of source files and Pillow's version: a verdict of other checks, or another decoder, is no verdict."""
     digest = hashlib.sha256(PIL.__version__.encode())
-    for module in sorted(modules):
+    for module in sorted({*modules, Path(image_files.__file__)}):
         digest.update(module.read_bytes())
     return digest.hexdigest()

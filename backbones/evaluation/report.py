@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -33,6 +31,7 @@ from backbones.evaluation.metrics import (
 from backbones.evaluation.pictures import draw_class_accuracy, draw_confusion, draw_reliability
 from backbones.files import sha256_file, write_bytes, write_json
 from backbones.machine.precision import resolve_device, resolve_precision
+from backbones.reporting.csv_text import csv_text
 from backbones.runs.run_folder import command_line
 from backbones.runs.versions import hardware, package_versions
 
@@ -163,6 +162,4 @@ def _write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def _write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """None is an empty cell."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *rows])
-    write_bytes(path, text.getvalue().encode("utf-8", "surrogateescape"))  # class names are folder names
+    write_bytes(path, csv_text(header, rows).encode())

@@ -12,7 +12,7 @@ from backbones.bundles.bundle import Bundle, read_bundle
 from backbones.bundles.ledger import TRUNK_PREFIX, count_classes, load_classifier
 from backbones.bundles.loading import find_bundle
 from backbones.errors import UserError
-from backbones.external.vacancy import configuration_path, pickled, require_vacant
+from backbones.external.written_files import configuration_path, pickled, require_free
 from backbones.files import atomic_path, sha256_file, write_error, write_json
 from backbones.models import TIMM_PREFIX, create_classifier
 
@@ -68,7 +68,7 @@ def export_timm(bundle: Bundle, path: Path, force: bool = False) -> TimmExport:
             f"{bundle.architecture} cannot be exported for timm, whose names it does not have; only a network that was "
             f"trained as {TIMM_PREFIX}NAME can"
         )
-    require_vacant(path, force)
+    require_free(path, force)
     classes = count_classes(bundle)
     ledger = load_classifier(create_classifier(bundle.architecture, classes), bundle)
     tensors = {name.removeprefix(_MODEL): tensor for name, tensor in bundle.tensors.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickletools
 import re
+import reprlib
 import zipfile
 from collections import deque
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from backbones.errors import UserError
+from backbones.reporting.printable import printable
 
 # Where training scripts keep the network's tensors: timm's, and torchvision's.
 WRAPPERS = ("state_dict", "state_dict_ema", "model", "model_ema")
@@ -25,6 +27,8 @@ WRAPPERS = ("state_dict", "state_dict_ema", "model", "model_ema")
 PREFIXES = ("module.", "_orig_mod.")
 # How many models an averaged one is the mean of; no tensor of the network.
 AVERAGING_COUNTER = "n_averaged"
+_MOST_NAMED = 20
+_PLAIN_TENSORS = (Tensor, torch.nn.Parameter)
 _LEGACY_PICKLES = 4  # magic number, version, system, object; more follow, and the tensors' bytes
 
 
@@ -51,6 +55,7 @@ def read_weight_file(path: str | os.PathLike[str], key: str | None = None) -> We
         raise UserError(f"--checkpoint {path}: there is no such file")
     content = _read_safetensors(path) if str(path).endswith(".safetensors") else _read_pickle(path)
     tensors, unwrapped = _take_entry(path, content, key)
+    _check_plain(path, tensors)
     return _strip_prefixes(tensors, unwrapped)
 
 
@@ -106,15 +111,36 @@ def _take_entry(
     entries = [name for name, value in content.items() if isinstance(value, Mapping)]
     wanted = [key] if key else [name for name in WRAPPERS if name in entries]
     if len(wanted) != 1 or wanted[0] not in entries:
-        there = ", ".join(map(str, entries)) or "none"
+        there = ", ".join(map(printable, entries[:_MOST_NAMED])) or "none"
         raise UserError(f"{path}: give the entry that holds the tensors with --key; its dictionaries are: {there}")
     tensors = content[wanted[0]]
-    others = [str(name) for name, value in tensors.items() if not isinstance(value, Tensor)]
+    others = [printable(name) for name, value in tensors.items() if not isinstance(value, Tensor)]
     if others or not tensors:
         raise UserError(
             f"{path}: its entry {wanted[0]} does not hold tensors only ({', '.join(others[:4]) or 'empty'})"
         )
     return tensors, (wanted[0],)
+
+
+def _check_plain(path: str | os.PathLike[str], tensors: Mapping[Any, Tensor]) -> None:
+    """Names are words, and tensors are values in memory, one after the other: nothing else can be copied or compared.
+
+    Raises:
+        UserError: Something else is there; the message names it.
+    """
+    if strange := [name for name in tensors if not isinstance(name, str)]:
+        raise UserError(f"{path}: a tensor is called {reprlib.repr(strange[0])}, which is no word; save a state_dict")
+    for name, tensor in tensors.items():
+        if (
+            tensor.is_meta
+            or tensor.layout != torch.strided
+            or tensor.is_quantized
+            or type(tensor) not in _PLAIN_TENSORS
+        ):
+            kind = "without values (meta)" if tensor.is_meta else f"{tensor.layout}, {tensor.dtype}"
+            raise UserError(
+                f"{path}: {printable(name)} is no plain tensor but {kind}; save it as a dense one with values"
+            )
 
 
 def _strip_prefixes(tensors: Mapping[str, Tensor], unwrapped: tuple[str, ...]) -> WeightFile:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from backbones.files import write_error
+from backbones.files import open_to_append, write_error
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ def try_lock(path: Path) -> IO[str] | Owner:
     while True:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            stream = open(path, "a+", encoding="utf-8")  # noqa: SIM115 - the caller closes it
         except OSError as error:
             raise write_error(path, error) from None
+        stream = open_to_append(path, "a+")
         if not _lock(stream):
             owner = _owner(stream)
             stream.close()

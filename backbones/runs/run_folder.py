@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -20,9 +19,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from backbones.cli.shell import shell_command
 from backbones.errors import UserError
 from backbones.files import PART_SUFFIX, append_line, atomic_path, read_json, write_json
 from backbones.runs.locks import Owner, try_lock
+from backbones.text_files import read_records
 
 FORMAT = 1
 LOCK = ".lock"
@@ -42,6 +43,7 @@ CONTEXT_KEYS = (
     "backbone.path",
     "teacher.path",
     "init_from.path",
+    "data.shared_images",  # known once images are compared, and only where they may be
     "fixed_hash",  # a part of what config_hash covers
     "training.updates",  # known once the loader is built
     "settings.batch_norm_images",  # follows from parts and sync_bn
@@ -97,6 +99,7 @@ class RunFolder:
         record = self.path / "run.json"
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"{self.path} is a file; --out wants a folder")
+        _refuse_links_that_lead_out(self.path)
         if record.exists():
             _check_same_run(record, read_json(record), self.run)
             if not self._resume:
@@ -165,17 +168,17 @@ class RunFolder:
         """Drop the records of steps and evaluations that a resumed run is about to do again.
 
         A line cut short by a kill goes too.
+
+        Raises:
+            UserError: Another line is no record.
         """
-        if not self.metrics.exists():
+        if not os.path.lexists(self.metrics):
             return
-        kept = []
-        for line in self.metrics.read_text(encoding="utf-8").splitlines():
-            try:
-                record = json.loads(line)
-            except json.JSONDecodeError:
-                break
-            if record["step"] <= (evaluated_step if record["kind"] == "epoch" else step):
-                kept.append(line + "\n")
+        kept = [
+            f"{json.dumps(record)}\n"
+            for record in read_records(self.metrics)
+            if record["step"] <= (evaluated_step if record["kind"] == "epoch" else step)
+        ]
         with atomic_path(self.metrics) as temporary:
             temporary.write_text("".join(kept), encoding="utf-8")
 
@@ -189,6 +192,21 @@ class RunFolder:
         """Write ``result.json``: what ``run.json`` says of the whole run, and what came out. Returns it."""
         write_json(self.result, {**read_json(self.path / "run.json"), **result})
         return read_json(self.result)
+
+
+def _refuse_links_that_lead_out(folder: Path) -> None:
+    """The folder itself may be a link; one inside it would have a run overwrite what lies elsewhere.
+
+    Links that stay inside are left alone, as wandb makes some.
+    """
+    own = folder.resolve()
+    for parent, folders, files in os.walk(folder):
+        for place in (Path(parent, name) for name in (*folders, *files)):
+            if place.is_symlink() and not Path(os.path.realpath(place)).is_relative_to(own):
+                raise UserError(
+                    f"{place} is a symbolic link that leads out of the run folder, and a run writes nothing through "
+                    "one; delete it, or put there what it leads to"
+                )
 
 
 def _open_locked(path: Path) -> IO[str]:
@@ -213,7 +231,7 @@ def _is_part(path: Path) -> bool:
 
 def command_line() -> str:
     """The command that started this process, ready to paste into a shell."""
-    return shlex.join(["python", *sys.argv])
+    return shell_command(["python", *sys.argv])
 
 
 def _now() -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from backbones.bundles.contract import LARGEST_SIDE
 from backbones.data.image_folder import ImageFolder, open_image_folder
 from backbones.data.sampling import check_shares, count_steps
 from backbones.errors import UserError
@@ -131,10 +132,13 @@ def settle_training(request: ClassificationRequest, recipe: Recipe, data: ImageF
     """Settle what does not depend on the machine.
 
     Raises:
-        UserError: Unknown network, or batches that are larger than the data set.
+        UserError: Unknown network, images larger than a bundle can state, or batches that are larger than the data set.
     """
     batch_size = recipe.batch_size if request.batch_size is None else request.batch_size
     epochs = recipe.epochs if request.epochs is None else request.epochs
+    image_size = default_image_size(request.network) if request.image_size is None else request.image_size
+    if image_size > LARGEST_SIDE:
+        raise UserError(f"--image-size {image_size}: the input contract of a bundle goes to {LARGEST_SIDE} pixels")
     steps_per_epoch = count_steps(len(data.train), batch_size)
     peak, rule = peak_learning_rate(recipe, batch_size, request.learning_rate)
     return Training(
@@ -143,7 +147,7 @@ def settle_training(request: ClassificationRequest, recipe: Recipe, data: ImageF
         data=data,
         epochs=epochs,
         batch_size=batch_size,
-        image_size=default_image_size(request.network) if request.image_size is None else request.image_size,
+        image_size=image_size,
         color=recipe.color if request.color is None else request.color,
         steps_per_epoch=steps_per_epoch,
         schedule=resolve_schedule(recipe, epochs, steps_per_epoch, peak),

@@ -15,7 +15,7 @@ class ClassificationRequest:
     one of ``backbones.recipes.recipe.COLORS``. ``ema`` is the decay of the average of the weights, ``clip`` the largest
     norm of the gradient, ``accumulate`` the parts that a batch is cut into, in each process. ``drop_path`` and
     ``grad_checkpointing`` are for timm's networks (``backbones.models.timm_trunk``). Sizes are in images and
-    pixels. A dry run needs no ``out``.
+    pixels. A dry run needs no ``out``. ``allow_shared_images``: those of ``train`` in ``val``, too.
     """
 
     data: Path
@@ -45,5 +45,6 @@ class ClassificationRequest:
     precision: str = "auto"
     tensorboard: bool = False
     wandb: str | None = None
+    allow_shared_images: bool = False
     resume: bool = False
     dry_run: bool = False

@@ -14,6 +14,7 @@ from backbones.bundles.bundle import read_bundle
 from backbones.bundles.contract import InputContract, imagenet_contract
 from backbones.bundles.loading import find_bundle, initialise_from
 from backbones.data.image_folder import verify_images
+from backbones.data.shared_images import SplitImages, count_shared
 from backbones.errors import UserError, not_none
 from backbones.files import full_disk_told, read_json, sha256_file
 from backbones.machine.distributed import join_world, leave_world
@@ -69,10 +70,17 @@ def _run(plan: Plan) -> dict[str, Any]:
             if world.leads:
                 print(f"{request.out} is finished; there is nothing to resume")
             return world.on_rank_zero(lambda: read_json(folder.result))
-        world.on_rank_zero(lambda: verify_images(plan.data))
+        shared = world.on_rank_zero(lambda: _check_images(plan))
         job = _job(plan, model, contract, teacher, folder.run["versions"])
         with world.leading(folder.locked()), full_disk_told(folder.path):
-            return _train(plan, job, folder, lines)
+            return _train(plan, job, folder, lines, shared)
+
+
+def _check_images(plan: Plan) -> int:
+    """Every image can be decoded and is in one split alone; how many are in both, where that is allowed."""
+    verify_images(plan.data)
+    train, val = (SplitImages.of_folder(split) for split in (plan.data.train, plan.data.val))
+    return count_shared(train, val, plan.request.allow_shared_images)
 
 
 def _prepare(plan: Plan) -> tuple[Classifier, InputContract, Teacher | None, dict[str, Any], list[str]]:
@@ -84,7 +92,7 @@ def _prepare(plan: Plan) -> tuple[Classifier, InputContract, Teacher | None, dic
     return model, contract, teacher, _asked(plan, teacher), _describe(plan, model, origin, teacher)
 
 
-def _train(plan: Plan, job: TrainingJob, folder: RunFolder, lines: list[str]) -> dict[str, Any]:
+def _train(plan: Plan, job: TrainingJob, folder: RunFolder, lines: list[str], shared: int) -> dict[str, Any]:
     """Start the run in its folder, or go on with it there, to its end."""
     world = plan.world
     meter = meter_for(plan.device) if world.leads else None
@@ -94,6 +102,8 @@ def _train(plan: Plan, job: TrainingJob, folder: RunFolder, lines: list[str]) ->
         progression = world.on_all_ranks(lambda: load_checkpoint(folder.checkpoint, *state, run=folder.record))
         lines.append(f"resumed   after batch {progression.step} of {plan.schedule.total_steps}")
     world.on_rank_zero(folder.begin)
+    if plan.request.allow_shared_images:
+        world.on_rank_zero(lambda: folder.note("data.shared_images", shared))
     if world.leads:
         print("\n".join(lines), flush=True)
     world.on_rank_zero(lambda: folder.forget_after(progression.step, progression.evaluated_step))

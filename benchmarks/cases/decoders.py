@@ -39,7 +39,7 @@ def measure(settings: Settings) -> Findings:
 
 def _decoders() -> dict[str, Decoder]:
     decoders: dict[str, Decoder] = {
-        "Pillow": lambda content: Image.open(io.BytesIO(content)).load(),
+        "Pillow": lambda content: Image.open(io.BytesIO(content), formats=("JPEG",)).load(),
         "torchvision": lambda content: decode_jpeg(torch.frombuffer(bytearray(content), dtype=torch.uint8)),
         "OpenCV": lambda content: cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR_RGB),
         "simplejpeg": simplejpeg.decode_jpeg,

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from backbones.errors import UserError
+from backbones.image_files import open_image
 from benchmarks.harness.settings import Settings
 
 WIDTH, HEIGHT = 500, 375  # what ImageNet and VOC have most
@@ -42,7 +43,7 @@ def photographs(settings: Settings, count: int) -> list[Path]:
         return write_made_up(settings.scratch / "photographs", count)
     found = []
     for path in sorted(settings.photographs.rglob("*.jp*g")):
-        with Image.open(path) as image:
+        with open_image(path) as image:
             if sorted(image.size) == [HEIGHT, WIDTH]:
                 found.append(path)
         if len(found) == count:

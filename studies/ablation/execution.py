@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import signal
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import IO
 
+from backbones.cli.shell import shell_command
 from studies.ablation.rows import Ablation
 
 RunKey = tuple[str, int]  # label of the row, seed
@@ -33,7 +33,7 @@ def train_all(ablation: Ablation, done: Callable[[Mapping[RunKey, str]], object]
     done(failures)
     for number, (row, seed) in enumerate(waiting, 1):
         command = ablation.command(row, seed)
-        print(f"\n[{number}/{len(waiting)}] {row.label}, seed {seed}\npython {shlex.join(command)}", flush=True)
+        print(f"\n[{number}/{len(waiting)}] {row.label}, seed {seed}\npython {shell_command(command)}", flush=True)
         if (words := _train(command)) is not None:
             failures[row.label, seed] = words
             print(f"FAILED: {row.label}, seed {seed}: {words}", file=sys.stderr, flush=True)

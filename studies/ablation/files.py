@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -12,7 +10,8 @@ from typing import Any
 
 from backbones.errors import UserError
 from backbones.files import write_bytes, write_json
-from backbones.reporting.markdown import MISSING, markdown_table
+from backbones.reporting.csv_text import csv_text
+from backbones.reporting.markdown import MISSING, code, escape, markdown_table
 from backbones.reporting.numbers import half_width, plain, signed
 from studies.ablation.table import METRIC, AblationTable, TableRow
 from studies.statistics.seeds import CONFIDENCE, Interval
@@ -30,19 +29,17 @@ def as_markdown(table: AblationTable) -> str:
     header = ["row", *(f"seed {seed}" for seed in table.seeds), "top-1", "n", "Δ"]
     if table.paper_network:
         header += [f"paper ({table.paper_network})", "paper Δ"]
-    text = markdown_table(header, [_line(table, row) for row in table.rows])
-    notes = [*table.notes, f"made by `{table.command}`"]
-    return "\n".join([f"# Ablation: {table.network}", "", text, "", *(f"- {note}" for note in notes), ""])
+    lines = [header, *(_line(table, row) for row in table.rows)]
+    escaped_header, *rows = [[escape(cell) for cell in line] for line in lines]
+    notes = [*map(escape, table.notes), f"made by {code(table.command)}"]
+    parts = [f"# Ablation: {escape(table.network)}", "", markdown_table(escaped_header, rows)]
+    return "\n".join([*parts, "", *(f"- {note}" for note in notes), ""])
 
 
 def as_csv(table: AblationTable) -> str:
     """One line per row, with ``FIELDS``; what is not known is empty."""
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, FIELDS, lineterminator="\n")
-    writer.writeheader()
-    for row in table.rows:
-        writer.writerow(_record(table, row))
-    return stream.getvalue()
+    records = [_record(table, row) for row in table.rows]
+    return csv_text(FIELDS, ([record[field] for field in FIELDS] for record in records))
 
 
 def as_json(table: AblationTable) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from studies.results.run_tree import RunTree, read_tree
 from studies.results.units import unit_notes
 from studies.statistics.variance import Components, noise_components
 from studies.statistics.verdict import direction_of
+from transfer.catalogue import metric_names
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,12 @@ def compare_runs(
     metrics = shown_metrics(run for run in tree.finished if not run.tuned)
     recorded = [dict(run.metrics) for run in tree.finished]
     noise = read_noise(tree.finished)
-    anew = sum(run.metrics != before for run, before in zip(tree.finished, recorded, strict=True))
+    anew = Counter(
+        metric
+        for run, before in zip(tree.finished, recorded, strict=True)
+        for metric in before
+        if run.metrics[metric] != before[metric]
+    )
     reference = grouped.get(chosen, [])
     baseline_recipe = stated_recipes.get(chosen[0], chosen[0])
     compared_with = _Reference(chosen, reference, find_row(baseline_recipe, ""))
@@ -150,12 +157,13 @@ def compare_runs(
     )
 
 
-def _counted_anew(runs: int) -> list[str]:
-    if not runs:
-        return []
+def _counted_anew(changed: Mapping[str, int]) -> list[str]:
+    """What metrics of how many runs are not those of their ``result.json``, and why."""
+    reasons = {"voc07_map": "with the recalls that published numbers have"}
     return [
-        f"mAP 07 of {runs} run{'s' * (runs > 1)} of an older version is counted anew from the results per image, with "
-        "the recalls that published numbers have."
+        f"{metric_names()[metric]} of {runs} run{'s' * (runs > 1)} of an older version is counted anew from the "
+        f"results per image, {reasons.get(metric, 'over the classes that the test labels hold')}."
+        for metric, runs in changed.items()
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from studies.comparison.tuned_arm import TunedRow, TunedTask
@@ -12,11 +13,14 @@ from studies.results.units import single_backbone
 from studies.statistics.power import POWER
 from studies.statistics.seeds import CONFIDENCE, LEAST_PAIRS, SIGNIFICANCE, WELCH, Difference
 from studies.statistics.verdict import MARGIN
-from transfer.catalogue import further_names
+from transfer.catalogue import SEGMENTATION, SINGLE_SCALE, further_names
+from transfer.evaluation.files import read_segmentations
+from transfer.evaluation.segmentation import classes_without_labels
 
 if TYPE_CHECKING:
     from studies.comparison.rows import Row
 
+_MOST_CLASSES = 10
 _PERCENT = f"{CONFIDENCE * 100:.0f} %"
 
 
@@ -45,7 +49,7 @@ def reading_notes(
             "features; proof.json and ledger.json in the run folders."
         )
     notes += _paper_note(rows, baseline, recipe) + _backbone_note(tree, rows, shown) + _teacher_note(tree, rows)
-    notes += _protocol_notes(tree)
+    notes += _protocol_notes(tree) + _shared_images_notes(tree) + _averaged_classes_notes(tree)
     return tuple(notes)
 
 
@@ -154,6 +158,42 @@ def _teacher_note(tree: RunTree, rows: Sequence[Row]) -> list[str]:
         f"One teacher for all seeds: {said}. What another training of the teacher would change is noise that these "
         "seeds do not sample; ± and verdicts of these rows leave it out."
     ]
+
+
+def _shared_images_notes(tree: RunTree) -> list[str]:
+    most: dict[str, int] = {}
+    for run in tree.finished:
+        most[run.task] = max(run.shared_images, most.get(run.task, 0))
+    return [
+        f"SHARED IMAGES, {task}: {count} of the tested images were trained on, too, and the runs were told "
+        "to accept that (--allow-shared-images). What they measure there is memory."
+        for task, count in sorted(most.items())
+        if count
+    ]
+
+
+def _averaged_classes_notes(tree: RunTree) -> list[str]:
+    """Of each test set of segmentation, the classes that no row's mIoU averages, because its labels hold none of them.
+
+    They are the same for all runs on it, so one run with results per image tells.
+    """
+    files: dict[str | None, Path] = {}
+    for run in tree.finished:
+        path = run.path.with_name(SINGLE_SCALE)
+        if run.task == SEGMENTATION and run.fingerprint not in files and path.is_file():
+            files[run.fingerprint] = path
+    notes = []
+    for path in files.values():
+        evaluation = read_segmentations(path)
+        absent = classes_without_labels(evaluation)
+        if absent:
+            others = len(absent) - _MOST_CLASSES
+            names = ", ".join(absent[:_MOST_CLASSES]) + (f" and {others} more" if others > 0 else "")
+            notes.append(
+                f"mIoU averages the {len(evaluation.classes) - len(absent)} classes that the test labels hold, in all "
+                f"rows; {len(absent)} have no test pixel: {names}."
+            )
+    return notes
 
 
 def _protocol_notes(tree: RunTree) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from backbones.errors import not_none
 from backbones.reporting.numbers import plain, signed
+from backbones.reporting.printable import printable
 from studies.comparison.cells import Cell
 from studies.comparison.compare import Comparison
 from studies.report.grids import verdict_words
@@ -29,7 +30,7 @@ _NONE = "--"
 
 def escape(text: str) -> str:
     """Text as LaTeX prints it; what it would take for a command is written out."""
-    return "".join(_ESCAPES.get(character, character) for character in text)
+    return "".join(_ESCAPES.get(character, character) for character in printable(text))
 
 
 def as_latex(comparison: Comparison, rows: Sequence[PageRow]) -> str:

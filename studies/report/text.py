@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -12,8 +10,10 @@ from typing import Any
 
 from backbones.errors import UserError
 from backbones.files import write_bytes, write_json
-from backbones.reporting.markdown import MISSING, markdown_table
+from backbones.reporting.csv_text import csv_text
+from backbones.reporting.markdown import MISSING, escape, markdown_table
 from backbones.reporting.numbers import half_width, plain, signed
+from backbones.reporting.printable import printable
 from studies.comparison.cells import Cell
 from studies.comparison.compare import Comparison, check_comparison
 from studies.comparison.rows import Row
@@ -65,7 +65,8 @@ def _sections(comparison: Comparison) -> Iterator[tuple[str, Grid]]:
         yield _tuned_title(task), _tuned_grid(task, comparison.baseline)
 
 
-def _text_table(lines: Grid) -> list[str]:
+def _text_table(grid: Grid) -> list[str]:
+    lines = [[printable(cell) for cell in line] for line in grid]
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     table = []
     for line in lines:
@@ -77,21 +78,21 @@ def _text_table(lines: Grid) -> list[str]:
 
 def as_markdown(comparison: Comparison) -> str:
     """The same as ``as_text``, in Markdown."""
-    parts = ["# Comparison", "", *[f"{sentence}\n" for sentence in plain_answer(comparison)]]
+    parts = ["# Comparison", "", *[f"{escape(sentence)}\n" for sentence in plain_answer(comparison)]]
     parts += [_markdown_table(_grid(comparison, metric_names())), ""]
     sections = list(_sections(comparison))
     for title, grid in sections:
         parts += [f"## {title[0].upper()}{title[1:]}", "", _markdown_table(grid), ""]
     if sections:
         parts += ["## Notes", ""]
-    parts += [f"- {note}" for note in comparison.notes]
+    parts += [f"- {escape(note)}" for note in comparison.notes]
     if comparison.unfinished:
-        parts += ["", "## Unfinished runs", "", *[f"- {run}" for run in comparison.unfinished]]
+        parts += ["", "## Unfinished runs", "", *[f"- {escape(run)}" for run in comparison.unfinished]]
     return "\n".join(parts) + "\n"
 
 
 def _markdown_table(grid: Grid) -> str:
-    header, *lines = grid
+    header, *lines = [[escape(cell) for cell in line] for line in grid]
     for line in lines:
         line[0] = f"*{line[0].strip()}*" if line[0].startswith(INDENT) else f"**{line[0]}**"
     return markdown_table(header, lines)
@@ -119,11 +120,7 @@ def as_csv(comparison: Comparison) -> str:
             arm = {"arm": TUNED, "search": " ".join(map(str, tuned.searches))}
             records += [_record(comparison.baseline, row, metric, cell) | arm for metric, cell in tuned.cells.items()]
     fields = CSV_FIELDS + ARM_FIELDS if comparison.tuned else CSV_FIELDS
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, fields, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(records)
-    return stream.getvalue()
+    return csv_text(fields, ([record.get(field) for field in fields] for record in records))
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:
@@ -257,7 +254,8 @@ def _unfinished(comparison: Comparison) -> list[str]:
 
 
 def _wrapped(paragraphs: Sequence[str]) -> list[str]:
-    return [textwrap.fill(text, WIDTH, subsequent_indent="  ", break_long_words=False) for text in paragraphs]
+    shown = map(printable, paragraphs)
+    return [textwrap.fill(text, WIDTH, subsequent_indent="  ", break_long_words=False) for text in shown]
 
 
 def _record(baseline: str, row: Row, metric: str, cell: Cell) -> dict[str, Any]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from backbones.errors import UserError
+from backbones.text_files import open_regular, parse_json
 
 METRICS_FILE = "metrics.jsonl"
 TAIL_BYTES = 16384  # enough records for a median over the last steps, whatever the length of the log
@@ -17,8 +19,8 @@ def parse_records(lines: Iterable[str]) -> list[dict[str, Any]]:
     records = []
     for line in lines:
         try:
-            records.append(json.loads(line))
-        except json.JSONDecodeError:
+            records.append(parse_json(line))
+        except ValueError:
             continue
     return [record for record in records if isinstance(record, dict)]
 
@@ -26,9 +28,9 @@ def parse_records(lines: Iterable[str]) -> list[dict[str, Any]]:
 def last_records(folder: Path) -> list[dict[str, Any]]:
     """The records in the last ``TAIL_BYTES`` of a run's log; none of a run without a log."""
     try:
-        with (folder / METRICS_FILE).open("rb") as stream:
+        with open_regular(folder / METRICS_FILE) as stream:
             stream.seek(max(0, stream.seek(0, os.SEEK_END) - TAIL_BYTES))
             text = stream.read().decode(errors="replace")
-    except OSError:
+    except (OSError, UserError):
         return []
     return parse_records(text.splitlines())

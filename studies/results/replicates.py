@@ -19,10 +19,12 @@ from studies.statistics.bootstrap import RESAMPLES, SEED, Replicates, resample
 from transfer.catalogue import TASKS, load
 
 # To be raised whenever the same file would give other numbers than before.
-FORMAT = 2
+FORMAT = 3
 # What older versions counted otherwise, and by how many points at most it then differs: VOC2007's recalls were taken
 # for exact tenths (``transfer.evaluation.voc_ap.eleven_points``), each of which can move a class by an eleventh.
 COUNTED_ANEW = {"voc07_map": 100 / 11}
+# And what gives the number, from 0 to 1, that older versions counted from the same file.
+COUNTED_BEFORE = {"miou": "transfer.evaluation.segmentation:former_miou"}
 _ROUNDING = 0.005  # points; results are not rounded, but other machines add in another order
 _UNREADABLE = (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error)
 
@@ -46,7 +48,7 @@ def read_noise(runs: Sequence[Run]) -> Noise:
         for measure, replicates in _remembered(run.task, path).items():
             metric = measure + ending
             if metric in run.metrics:
-                _check_same(run, metric, path, replicates.own)
+                _check_same(run, measure, metric, path, replicates.own)
                 noise.setdefault(run.path, {})[metric] = replicates
     return noise
 
@@ -71,16 +73,26 @@ def _mean(replicates: Sequence[Replicates]) -> Replicates:
     return replicates[0]._replace(own=float(own), values=values)
 
 
-def _check_same(run: Run, metric: str, path: Path, own: float) -> None:
+def _check_same(run: Run, measure: str, metric: str, path: Path, own: float) -> None:
     if np.isnan(own) or abs(own - run.metrics[metric]) <= _ROUNDING:
         return
-    if metric in COUNTED_ANEW and abs(own - run.metrics[metric]) <= COUNTED_ANEW[metric]:
+    if _was_counted_otherwise(run, measure, metric, path, own):
         run.metrics[metric] = own
     else:
         raise UserError(
             f"{path} gives {metric} {own:.2f} where {run.path} says {run.metrics[metric]:.2f}: they are not of one "
             "evaluation; delete result.json and --resume the run"
         )
+
+
+def _was_counted_otherwise(run: Run, measure: str, metric: str, path: Path, own: float) -> bool:
+    """Whether an older version made the recorded number of this very file."""
+    if measure in COUNTED_ANEW:
+        return abs(own - run.metrics[metric]) <= COUNTED_ANEW[measure]
+    if measure not in COUNTED_BEFORE:
+        return False
+    evaluation = load(TASKS[run.task].reader)(path)
+    return abs(100 * load(COUNTED_BEFORE[measure])(evaluation) - run.metrics[metric]) <= _ROUNDING
 
 
 def _remembered(task: str, path: Path) -> dict[str, Replicates]:

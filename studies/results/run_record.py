@@ -39,6 +39,7 @@ class Run:
         seconds: What the run took on its machine's clock; None where it is not recorded.
         training: How a transfer was trained: "total_batch", "epochs", "batch_norm_images", and so on.
         teacher: SHA-256 of the classifier that a student was taught by.
+        shared_images: How many images were tested on that were trained on, too; 0 where the record does not say.
     """
 
     path: Path
@@ -57,6 +58,7 @@ class Run:
     seconds: float | None = None
     training: dict[str, Any] = field(default_factory=dict)
     teacher: str | None = None
+    shared_images: int = 0
 
     @property
     def row(self) -> tuple[str, str]:
@@ -103,7 +105,13 @@ def read_run(path: Path, finished: bool) -> Run:
         seconds=_seconds(content) if finished else None,
         training=_training(path, content) if transfer else {},
         teacher=_section(path, content, "teacher").get("sha256"),
+        shared_images=_shared_images(path, content),
     )
+
+
+def _shared_images(path: Path, content: dict[str, Any]) -> int:
+    """Recorded where they were allowed."""
+    return _whole(path, "data.shared_images", _section(path, content, "data").get("shared_images", 0))
 
 
 def _seconds(content: dict[str, Any]) -> float | None:

@@ -136,9 +136,9 @@ def _shift(replicates: Replicates) -> float:
 
 
 def _miou(confusion: NDArray) -> float:
-    """In percent, of the classes that there are."""
+    """In percent, of the classes that the labels hold."""
     right, together = np.diagonal(confusion), confusion.sum(axis=0) + confusion.sum(axis=1)
-    there = together > 0
+    there = confusion.sum(axis=1) > 0
     return 100 * float(np.mean(right[there] / (together - right)[there]))
 
 

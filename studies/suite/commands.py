@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from backbones.bundles.loading import find_bundle
 from backbones.cli.command import CommandParser
-from backbones.errors import UserError
+from backbones.errors import UserError, did_you_mean
 from backbones.files import sha256_file
 from backbones.recipes.recipe_file import is_recipe_file
 from backbones.runs.fingerprint import ROOT
@@ -31,7 +31,10 @@ RESERVED = {
     "dump-config": "nothing: it makes no run",
 }
 # Paths, and what changes no number of a classifier.
-NOT_IDENTITY = ("data", "out", "resume", "teacher", "backbone", "tensorboard", "wandb", "validate_every", "config")
+NOT_IDENTITY = (
+    *("data", "out", "resume", "teacher", "backbone", "tensorboard", "wandb", "validate_every", "config"),
+    "allow_shared_images",  # the images are the data's
+)
 SAME_FOR_CLASSIFIERS = ("workers",)
 
 # Options that name a file: looked for where the command is given, as data are, and known by what is in it.
@@ -40,22 +43,25 @@ FILES = ("init-from", "classes", "plugin")
 Parsers = Mapping[str, CommandParser]  # by task
 
 
-def option_words(options: Mapping[str, Any], place: str) -> list[str]:
+def option_words(options: Mapping[str, Any], parser: CommandParser, place: str) -> list[str]:
     """Options of a suite as words of a command line.
 
     Args:
         options: Names without dashes; a list for several words, true for a switch.
+        parser: The tool's.
         place: File and key, for messages.
 
     Raises:
-        UserError: An option that the suite gives itself, or a value that no command line could have.
+        UserError: An option that the tool has not or the suite gives itself, or a value that no command line can have.
     """
     words = []
     for name, value in options.items():
-        if name in RESERVED:
-            raise UserError(f"{place}.{name}: the suite gives it to each run itself; it comes from {RESERVED[name]}")
+        _check_name(parser, name, place)
+        for word in value if isinstance(value, list) else [value]:
+            if isinstance(word, str) and word.startswith("-"):
+                raise UserError(f"{place}.{name}: {word!r} would be another option; take its dashes away")
         if name in FILES and isinstance(value, str):
-            words += [f"--{name}", str(Path(value).expanduser().absolute())]
+            words += [f"--{name}", absolute(value)]
         elif isinstance(value, list) and value and not any(isinstance(each, (list, dict)) for each in value):
             words += [f"--{name}", *map(str, value)]
         elif value is True:
@@ -65,6 +71,21 @@ def option_words(options: Mapping[str, Any], place: str) -> list[str]:
         else:
             raise UserError(f"{place}.{name} is {value!r} where a word, a number, a list or true should be")
     return words
+
+
+def _check_name(parser: CommandParser, name: str, place: str) -> None:
+    if name in RESERVED:
+        raise UserError(f"{place}.{name}: the suite gives it to each run itself; it comes from {RESERVED[name]}")
+    known = {option.removeprefix("--") for option in parser._option_string_actions if option.startswith("--")}
+    known -= {"help", *RESERVED}
+    if name not in known:
+        hint = did_you_mean(name, known)
+        raise UserError(f"{place}.{name}: there is no such option for a run; {hint}see --help of the tool")
+
+
+def absolute(said: str | Path) -> str:
+    """A path that a user gave, ``~`` included; of a user who does not exist, it stays as it is."""
+    return os.path.abspath(os.path.expanduser(said))
 
 
 def resolved(parser: CommandParser, words: Sequence[str], place: str, task: str) -> dict[str, Any]:
@@ -95,7 +116,7 @@ def resolved(parser: CommandParser, words: Sequence[str], place: str, task: str)
 def training_words(recipe: str, network: str, options: Sequence[str], data: Path, teacher: Path | None) -> list[str]:
     """``tools/train_cls.py``, up to seed and folder."""
     if is_recipe_file(recipe):
-        recipe = str(Path(recipe).expanduser().absolute())
+        recipe = absolute(recipe)
     words = ["--data", str(data), "--network", network, "--recipe", recipe, *options]
     return words + (["--teacher", str(teacher)] if teacher else [])
 
@@ -110,7 +131,7 @@ def import_words(weights: Import) -> list[str]:
     words = [weights.source]
     for name in ("checkpoint", "key", "classes"):
         if value := getattr(weights, name):
-            words += [f"--{name}", str(value.expanduser().absolute() if isinstance(value, Path) else value)]
+            words += [f"--{name}", absolute(value) if isinstance(value, Path) else str(value)]
     return words
 
 

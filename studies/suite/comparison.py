@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import secrets
-import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from backbones.cli.shell import shell_command
 from backbones.files import read_json
 from backbones.runs.fingerprint import ROOT
 from studies.results.paper import recipe_order
@@ -32,7 +32,7 @@ def compare(runs: Sequence[PlannedRun], out: Path, suite: Suite) -> int:
             words += [f"--{name}", value]
     for stated in stated_recipes(runs, suite):
         words += ["--beside", stated]
-    print(f"python {shlex.join(words)}\n", flush=True)
+    print(f"python {shell_command(words)}\n", flush=True)
     return subprocess.call([sys.executable, *words], cwd=ROOT)
 
 

@@ -18,7 +18,7 @@ from transfer.catalogue import CLASSIFICATION
 def data_folder(data: Data, task: str) -> Path:
     """Absolute folder of a task's images, there or not."""
     if data.shapes is None:
-        return Path(os.path.abspath(not_none(data.path).expanduser()))
+        return Path(os.path.abspath(os.path.expanduser(not_none(data.path))))
     shapes = data.shapes
     return shapes_folder(shapes.images, shapes.size, shapes.seed, shapes.layouts) / LAYOUTS[task].root
 

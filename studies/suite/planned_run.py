@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from backbones.cli.shell import shell_command
 
 ID_DIGITS = 8
 
@@ -63,7 +64,7 @@ class PlannedRun:
     @property
     def printed(self) -> str:
         """The command, to be pasted into a shell in the project's folder."""
-        return f"python {shlex.join(self.command)}"
+        return f"python {shell_command(self.command)}"
 
 
 def digest_of(identity: Mapping[str, Any]) -> str:

@@ -93,7 +93,7 @@ class _Planner:
         word, protocol = commands.find_protocol(settings.protocol or "", f"{self.suite.path}: {task}.protocol")
         backbone = self.backbone(row, seed)
         data = data_folder(settings.data, task) if settings.data else None
-        options = commands.option_words(settings.options, place)
+        options = commands.option_words(settings.options, self.parsers[task], place)
         words = commands.transfer_words(word, backbone.path, data, options)
         words += ["--seed", str(transfer_seed(seed, number))]
         identity = {
@@ -112,7 +112,7 @@ class _Planner:
         settings = self.suite.tasks[CLASSIFICATION]
         data, place = not_none(settings.data), f"{self.suite.path}: options of {row.name}"
         teacher = self._teacher(row)
-        options = commands.option_words({**settings.options, **row.options}, place)
+        options = commands.option_words({**settings.options, **row.options}, self.parsers[CLASSIFICATION], place)
         words = commands.training_words(
             row.recipe or "",
             row.network or "",
@@ -142,13 +142,13 @@ class _Planner:
         for teacher in self.suite.teachers:
             if teacher.name == row.teacher:
                 return self.backbone(teacher, (teacher.seeds or (0,))[0])
-        bundle = find_bundle(Path(row.teacher).expanduser().absolute(), f"{self.suite.path}: teacher of {row.name}")
+        bundle = find_bundle(Path(commands.absolute(row.teacher)), f"{self.suite.path}: teacher of {row.name}")
         return _Backbone(str(bundle), (), sha256_file(bundle))
 
     def _import(self, row: SuiteRow) -> _Backbone:
         source = not_none(row.source)
         files = {
-            name: path and sha256_file(path.expanduser())
+            name: path and sha256_file(commands.absolute(path))
             for name, path in (("checkpoint", source.checkpoint), ("classes", source.classes))
         }
         identity = {"source": source.source, "key": source.key, **files}

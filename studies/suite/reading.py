@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -72,7 +73,7 @@ def _load_plugin(options: Options, place: str) -> None:
     if not isinstance(file, str):
         raise UserError(f"{place}.plugin is {file!r} where the path of a file should be")
     try:
-        load_plugin(Path(file).expanduser())
+        load_plugin(Path(os.path.expanduser(file)))
     except UserError as error:
         raise UserError(f"{place}: {error}") from None
 

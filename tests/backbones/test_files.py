@@ -56,7 +56,7 @@ def test_json_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.M
     def deny(*_: object, **__: object) -> str:
         raise PermissionError(13, "Permission denied")  # a mode would not stop root
 
-    monkeypatch.setattr(Path, "read_text", deny)
+    monkeypatch.setattr("backbones.text_files.open_regular", deny)
     with pytest.raises(UserError, match=r"cannot read .*broken: Permission denied; check its permissions"):
         read_json(tmp_path / "broken")
 

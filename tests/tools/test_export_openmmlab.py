@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from forked_tools import run_tool
 from pytest import mark
 
 from backbones.bundles.bundle import write_bundle
@@ -21,14 +22,7 @@ TOOL = [sys.executable, str(ROOT / "tools" / "export_openmmlab.py")]
 
 
 def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*TOOL, *map(str, words)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        check=False,
-    )
+    return run_tool([*TOOL[1:], *words], {**os.environ, "OMP_NUM_THREADS": "1"})
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import timm
 import torch
+from forked_tools import run_tool
 from pytest import mark
 from safetensors.torch import save_file
 
@@ -19,14 +20,7 @@ TOOL = [sys.executable, str(ROOT / "tools" / "import_weights.py")]
 
 
 def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*TOOL, *words],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
-        check=False,
-    )
+    return run_tool([*TOOL[1:], *words], {**os.environ, "OMP_NUM_THREADS": "1", **environment})
 
 
 def test_the_list_of_networks() -> None:

@@ -15,6 +15,7 @@ from types import ModuleType
 
 import numpy as np
 import torch
+from forked_tools import run_tool
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -77,7 +78,7 @@ def words(folder: Path, out: Path | str, *more: str) -> list[str]:
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run([*TOOL, *command], capture_output=True, text=True, timeout=120, env=environment, check=False)
+    return run_tool([*TOOL[1:], *command], environment)
 
 
 def weights(run_folder: Path) -> dict[str, bytes]:

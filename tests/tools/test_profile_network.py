@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 
+from forked_tools import run_tool
 from pytest import mark
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "profile_network.py"
@@ -16,15 +16,7 @@ TOOL = Path(__file__).resolve().parents[2] / "tools" / "profile_network.py"
 
 def run(*arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [sys.executable, str(TOOL), *arguments],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return run_tool([TOOL, *arguments], environment, folder)
 
 
 def test_help_is_there_at_once() -> None:

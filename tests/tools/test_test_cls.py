@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from forked_tools import run_tool
 from PIL import Image
 from pytest import TempPathFactory, approx, fixture, mark, raises
 
@@ -34,14 +34,7 @@ FILES = (
 
 
 def run(tool: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(TOOLS / tool), *map(str, arguments)],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return run_tool([TOOLS / tool, *map(str, arguments)], {**os.environ, "OMP_NUM_THREADS": "1"})
 
 
 @fixture(scope="module")

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from forked_tools import run_tool
 from PIL import Image
 from pytest import CaptureFixture, MonkeyPatch, TempPathFactory, fixture, mark, raises
 from safetensors import safe_open
@@ -66,7 +67,7 @@ def arguments(images: Path, out: Path, **changes: str) -> list[str]:
 
 def run(command: list[str]) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment, check=False)
+    return run_tool(command[1:], environment)
 
 
 def test_recipe_list_needs_nothing_else() -> None:

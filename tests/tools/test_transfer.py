@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import torch
+from forked_tools import run_tool
 from PIL import Image
 from pytest import TempPathFactory, fixture, mark
 
@@ -56,7 +57,7 @@ def environment() -> dict[str, str]:
 
 
 def run(words: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(words, capture_output=True, text=True, timeout=300, env=environment(), check=False)
+    return run_tool(words[1:], environment())
 
 
 @fixture(scope="module")

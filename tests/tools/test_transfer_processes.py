@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from forked_tools import run_tool
 from pytest import TempPathFactory, approx, fixture, mark, param
 
 from backbones.bundles.bundle import write_bundle
@@ -68,6 +69,8 @@ def command(kind: str, files: Path, length: int, *more: str) -> list[str]:
 
 
 def run(words: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
+    if words[0] != "-m":
+        return run_tool(words, ENVIRONMENT, cwd)
     return subprocess.run(
         [sys.executable, *words],
         cwd=cwd,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from backbones.errors import UserError
+from transfer.data.text_file import read_lines
 
 OWN_NAMES = "classes.txt"
 
@@ -27,13 +28,7 @@ def choose_classes(root: Path, names: Path | None, default: Callable[[], tuple[s
 
 def read_classes(path: Path) -> tuple[str, ...]:
     """Read class names, one per line, in the order of their labels; ``UserError`` if none, a blank or one twice."""
-    try:
-        names = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"cannot read class names from {path} ({error}); give a text file with one name per line"
-        ) from None
-    names = [name.strip() for name in names]
+    names = read_lines(path, "class names")
     while names and not names[-1]:
         names.pop()
     if not names:

@@ -13,12 +13,17 @@ mmdet and mmseg decode with ``cv2.imdecode(..., IMREAD_COLOR)``. Compared with P
 from __future__ import annotations
 
 import warnings
+import zlib
 from pathlib import Path
 
+import cv2
+import numpy as np
 from PIL import Image
 
 from backbones.data.decoding import load_entirely
+from backbones.data.verification import refuse_irregular
 from backbones.errors import UserError
+from backbones.image_files import open_image
 
 _CONTAINERS = (
     "JPEG",
@@ -27,6 +32,8 @@ _CONTAINERS = (
     "BMP",
     "WEBP",
 )  # MPO: a JPEG followed by more JPEGs, as some cameras write
+_PNG_SIGNATURE = 8  # bytes
+_PNG_FRAME = 12  # bytes of a chunk besides its data: length, kind, checksum
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK")
 _ORIENTATION_TAG = 0x0112
 
@@ -35,33 +42,71 @@ def verify_image(path: Path) -> tuple[int, int]:
     """Return (width, height) of a file that decodes entirely and to the right pixels.
 
     The size is that of the stored raster, which is the frame the annotation is in, because files with an orientation
-    tag are refused. Every file is decoded; which damage shows then is said in ``backbones.data.jpeg.scan`` for JPEG,
-    and PNG has checksums.
+    tag are refused. Every file is decoded, by Pillow and by OpenCV; which damage shows then is said in
+    ``backbones.data.jpeg.scan`` for JPEG; a PNG must have all its chunks, with their checksums.
     Raises ``UserError`` naming the file for anything missing, empty, truncated, undecodable or ambiguous.
     """
     try:
+        refuse_irregular(path, path.stat().st_mode)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd metadata and very large images are no concern of training
-            with Image.open(path) as image:
+            with open_image(path) as image:
                 _refuse_ambiguous(image, path)
                 size = image.size
                 load_entirely(image, path)
-                return size
+                if image.format == "PNG" and (complaint := _lost_chunks(path)):
+                    raise ValueError(complaint)
+        _require_opencv(path, size)
+        return size
     except UserError:
         raise
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
     except Exception as error:  # Pillow's decoders raise a dozen types on damaged bytes
+        if isinstance(error, OSError) and error.errno is not None:  # the system's, of which the file may be innocent
+            raise UserError(f"{path} cannot be read ({error.strerror})") from None
         raise UserError(f"{path} {_what_is_wrong(path, error)}; restore it or remove it from the data set") from None
 
 
+def _require_opencv(path: Path, size: tuple[int, int]) -> None:
+    """The decoder of the training reads it, too; where it gives up, mmdet and mmseg are left with nothing."""
+    try:
+        pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        reason = " ".join(str(error).split())
+    else:
+        if pixels is not None and pixels.shape[1::-1] == size:
+            return
+        reason = "it gives nothing" if pixels is None else f"it gives {pixels.shape[1]} x {pixels.shape[0]} pixels"
+    raise UserError(
+        f"{path} cannot be decoded by OpenCV, which reads it in training ({reason}), though Pillow reads it as "
+        f"{size[0]} x {size[1]}; save it anew as JPEG or PNG"
+    )
+
+
+def _lost_chunks(path: Path) -> str | None:
+    """What keeps a PNG file from being whole, or None: a chunk that is cut or has another checksum, or no last one.
+
+    Pillow stops where the last row is complete, and libpng, which OpenCV has, wants the end. Chunks that a decoder may
+    pass over (their kind begins in lower case) need not have the right checksum.
+    """
+    content = memoryview(path.read_bytes())
+    start = _PNG_SIGNATURE
+    while start + _PNG_FRAME <= len(content):
+        kind = bytes(content[start + 4 : start + 8])
+        end = start + _PNG_FRAME + int.from_bytes(content[start : start + 4], "big")
+        checksum = int.from_bytes(content[end - 4 : end], "big")
+        if end <= len(content) and kind[:1].isupper() and zlib.crc32(content[start + 4 : end - 4]) != checksum:
+            return f"the checksum of its {kind.decode('ascii', 'replace')} chunk is wrong"
+        if end <= len(content) and kind == b"IEND":
+            return None
+        start = end
+    return "its end is missing"
+
+
 def _what_is_wrong(path: Path, error: Exception) -> str:
-    if path.is_dir():
-        return "is a folder, not an image"
     if path.is_file() and path.stat().st_size == 0:
         return "is empty (zero bytes)"
-    if isinstance(error, PermissionError):
-        return "cannot be read (permission denied)"
     if isinstance(error, Image.UnidentifiedImageError):
         return "is not an image (no known image format)"
     return f"is truncated or damaged ({error})"

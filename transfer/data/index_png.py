@@ -8,21 +8,30 @@ from __future__ import annotations
 
 import functools
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 
-from backbones.data.verification import FileStamp, check_each, content_fingerprint, remembered, stamp
+from backbones.data.verification import FileStamp, content_fingerprint, remembered, stamp
 from backbones.errors import UserError
+from transfer.data.faults import Fault, Faults, texts
+from transfer.data.good_files import GoodFiles, check_files
 from transfer.data.images import verify_image
+from transfer.data.label_map import (
+    LabelCoding,
+    check_label_map,
+    refuse_labels_from_zero,
+    refuse_unless_two_classes,
+)
+from transfer.data.name_list import ListKind, read_names
+from transfer.data.nearby import Neighbours, folders_beside, lists_beside
 
 _VALUES = 256
-_MMSEG_IGNORE = 255  # what mmseg turns label 0 into, and what it pads with
-_PNG_BIT_DEPTH_OFFSET = 24  # signature 8, chunk head 8, width 4, height 4
+_OTHER_SUFFIX = ", or name the suffix of your images (--image-suffix of check, img_suffix in training: docs/data.md)"
 
 
 @dataclass(frozen=True)
@@ -40,29 +49,17 @@ class _Pair(NamedTuple):
     label: Path
 
 
-@dataclass(frozen=True)
-class _Coding:
-    """How a label value names a class: ``first`` is the value of the first class, ``ignored`` values name none."""
+class _Listed(NamedTuple):
+    """What a list or the folders name: pairs, the files of each, the list itself, and what is wrong with them."""
 
-    class_count: int
-    reduce_zero_label: bool
-    ignore_index: int
-
-    @property
-    def first(self) -> int:
-        return int(self.reduce_zero_label)
+    pairs: list[_Pair]
+    files: list[tuple[FileStamp, FileStamp]]
+    lists: list[FileStamp]
+    faults: list[Fault]
 
     @property
-    def ignored(self) -> tuple[int, ...]:
-        return (0, _MMSEG_IGNORE) if self.reduce_zero_label else (self.ignore_index,)
-
-    def allows(self, value: int) -> bool:
-        return self.first <= value < self.first + self.class_count or value in self.ignored
-
-    def describe(self) -> str:
-        last = self.first + self.class_count - 1
-        ignored = " and ".join(map(str, self.ignored))
-        return f"{self.first} to {last} for the {self.class_count} classes, {ignored} for unlabelled"
+    def stamps(self) -> list[FileStamp]:
+        return [*self.lists, *(stamp for pair in self.files for stamp in pair)]
 
 
 def check_index_png(
@@ -82,57 +79,77 @@ def check_index_png(
     ``image_dir`` must have a label map at the same place below ``label_dir``, and the reverse. With
     ``reduce_zero_label``, 0 is unlabelled and classes count from 1; without it, they count from 0 and ``ignore_index``
     is unlabelled.
-    Raises ``UserError`` naming the first file at fault and the remedy.
+
+    Raises:
+        UserError: Something is wrong: the message names the file at fault and the remedy. ``Faults`` has all of them.
     """
-    coding = _Coding(len(classes), reduce_zero_label, ignore_index)
-    _check_coding(coding)
+    coding = LabelCoding(len(classes), reduce_zero_label, ignore_index)
+    coding.check()
     folders = _Pair(root / image_dir, root / label_dir)
-    _require_folders(folders)
-    pairs, stamps = _find_pairs(root, folders, split_file, (image_suffix, label_suffix))
-    arguments = {
+    listed = _find_pairs(root, folders, split_file, (image_suffix, label_suffix))
+    memory = GoodFiles(root, {"format": "index png", "coding": [len(classes), reduce_zero_label, ignore_index]})
+    compute = functools.partial(_check_pairs, listed, root, folders, tuple(classes), coding, memory)
+    if listed.faults:  # and then all that is not missing is looked at, too
+        compute()
+    arguments: dict[str, Any] = {
         "format": "index png",
         "classes": list(classes),
         "coding": [reduce_zero_label, ignore_index],
         "files": [image_dir, label_dir, split_file, image_suffix, label_suffix],
     }
-    compute = functools.partial(_check_pairs, pairs, stamps, tuple(classes), coding)
-    return remembered(IndexPngSummary, root, stamps, arguments, Path(__file__).parent, compute)
+    return remembered(IndexPngSummary, root, listed.stamps, arguments, Path(__file__).parent, compute)
 
 
-def _find_pairs(
-    root: Path, folders: _Pair, split_file: str | None, suffixes: tuple[str, str]
-) -> tuple[list[_Pair], list[FileStamp]]:
-    stamps: list[FileStamp] = []
+def index_png_images(
+    root: Path,
+    image_dir: str,
+    label_dir: str,
+    split_file: str | None = None,
+    image_suffix: str = ".jpg",
+    label_suffix: str = ".png",
+) -> list[FileStamp]:
+    """The images of a split, as far as they and their label maps are there, in the order of their list or by name."""
+    folders = _Pair(root / image_dir, root / label_dir)
+    return [image for image, _ in _find_pairs(root, folders, split_file, (image_suffix, label_suffix)).files]
+
+
+def _find_pairs(root: Path, folders: _Pair, split_file: str | None, suffixes: tuple[str, str]) -> _Listed:
+    _require_folders(folders)
+    listed = _Listed([], [], [], [])
+    neighbours = Neighbours()
+    names: Sequence[str]
     if split_file is None:
-        names, origin = _names_in_folders(folders, suffixes), str(folders.image)
+        names, faults = _names_in_folders(folders, suffixes, neighbours)
+        origin = str(folders.image)
     else:
         path = root / split_file
-        stamps.append(
-            stamp(root, path, f"{path} does not exist; write one image name per line into it, without suffix")
-        )
-        names, origin = _names_in_file(path, suffixes), str(path)
-    pairs = [_Pair(folders.image / (name + suffixes[0]), folders.label / (name + suffixes[1])) for name in names]
-    remedy = "does not exist; add it or drop the name"
-    for pair in pairs:
-        stamps.append(stamp(root, pair.image, f"{origin} names an image, but {pair.image} {remedy}"))
-        complaint = f"{origin} names an image without annotation: {pair.label} {remedy}"
-        stamps.append(stamp(root, pair.label, complaint))
-    return pairs, stamps
+        missing = f"{path} does not exist; write one image name per line into it, without suffix{lists_beside(path)}"
+        listed.lists.append(stamp(root, path, missing))
+        numbered, faults = read_names(path, folders.image, ListKind("an image name", "names no images", suffixes, True))
+        names, origin = list(numbered), str(path)
+    listed.faults.extend(faults)
+    for name in names:
+        pair = _Pair(folders.image / (name + suffixes[0]), folders.label / (name + suffixes[1]))
+        try:
+            files = _stamp_pair(root, pair, origin, neighbours)
+        except UserError as error:
+            listed.faults.append(Fault(pair.image, str(error)))
+        else:
+            listed.pairs.append(pair)
+            listed.files.append(files)
+    return listed
 
 
-def _check_coding(coding: _Coding) -> None:
-    if coding.reduce_zero_label and coding.ignore_index != _MMSEG_IGNORE:
-        raise UserError(
-            f"reduce_zero_label=True turns label 0 into {_MMSEG_IGNORE}, so ignore_index must be {_MMSEG_IGNORE}, not "
-            f"{coding.ignore_index}"
+def _stamp_pair(root: Path, pair: _Pair, origin: str, neighbours: Neighbours) -> tuple[FileStamp, FileStamp]:
+    drop = "add it or drop the name"
+    no_image, no_label = (
+        f"{what} does not exist; {neighbours.remedy(path, drop, also)}"
+        for what, path, also in (
+            (f"{origin} names an image, but {pair.image}", pair.image, _OTHER_SUFFIX),
+            (f"{origin} names an image without annotation: {pair.label}", pair.label, ""),
         )
-    taken = range(coding.first, coding.first + coding.class_count)
-    if not taken or any(value in taken for value in (*coding.ignored, _MMSEG_IGNORE)):
-        raise UserError(
-            f"{coding.class_count} classes do not fit: they take label values {taken.start} to {taken.stop - 1}, but "
-            f"{' and '.join(map(str, sorted({*coding.ignored, _MMSEG_IGNORE})))} mean unlabelled; give a list of 1 to "
-            f"{_MMSEG_IGNORE - coding.first} classes and an ignore_index outside it"
-        )
+    )
+    return stamp(root, pair.image, no_image), stamp(root, pair.label, no_label)
 
 
 def _require_folders(folders: _Pair) -> None:
@@ -141,27 +158,31 @@ def _require_folders(folders: _Pair) -> None:
             raise UserError(
                 f"folder {folder} does not exist; expected images and index PNG label maps in two folders, such as "
                 "images/training and annotations/training (ADE20K), or images and annotations with train.txt"
+                f"{folders_beside(folder)}"
             )
 
 
-def _names_in_folders(folders: _Pair, suffixes: tuple[str, str]) -> list[str]:
+def _names_in_folders(
+    folders: _Pair, suffixes: tuple[str, str], neighbours: Neighbours
+) -> tuple[list[str], list[Fault]]:
+    """Names that both folders have, and those that one of them lacks."""
     images, labels = (set(_list_names(folder, suffix)) for folder, suffix in zip(folders, suffixes, strict=True))
     if not images:
-        raise UserError(f"{folders.image} has no file ending in {suffixes[0]}; set the image suffix or the folder")
-    if images - labels:
-        name = min(images - labels)
         raise UserError(
-            f"{folders.image / (name + suffixes[0])} is an image without annotation: "
-            f"{folders.label / (name + suffixes[1])} does not exist; add it or remove the image"
+            f"{folders.image} has no file ending in {suffixes[0]}; set the image suffix or the folder"
+            f"{_suffixes_in(folders.image)}"
         )
-    if labels - images:
-        name = min(labels - images)
-        raise UserError(
-            f"{folders.label / (name + suffixes[1])} is an annotation without image: "
-            f"{folders.image / (name + suffixes[0])} does not exist (suffixes are case-sensitive); "
-            "add it or remove the annotation"
-        )
-    return sorted(images)
+    faults = []
+    for name in sorted(images - labels):
+        image, label = _Pair(folders.image / (name + suffixes[0]), folders.label / (name + suffixes[1]))
+        remedy = neighbours.remedy(label, "add it or remove the image")
+        faults.append(Fault(image, f"{image} is an image without annotation: {label} does not exist; {remedy}"))
+    for name in sorted(labels - images):
+        image, label = _Pair(folders.image / (name + suffixes[0]), folders.label / (name + suffixes[1]))
+        missing = f"{label} is an annotation without image: {image} does not exist (suffixes are case-sensitive)"
+        remedy = neighbours.remedy(image, "add it or remove the annotation", _OTHER_SUFFIX)
+        faults.append(Fault(label, f"{missing}; {remedy}"))
+    return sorted(images & labels), faults
 
 
 def _list_names(folder: Path, suffix: str) -> Iterator[str]:
@@ -172,96 +193,45 @@ def _list_names(folder: Path, suffix: str) -> Iterator[str]:
                 yield (Path(parent) / file).relative_to(folder).as_posix()[: -len(suffix)]
 
 
-def _names_in_file(path: Path, suffixes: tuple[str, str]) -> list[str]:
-    try:
-        with path.open(encoding="utf-8") as stream:
-            names = [line.strip() for line in stream]
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text ({error}); save it as UTF-8, one image name per line") from None
-    if not any(names):
-        raise UserError(f"{path} names no images; write one image name per line, without suffix")
-    seen: dict[str, int] = {}
-    for number, name in enumerate(names, start=1):
-        if not name or not name.isprintable() or name.endswith(suffixes):
-            raise UserError(f"{path}, line {number} is {name!r}: expected an image name without suffix, no blank line")
-        if name in seen:
-            raise UserError(f"{path}, line {number}: {name!r} is already on line {seen[name]}; remove one")
-        seen[name] = number
-    return list(seen)
+def _suffixes_in(folder: Path) -> str:
+    """Words on the suffix that most files have; none where there are no files."""
+    found = Counter(Path(file).suffix for _, _, files in os.walk(folder) for file in files if Path(file).suffix)
+    return f"; most there end in {found.most_common(1)[0][0]}{_OTHER_SUFFIX}" if found else ""
 
 
 def _check_pairs(
-    pairs: Sequence[_Pair], stamps: Sequence[FileStamp], classes: tuple[str, ...], coding: _Coding
+    listed: _Listed, root: Path, folders: _Pair, classes: tuple[str, ...], coding: LabelCoding, memory: GoodFiles
 ) -> IndexPngSummary:
-    folder = pairs[0].label.parent
-    histograms = check_each(functools.partial(_check_pair, coding=coding), pairs, f"checking {folder}")
-    total = np.asarray(np.sum(histograms, axis=0, dtype=np.int64))
+    check = functools.partial(_check_pair, coding=coding)
+    histograms, wrong = check_files(check, listed.pairs, listed.files, memory, f"checking {folders.label}")
+    if faults := [*listed.faults, *(Fault(pair.label, text) for pair, text in wrong)]:
+        raise Faults(root, faults)
+    total = np.zeros(_VALUES, np.int64)
+    for histogram in histograms:
+        total[[int(value) for value in histogram]] += list(histogram.values())
+    refuse_unless_two_classes(total.tolist(), classes, coding, f"this split ({len(listed.pairs)} in {folders.label})")
+    refuse_labels_from_zero(total, coding, folders.label)
     pixels = total[coding.first : coding.first + len(classes)]
-    if pixels.sum() == 0:
-        raise UserError(
-            f"no label map of {folder} has a labelled pixel: all are {' or '.join(map(str, coding.ignored))}; check "
-            "that these are the label maps, and the reduce_zero_label setting"
-        )
-    _refuse_labels_from_zero(total, coding, folder)
     return IndexPngSummary(
-        images=len(pairs),
+        images=len(listed.pairs),
         pixels=dict(zip(classes, pixels.tolist(), strict=True)),
         unlabelled_share=float(1 - pixels.sum() / total.sum()),
-        fingerprint=content_fingerprint(stamps),
+        fingerprint=content_fingerprint(listed.stamps),
     )
 
 
-def _refuse_labels_from_zero(total: np.ndarray, coding: _Coding, folder: Path) -> None:
-    """Labels 0 to K-1 with 255 for ignore are all legal values under ``reduce_zero_label``, each off by one class."""
-    if coding.reduce_zero_label and total[0] and total[_MMSEG_IGNORE] and not total[coding.class_count]:
-        raise UserError(
-            f"the label maps of {folder} hold 0 and {_MMSEG_IGNORE} but never {coding.class_count}, the last class: "
-            "they seem to count classes from 0, so set reduce_zero_label=False. If 0 does mean unlabelled, rewrite "
-            f"{_MMSEG_IGNORE} as 0"
-        )
-
-
-def _check_pair(pair: _Pair, coding: _Coding) -> list[int]:
-    """Return how often each of the 256 label values occurs."""
-    size = verify_image(pair.image)
+def _check_pair(pair: _Pair, coding: LabelCoding) -> dict[str, int]:
+    """Pixels of the label map by value."""
+    found: list[Fault] = []
+    size, pixels = None, {}
     try:
-        with Image.open(pair.label) as label:
-            _refuse_wrong_format(label, pair.label)
-            label.load()
-            label_size, histogram = label.size, label.histogram()
-    except UserError:
-        raise
-    except Exception as error:  # Pillow's decoders raise a dozen types on damaged bytes
-        raise UserError(f"{pair.label} is not a readable PNG ({error}); restore it") from None
-    if label_size != size:
-        raise UserError(
-            f"{pair.label} is {label_size[0]} x {label_size[1]}, but {pair.image} is {size[0]} x {size[1]}; a label "
-            "map needs one pixel per image pixel (when resizing label maps, use nearest-neighbour)"
-        )
-    for value in range(_VALUES):
-        if histogram[value] and not coding.allows(value):
-            raise UserError(
-                f"{pair.label} has label value {value} ({histogram[value]} pixels); allowed are {coding.describe()}. "
-                f"{_other_setting(value, coding)}"
-            )
-    return histogram
-
-
-def _refuse_wrong_format(label: Image.Image, path: Path) -> None:
-    remedy = "save label maps as 8-bit PNG with one channel (gray or palette) holding the class index"
-    if label.format != "PNG":
-        raise UserError(f"{path} is a {label.format} file, whose values may not be exact; {remedy}")
-    if label.mode not in ("L", "P"):
-        raise UserError(f"{path} has pixel type {label.mode}; {remedy}")
-    with path.open("rb") as stream:
-        bit_depth = stream.read(_PNG_BIT_DEPTH_OFFSET + 1)[_PNG_BIT_DEPTH_OFFSET]
-    if label.mode == "L" and bit_depth != 8:  # a decoder spreads 0..15 over 0..255; palette indices stay as they are
-        raise UserError(f"{path} has {bit_depth}-bit gray values, which decoders stretch to 8 bits; {remedy}")
-
-
-def _other_setting(value: int, coding: _Coding) -> str:
-    other = _Coding(coding.class_count, not coding.reduce_zero_label, _MMSEG_IGNORE)
-    meaning = f"reduce_zero_label={other.reduce_zero_label} would mean {other.describe()}"
-    if other.allows(value):
-        return f"{meaning}, which admits {value}: is that how your labels are coded?"
-    return f"{meaning}, which does not admit {value} either: correct the label map or the list of classes"
+        size = verify_image(pair.image)
+    except UserError as error:
+        found.append(Fault(pair.image, str(error)))
+    try:
+        pixels = check_label_map(pair.label, pair.image, size, coding)
+    except UserError as error:
+        found += [Fault(pair.label, text) for text in texts(error)]
+    if found:
+        raise Faults(pair.image.parent, found)
+    return pixels

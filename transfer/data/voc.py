@@ -7,17 +7,21 @@ in the XML, and lets inverted boxes through to the loss. What passes here is rea
 from __future__ import annotations
 
 import functools
-import math
-import xml.etree.ElementTree as ElementTree
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from backbones.data.verification import FileStamp, check_each, content_fingerprint, remembered, stamp
+from backbones.data.verification import FileStamp, content_fingerprint, remembered, stamp
 from backbones.errors import UserError
+from transfer.data.faults import Fault, Faults, texts
+from transfer.data.good_files import GoodFiles, check_files
 from transfer.data.images import verify_image
+from transfer.data.name_list import ListKind, read_names
+from transfer.data.nearby import Neighbours, folders_beside, lists_beside
+from transfer.data.voc_annotation import check_annotation
 
 VOC_CLASSES = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
@@ -35,6 +39,8 @@ VOC_CLASSES = (
     ),
 )
 
+_LIST = ListKind("one identifier", "lists no images", (".jpg", ".xml"), refuses_suffixes=False)
+_ADD = "add it or drop the line"
 _LAYOUT = "expected DEVKIT/YEAR/{JPEGImages/ID.jpg, Annotations/ID.xml, ImageSets/Main/SPLIT.txt}"
 
 
@@ -54,57 +60,92 @@ class _Sample(NamedTuple):
     annotation: Path
 
 
-class _Object(NamedTuple):
-    name: str
-    difficult: bool
+class _Listed(NamedTuple):
+    """What lists name: samples, the files of each, the lists themselves, and what is wrong with them."""
+
+    samples: list[_Sample]
+    files: list[tuple[FileStamp, FileStamp]]
+    lists: list[FileStamp]
+    faults: list[Fault]
+
+    @property
+    def stamps(self) -> list[FileStamp]:
+        return [*self.lists, *(stamp for pair in self.files for stamp in pair)]
 
 
 def check_voc(devkit: Path, years_and_splits: Sequence[tuple[str, str]], classes: Sequence[str]) -> VocSummary:
     """Check every image and annotation of the given (year folder, split) pairs.
 
     Boxes follow VOC: corners counted from 1 (0 is accepted), inclusive, whole or decimal, at least one pixel apart.
-    Raises ``UserError`` naming the first file at fault and the remedy.
+
+    Raises:
+        UserError: Something is wrong: the message names the file at fault and the remedy. ``Faults`` has all of them.
     """
-    samples: list[_Sample] = []
-    stamps: list[FileStamp] = []
-    for year, split in years_and_splits:
-        found, found_stamps = _find_samples(devkit, year, split)
-        samples += found
-        stamps += found_stamps
-    twice = [sample.image for sample, count in Counter(samples).items() if count > 1]
+    listed = _find_samples(devkit, years_and_splits)
+    twice = [sample.image for sample, count in Counter(listed.samples).items() if count > 1]
     if twice:
         raise UserError(
             f"{twice[0]} is in more than one of the splits {years_and_splits}; name splits that do not overlap"
         )
-    arguments = {
-        "format": "voc",
-        "splits": [list(pair) for pair in years_and_splits],
-        "classes": list(classes),
-    }
-    compute = functools.partial(_check_samples, samples, stamps, tuple(classes), devkit)
-    return remembered(VocSummary, devkit, stamps, arguments, Path(__file__).parent, compute)
+    arguments: dict[str, Any] = {"format": "voc", "classes": list(classes)}
+    memory = GoodFiles(devkit, arguments)
+    compute = functools.partial(_check_samples, listed, tuple(classes), devkit, memory)
+    if listed.faults:  # and then all that is not missing is looked at, too
+        compute()
+    arguments["splits"] = [list(pair) for pair in years_and_splits]
+    return remembered(VocSummary, devkit, listed.stamps, arguments, Path(__file__).parent, compute)
 
 
-def _find_samples(devkit: Path, year: str, split: str) -> tuple[list[_Sample], list[FileStamp]]:
-    folder = devkit / year
-    _require_layout(devkit, folder)
-    split_file = folder / "ImageSets" / "Main" / f"{split}.txt"
-    stamps = [stamp(devkit, split_file, f"{split_file} does not exist, so split {split!r} is unknown; {_LAYOUT}")]
-    samples = []
-    for identifier in _read_identifiers(split_file):
-        sample = _Sample(folder / "JPEGImages" / f"{identifier}.jpg", folder / "Annotations" / f"{identifier}.xml")
-        where = f"{split_file} lists {identifier!r}"
-        suffix_hint = (
-            "identifiers go without suffix" if identifier.endswith((".jpg", ".xml")) else "add it or drop the line"
+def voc_images(devkit: Path, years_and_splits: Sequence[tuple[str, str]]) -> list[FileStamp]:
+    """The images of (year folder, split) pairs, as far as they are there, in the order of their lists."""
+    return [image for image, _ in _find_samples(devkit, years_and_splits).files]
+
+
+def _find_samples(devkit: Path, years_and_splits: Sequence[tuple[str, str]]) -> _Listed:
+    listed = _Listed([], [], [], [])
+    neighbours = Neighbours()
+    for year, split in years_and_splits:
+        folder = devkit / year
+        _require_layout(devkit, folder)
+        path = folder / "ImageSets" / "Main" / f"{split}.txt"
+        missing = f"{path} does not exist, so split {split!r} is unknown; {_LAYOUT}{lists_beside(path)}"
+        listed.lists.append(stamp(devkit, path, missing))
+        names, faults = read_names(path, folder / "JPEGImages", _LIST)
+        listed.faults.extend(faults)
+        for name, number in names.items():
+            sample = _Sample(folder / "JPEGImages" / f"{name}.jpg", folder / "Annotations" / f"{name}.xml")
+            try:
+                files = _stamp_sample(devkit, path, name, number, sample, neighbours)
+            except UserError as error:
+                listed.faults.append(Fault(sample.image, str(error)))
+            else:
+                listed.samples.append(sample)
+                listed.files.append(files)
+    return listed
+
+
+def _stamp_sample(
+    devkit: Path, split_file: Path, name: str, number: int, sample: _Sample, neighbours: Neighbours
+) -> tuple[FileStamp, FileStamp]:
+    where = f"{split_file} lists {name!r}"
+    if os.path.exists(sample.image):  # which, unlike Path.exists, takes what cannot be asked for as missing
+        no_image = ""
+    elif " " in name:
+        no_image = (
+            f"{split_file}, line {number} is {name!r}, and {sample.image} does not exist: expected one identifier and "
+            "nothing else (no label column)"
         )
-        stamps.append(stamp(devkit, sample.image, f"{where}, but {sample.image} does not exist; {suffix_hint}"))
-        complaint = (
-            f"{where}, an image without annotation: {sample.annotation} does not exist; add it (without <object> if "
-            "nothing is in the picture) or drop the line"
-        )
-        stamps.append(stamp(devkit, sample.annotation, complaint))
-        samples.append(sample)
-    return samples, stamps
+    elif name.endswith((".jpg", ".xml")):
+        no_image = f"{where}, but {sample.image} does not exist; identifiers go without suffix"
+    else:
+        no_image = f"{where}, but {sample.image} does not exist; {neighbours.remedy(sample.image, _ADD)}"
+    image = stamp(devkit, sample.image, no_image)
+    empty = "drop the line, or add it (without <object> if nothing is in the picture)"
+    no_annotation = (
+        f"{where}, an image without annotation: {sample.annotation} does not exist; "
+        f"{neighbours.remedy(sample.annotation, empty)}"
+    )
+    return image, stamp(devkit, sample.annotation, no_annotation)
 
 
 def _require_layout(devkit: Path, folder: Path) -> None:
@@ -123,127 +164,42 @@ def _require_layout(devkit: Path, folder: Path) -> None:
         raise UserError(f"folder {folder} does not exist; {hint}")
     for name in ("JPEGImages", "Annotations", "ImageSets/Main"):
         if not (folder / name).is_dir():
-            raise UserError(f"folder {folder / name} does not exist; {_LAYOUT}")
+            raise UserError(f"folder {folder / name} does not exist; {_LAYOUT}{folders_beside(folder / name)}")
 
 
-def _read_identifiers(split_file: Path) -> list[str]:
-    try:
-        with split_file.open(encoding="utf-8") as stream:
-            lines = [line.rstrip("\n") for line in stream]
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{split_file} is not UTF-8 text ({error}); save it as UTF-8, one identifier per line"
-        ) from None
-    if not any(line.strip() for line in lines):
-        raise UserError(f"{split_file} lists no images; write one identifier per line")
-    seen: dict[str, int] = {}
-    for number, line in enumerate(lines, start=1):
-        if not line or " " in line or not line.isprintable():
-            raise UserError(
-                f"{split_file}, line {number} is {line!r}: expected one identifier and nothing else (no blank line, no "
-                "space, no label column)"
-            )
-        if line in seen:
-            raise UserError(f"{split_file}, line {number}: {line!r} is already on line {seen[line]}; remove one")
-        seen[line] = number
-    return list(seen)
-
-
-def _check_samples(
-    samples: Sequence[_Sample], stamps: Sequence[FileStamp], classes: tuple[str, ...], devkit: Path
-) -> VocSummary:
+def _check_samples(listed: _Listed, classes: tuple[str, ...], devkit: Path, memory: GoodFiles) -> VocSummary:
     check = functools.partial(_check_sample, classes=classes)
-    per_image = check_each(check, samples, f"checking {devkit}")
-    objects = Counter(entry.name for image in per_image for entry in image)
-    difficult = Counter(entry.name for image in per_image for entry in image if entry.difficult)
+    per_image, wrong = check_files(check, listed.samples, listed.files, memory, f"checking {devkit}")
+    if faults := [*listed.faults, *(Fault(sample.annotation, text) for sample, text in wrong)]:
+        raise Faults(devkit, faults)
+    objects = Counter(name for image in per_image for name, _ in image)
+    difficult = Counter(name for image in per_image for name, is_difficult in image if is_difficult)
     if objects.total() == difficult.total():
         raise UserError(
             f"no image of {devkit} in these splits has an annotated object (difficult ones do not count); annotate "
             "some, or name another split"
         )
     return VocSummary(
-        images=len(samples),
+        images=len(listed.samples),
         objects={name: objects[name] for name in classes},
         difficult={name: difficult[name] for name in classes},
         images_without_objects=sum(not image for image in per_image),
-        fingerprint=content_fingerprint(stamps),
+        fingerprint=content_fingerprint(listed.stamps),
     )
 
 
-def _check_sample(sample: _Sample, classes: tuple[str, ...]) -> list[_Object]:
-    size = verify_image(sample.image)
+def _check_sample(sample: _Sample, classes: tuple[str, ...]) -> list[tuple[str, bool]]:
+    """Class and difficulty of each object in an image."""
+    found: list[Fault] = []
+    size, objects = None, []
     try:
-        root = ElementTree.parse(sample.annotation).getroot()
-    except (
-        ElementTree.ParseError,
-        ValueError,
-        LookupError,
-    ) as error:  # the last two: a bad or unknown encoding
-        raise UserError(f"{sample.annotation} is not readable XML ({error}); restore it") from None
-    if root.tag != "annotation":
-        raise UserError(f"{sample.annotation} is not a VOC annotation: its root is <{root.tag}>, not <annotation>")
-    _check_size(root, sample, size)
-    return [
-        _check_object(number, element, sample.annotation, size, classes)
-        for number, element in enumerate(root.findall("object"), start=1)
-    ]
-
-
-def _check_size(root: ElementTree.Element, sample: _Sample, size: tuple[int, int]) -> None:
-    element = root.find("size")
-    if element is None:  # mmdet then decodes the image to learn its size
-        return
-    texts = (element.findtext("width"), element.findtext("height"))
+        size = verify_image(sample.image)
+    except UserError as error:
+        found.append(Fault(sample.image, str(error)))
     try:
-        recorded = (int(texts[0] or ""), int(texts[1] or ""))
-    except ValueError:
-        raise UserError(
-            f"{sample.annotation}: <size> must hold whole numbers in <width> and <height>, not {texts}; the image is "
-            f"{size[0]} x {size[1]}"
-        ) from None
-    if recorded != size:
-        raise UserError(
-            f"{sample.annotation} records a size of {recorded[0]} x {recorded[1]}, but {sample.image} is {size[0]} x "
-            f"{size[1]}: the boxes were made on another version of the image; pair them again or correct <size>"
-        )
-
-
-def _check_object(
-    number: int, element: ElementTree.Element, file: Path, size: tuple[int, int], classes: tuple[str, ...]
-) -> _Object:
-    name = element.findtext("name")
-    if name not in classes:
-        raise UserError(
-            f"{file}, object {number} has the unknown class {name!r}; the classes are {', '.join(classes)}. Correct "
-            "the name or give your own list with --classes"
-        )
-    where = f"{file}, object {number} ({name})"
-    difficult = element.findtext("difficult", default="0")
-    try:
-        is_difficult = int(difficult) != 0
-    except ValueError:
-        raise UserError(f"{where}: <difficult> must be 0 or 1, not {difficult!r}; correct it") from None
-    _check_box(element, where, size)
-    return _Object(str(name), is_difficult)
-
-
-def _check_box(element: ElementTree.Element, where: str, size: tuple[int, int]) -> None:
-    texts = {corner: element.findtext(f"bndbox/{corner}") for corner in ("xmin", "ymin", "xmax", "ymax")}
-    try:
-        corners = {corner: float(text or "") for corner, text in texts.items()}
-    except ValueError:
-        raise UserError(f"{where}: the corners of <bndbox> must be numbers, found {texts}; correct them") from None
-    if not all(map(math.isfinite, corners.values())):
-        raise UserError(f"{where}: the corners of <bndbox> must be finite, found {texts}; correct them")
-    for axis, limit in zip("xy", size, strict=True):
-        low, high = corners[f"{axis}min"], corners[f"{axis}max"]
-        if low < 0 or high > limit:
-            raise UserError(
-                f"{where}: {axis}min={low:g}, {axis}max={high:g} is outside the image, whose {axis} runs from 1 to "
-                f"{limit}; clip the box or pair it with the right image"
-            )
-        if int(low) >= int(high):  # mmdet cuts decimals off, and a box without area makes the loss infinite
-            raise UserError(
-                f"{where}: {axis}min={low:g}, {axis}max={high:g} leaves no area (decimals are cut off); the minimum "
-                "must be the smaller one by a whole pixel"
-            )
+        objects = check_annotation(sample.annotation, sample.image, size, classes)
+    except UserError as error:
+        found += [Fault(sample.annotation, text) for text in texts(error)]
+    if found:
+        raise Faults(sample.image.parent, found)
+    return objects

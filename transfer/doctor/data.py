@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+from backbones.cli.shell import shell_word
 from backbones.errors import UserError
 from transfer.doctor.finding import Finding, ok, problem
 from transfer.prepare.layouts import AnotherFolderIsMeant, Layout, recognise, years
@@ -22,7 +22,7 @@ PARTS_OF_A_YEAR = ("JPEGImages", "Annotations", "ImageSets/Main")
 
 def full_check(root: Path) -> str:
     """The command that reads every file."""
-    return f"python tools/prepare_data.py check {shlex.quote(str(root))}"
+    return f"python tools/prepare_data.py check {shell_word(str(root))}"
 
 
 def check_data(root: Path) -> Iterator[Finding]:
@@ -31,7 +31,7 @@ def check_data(root: Path) -> Iterator[Finding]:
     try:
         layout = recognise(root)
     except AnotherFolderIsMeant as error:
-        yield problem(subject, error.what, f"give --data {shlex.quote(str(error.meant))}")
+        yield problem(subject, error.what, f"give --data {shell_word(str(error.meant))}")
         return
     except UserError as error:
         yield problem(subject, str(error), "make a data set: python tools/prepare_data.py --help")

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from backbones.errors import UserError
 from backbones.files import atomic_path
 from transfer.catalogue import DETECTION, SEGMENTATION
+from transfer.evaluation.archive import read_arrays
 from transfer.evaluation.per_image import DetectionEvaluation, EvaluatedImage, SegmentationEvaluation, SegmentedImage
 
 FORMAT = 1
@@ -32,6 +33,8 @@ class _Layout(NamedTuple):
     types: Mapping[str, type]
     evaluation: type
     image: type
+    most_classes: int
+    classes_of: Mapping[str, int]  # which fields count classes, and to which power of their number
 
 
 _DETECTION = _Layout(
@@ -40,6 +43,8 @@ _DETECTION = _Layout(
     {"labels": np.int32, "difficult": np.bool_, "found_labels": np.int32},
     DetectionEvaluation,
     EvaluatedImage,
+    50_000,
+    {"labels": 1, "found_labels": 1},
 )
 _SEGMENTATION = _Layout(
     SEGMENTATION,
@@ -47,9 +52,15 @@ _SEGMENTATION = _Layout(
     {"pairs": np.int32, "pixels": np.int64},
     SegmentationEvaluation,
     SegmentedImage,
+    4096,  # whose confusion takes 134 MB
+    {"pairs": 2},
 )
 
 
+_KINDS = {  # of NumPy's types; whole numbers where nothing else is said
+    **{"classes": "U", "names": "U", "difficult": "b"},
+    **dict.fromkeys(("boxes", "found_boxes", "scores"), "fiu"),
+}
 _LAYOUTS = {layout.task: layout for layout in (_DETECTION, _SEGMENTATION)}
 
 
@@ -91,12 +102,12 @@ def read_segmentations(path: Path) -> SegmentationEvaluation:
 
 def _read(path: Path, layout: _Layout) -> Any:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = dict(archive.items())
+        arrays = read_arrays(path)
         version, task = int(arrays["format"]), str(arrays["task"])
         if version != FORMAT or task != layout.task:
             raise UserError(f"{path} holds {task} in format {version}, not {layout.task} in format {FORMAT}")
         names = tuple(arrays["names"].tolist())
+        _check_kinds(arrays, layout)
         columns = [column for group in layout.groups for column in _cut(arrays, len(names), *group)]
         images = [layout.image(*fields) for fields in zip(*columns, strict=True)]
         return layout.evaluation(tuple(arrays["classes"].tolist()), names, images)
@@ -106,10 +117,29 @@ def _read(path: Path, layout: _Layout) -> Any:
         raise UserError(f"{path} is damaged ({error}); delete result.json beside it and --resume the run") from None
 
 
+def _check_kinds(arrays: Mapping[str, NDArray], layout: _Layout) -> None:
+    """Types, shapes and classes as ``write_evaluation`` makes them.
+
+    Raises:
+        ValueError: An array has others.
+    """
+    classes = len(arrays["classes"])
+    if not 0 < classes <= layout.most_classes:
+        raise ValueError(f"{classes} classes, not 1 to {layout.most_classes}")
+    fields = [field for ends, fields in layout.groups for field in (ends, *fields)]
+    for name in ("classes", "names", *fields):
+        array, kind = arrays[name], _KINDS.get(name, "i")
+        if array.dtype.kind not in kind or array.shape[1:] != ((4,) if name.endswith("boxes") else ()):
+            raise ValueError(f"{name} is {array.dtype} of shape {array.shape}")
+    for name, power in layout.classes_of.items():
+        if arrays[name].size and not 0 <= arrays[name].min() <= arrays[name].max() < classes**power:
+            raise ValueError(f"{name} counts from {arrays[name].min()} to {arrays[name].max()}, of {classes} classes")
+
+
 def _cut(arrays: Mapping[str, NDArray], images: int, ends: str, fields: Sequence[str]) -> Iterator[list[NDArray]]:
     """For each field its parts, one per image."""
     places = arrays[ends]
-    if len(places) != images or (np.diff(places, prepend=0) < 0).any():
+    if not 0 < images == len(places) or (np.diff(places, prepend=0) < 0).any():
         raise ValueError(f"{ends} does not cut {images} images")
     for field in fields:
         if len(arrays[field]) != places[-1]:

@@ -1,17 +1,30 @@
-"""Pixel accuracy and intersection over union, of all classes and of each."""
+"""Pixel accuracy and intersection over union, of all classes and of each.
+
+The mean IoU averages the classes that the label maps of the test hold: the same for whatever is tested on them. A class
+that only a prediction holds takes its pixels from the IoU of the classes that they belong to, and has no part of its
+own. mmsegmentation gives it one, of 0: there a single pixel so predicted halves the mean of a model that is otherwise
+right about one class, and models are averaged over different classes. Where the labels hold all classes, the two agree.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from backbones.errors import UserError
 from transfer.evaluation.per_image import SegmentationEvaluation
 from transfer.evaluation.weighted import mean_of_known
 
 
 def measure_segmentation(evaluation: SegmentationEvaluation) -> dict[str, float]:
-    """The measures of ``transfer.segmentation_metric``, from 0 to 1."""
+    """The measures of ``transfer.segmentation_metric``, from 0 to 1.
+
+    Raises:
+        UserError: No pixel of the test has a label.
+    """
     confusion = evaluation.confusion()
+    if not confusion.any():
+        raise UserError("no pixel of the test images has a label, so there is nothing to measure; check the label maps")
     iou, accuracy = class_shares(confusion)
     by_class = {
         f"{kind}/{name}": float(share)
@@ -20,7 +33,18 @@ def measure_segmentation(evaluation: SegmentationEvaluation) -> dict[str, float]
         if not np.isnan(share)
     }
     right = float(np.trace(confusion)) / float(confusion.sum())
-    return {"pixel_accuracy": right, "miou": float(np.nanmean(iou)), **by_class}
+    return {"pixel_accuracy": right, "miou": float(iou[confusion.any(axis=1)].mean()), **by_class}
+
+
+def former_miou(evaluation: SegmentationEvaluation) -> float:
+    """The mean IoU of older versions, which averaged the classes that only predictions hold, too."""
+    return float(np.nanmean(class_shares(evaluation.confusion())[0]))
+
+
+def classes_without_labels(evaluation: SegmentationEvaluation) -> list[str]:
+    """Names of the classes that the mean IoU leaves out, since no pixel of the test belongs to them."""
+    labelled = evaluation.confusion().sum(axis=1)
+    return [name for name, pixels in zip(evaluation.classes, labelled, strict=True) if not pixels]
 
 
 def class_shares(confusion: NDArray) -> tuple[NDArray, NDArray]:
@@ -33,7 +57,8 @@ def class_shares(confusion: NDArray) -> tuple[NDArray, NDArray]:
 def weighted_measures(evaluation: SegmentationEvaluation, drawn: NDArray) -> dict[str, NDArray]:
     """Pixel accuracy and mIoU, (resamples,), when images count as often as ``drawn`` says, (resamples, images).
 
-    A class that neither labels nor predictions hold has no part in a resample's mIoU, as in a run's own evaluation.
+    The classes of the mIoU are those of all images' labels, as in the run's own evaluation, whatever is drawn. One that
+    neither labels nor predictions of a resample hold has no IoU there, and no part.
     """
     classes = len(evaluation.classes)
     counts = np.zeros((len(evaluation.images), 3, classes))  # whole numbers, exact in float64 below 2^53
@@ -47,5 +72,5 @@ def weighted_measures(evaluation: SegmentationEvaluation, drawn: NDArray) -> dic
     right, labelled, predicted = np.moveaxis(sums.reshape(-1, 3, classes), 1, 0)
     with np.errstate(invalid="ignore"):  # 0 / 0 is nan: nothing there to measure
         accuracy = right.sum(axis=1) / labelled.sum(axis=1)
-        iou = right / (labelled + predicted - right)
+        iou = np.where(counts[:, 1].any(axis=0), right / (labelled + predicted - right), np.nan)
     return {"pixel_accuracy": accuracy, "miou": mean_of_known(iou[..., None])[:, 0]}

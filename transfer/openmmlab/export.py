@@ -7,7 +7,6 @@ weights were trained with, is written beside it as the piece of configuration to
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +18,12 @@ from backbones.bundles.ledger import MAPPED, TRUNK_PREFIX, Ledger, LedgerEntry, 
 from backbones.bundles.loading import find_bundle
 from backbones.errors import UserError
 from backbones.external.keys.layers import conv_norm_names
-from backbones.external.vacancy import configuration_path, pickled, require_vacant
+from backbones.external.written_files import configuration_path, pickled, require_free
 from backbones.files import atomic_path, sha256_file, write_json
 from backbones.models import TIMM_PREFIX, create_backbone
 from backbones.models.resnet import LAYOUTS, VARIANTS, Tweaks
 from transfer.prepare.disk import writing
+from transfer.protocol.source_text import literal
 
 FORMAT = 1
 STYLES = ("mmdet", "mmseg")
@@ -97,7 +97,7 @@ def export_bundle(bundle: Bundle, style: str, path: Path, force: bool = False) -
         ProofError: A tensor has no fate, or one of the stock class no origin; nothing is written.
     """
     depth, variant = _stock_variant(bundle.architecture)
-    require_vacant(path, force)
+    require_free(path, force)
     ledger = _renamed(load_trunk(create_backbone(bundle.architecture), bundle), bundle, openmmlab_keys(depth, variant))
     tensors = {entry.target: bundle.tensors[entry.source] for entry in ledger.entries if entry.target}
     config, notes = stock_config(style, depth, variant, bundle.input_contract, path)
@@ -240,5 +240,5 @@ def _python(value: dict[str, Any], depth: int) -> list[str]:
         if isinstance(inner, dict):
             lines += [f"{indent}{key}=dict(", *_python(inner, depth + 1), f"{indent}),"]
         else:
-            lines.append(f"{indent}{key}={json.dumps(inner) if isinstance(inner, str) else repr(inner)},")
+            lines.append(f"{indent}{key}={literal(inner)},")
     return lines

@@ -48,7 +48,9 @@ def open_bundle(source: str, seed: int) -> Bundle:
 @lru_cache(maxsize=1)
 def _open(source: str, seed: int | None) -> Bundle:
     if seed is None:
-        return read_bundle(source)
+        bundle = read_bundle(source)
+        _check_described(bundle)
+        return bundle
     network = source.removeprefix(RANDOM_PREFIX)
     contract = imagenet_contract(default_image_size(network))
     with torch.random.fork_rng(devices=[]):
@@ -58,6 +60,21 @@ def _open(source: str, seed: int | None) -> Bundle:
     if network.startswith(TIMM_PREFIX):
         training["initialisation"] = initialisation(network)
     return make_bundle(classifier, network, contract, training, source)
+
+
+def _check_described(bundle: Bundle) -> None:
+    """A header's stages decide the size of neck and heads before the trunk's tensors are looked at.
+
+    Raises:
+        UserError: They are not the network's.
+    """
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        stages = tuple(create_backbone(bundle.architecture).feature_info)
+    if bundle.feature_info != stages:
+        raise UserError(
+            f"{bundle.source}: its header describes other stages (feature_info) than {bundle.architecture} has; write "
+            "it again"
+        )
 
 
 @MODELS.register_module(name="BundleTrunk")

@@ -7,6 +7,7 @@ import tarfile
 from pathlib import Path
 
 from backbones.errors import UserError
+from transfer.prepare.fetch.unpack import open_tar
 from transfer.prepare.sources import ImageNetRelease
 
 _META = "data/meta.mat"
@@ -19,7 +20,7 @@ def validation_classes(devkit: Path, release: ImageNetRelease) -> dict[int, str]
     Raises:
         UserError: The kit lacks one of its two files, or they do not fit each other.
     """
-    with tarfile.open(devkit) as tar:
+    with open_tar(devkit) as tar:
         meta, truth = (_read(tar, devkit, name) for name in (_META, _TRUTH))
     wnids = _leaf_wnids(meta)
     numbers = [int(line) for line in truth.split()]

@@ -17,7 +17,7 @@ from backbones.files import read_json, write_json
 from transfer.prepare.devkit import validation_classes
 from transfer.prepare.disk import alone_in, require_space, writing
 from transfer.prepare.fetch.checksum import require_md5
-from transfer.prepare.fetch.unpack import readable, require_tar_filter, safe_tar_members
+from transfer.prepare.fetch.unpack import open_tar, readable, require_tar_filter, safe_tar_members
 from transfer.prepare.sources import Archive, ImageNetRelease
 
 _KEPT = "what is arranged stays"
@@ -99,7 +99,7 @@ def _verify(job: _Job, archive: Archive) -> None:
 def _arrange_train(job: _Job, folder: Path) -> None:
     """One archive per class inside the archive; a class folder takes its name when it is complete."""
     path = job.path(job.release.train)
-    with tarfile.open(path) as tar, tqdm(total=job.release.classes, desc="train", unit="class", disable=None) as bar:
+    with open_tar(path) as tar, tqdm(total=job.release.classes, desc="train", unit="class", disable=None) as bar:
         for member in safe_tar_members(tar, path):
             match = _CLASS_ARCHIVE.fullmatch(member.name)
             if match is None:
@@ -113,7 +113,7 @@ def _unpack_class(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path, p
     unfinished = target.with_name(f".{target.name}")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir()
-    with tarfile.open(fileobj=tar.extractfile(member)) as images:
+    with open_tar(fileobj=tar.extractfile(member)) as images:
         for image in safe_tar_members(images, path):
             images.extract(image, unfinished, filter="data")
     os.rename(unfinished, target)
@@ -125,7 +125,7 @@ def _arrange_val(job: _Job, folder: Path) -> None:
     for name in sorted(set(classes.values())):
         (folder / name).mkdir(exist_ok=True)
     path = job.path(job.release.val)
-    with tarfile.open(path) as tar, tqdm(total=job.release.val_images, desc="val", unit="image", disable=None) as bar:
+    with open_tar(path) as tar, tqdm(total=job.release.val_images, desc="val", unit="image", disable=None) as bar:
         for member in safe_tar_members(tar, path):
             _place(tar, member, folder, classes, path)
             bar.update()

@@ -6,6 +6,7 @@ from enum import Enum
 from pathlib import Path
 
 from backbones.errors import UserError
+from transfer.prepare.foreign import foreign_layout, suffixes_in
 
 
 class Layout(Enum):
@@ -38,11 +39,18 @@ def recognise(root: Path) -> Layout:
 
     Raises:
         AnotherFolderIsMeant: Its parent is meant, or a folder inside it.
-        UserError: It is none.
+        UserError: It is none; or one that other tools write (``foreign_layout``), which the message names.
     """
     if not root.is_dir():
         raise UserError(f"{root} is not a folder; {_EXPECTED}")
     layout = _layout_of(root)
+    if layout in (Layout.ADE20K, Layout.DEVKIT) or (
+        layout is Layout.INDEX_PNG and ".png" in suffixes_in(root / "annotations")
+    ):
+        return layout
+    foreign = foreign_layout(root, layout is Layout.IMAGE_FOLDER)
+    if foreign is not None:
+        raise UserError(f"{root} holds {foreign.what}, which no protocol reads; {foreign.remedy}")
     if layout is not None:
         return layout
     if _is_year(root):

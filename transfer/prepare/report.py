@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from backbones.cli.shell import shell_word
 from backbones.errors import UserError
+from transfer.data.faults import MOST_NAMES
 
 _MOST_ROWS = 200
 
@@ -24,13 +26,18 @@ class Split:
 
 @dataclass
 class Report:
-    """Findings about one folder. ``faults`` forbid training, ``remarks`` do not."""
+    """Findings about one folder. ``faults`` forbid training, ``remarks`` do not.
+
+    ``ready`` are the protocols that will train on it, ``not_ready`` lines on the others of its layout.
+    """
 
     root: str
     layout: str
     splits: list[Split] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    ready: list[str] = field(default_factory=list)
+    not_ready: list[str] = field(default_factory=list)
 
     def expect_images(self, published: Mapping[str, int], remedy: str) -> None:
         """Make a fault of each split that is missing or has not the published number of images."""
@@ -51,6 +58,12 @@ class Report:
             others = len(self.faults) - 1
             raise UserError(self.faults[0] + (f" (and {others} more, listed above)" if others else ""))
 
+    def verdict(self) -> str:
+        """The last line on a sound folder."""
+        if self.ready:
+            return f"sound; use it with --data {shell_word(str(self.root))}"
+        return f"sound, but no shipped protocol takes {self.root} as it is; see what is missing above"
+
     def as_json(self) -> dict[str, Any]:
         """All of it, for ``--json``."""
         return {"format": 1, "sound": not self.faults, **asdict(self)}
@@ -64,8 +77,12 @@ class Report:
             details = "".join(f", {value:g} {name}" for name, value in split.details.items())
             lines.append(f"{split.name}: {split.images} images, {len(split.per_class)} classes{details}")
         lines += [f"note: {remark}" for remark in self.remarks]
+        lines += [f"ready for {', '.join(self.ready)}"] if self.ready else []
+        lines += self.not_ready
         if len(self.faults) > 1:
-            lines += [f"fault: {fault}" for fault in self.faults]
+            lines += [f"fault: {fault}" for fault in self.faults[:MOST_NAMES]]
+        if (others := len(self.faults) - MOST_NAMES) > 0:
+            lines.append(f"fault: and {others} more; --json has them all")
         return lines
 
     def _table(self) -> str:

@@ -9,7 +9,6 @@ before, also for a run that was stopped and resumed.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from torch.optim import Optimizer
 from backbones.bundles.bundle import Bundle, tensor_checksum
 from backbones.bundles.ledger import TRUNK_PREFIX, ProofError, name_tensors
 from backbones.models import Trunk
+from backbones.text_files import read_records
 from transfer.openmmlab.trunk import RoIStage
 from transfer.protocol.levels import level
 
@@ -226,7 +226,6 @@ def _digest(checksums: Iterable[str]) -> str:
 
 def first_losses(metrics: Path) -> dict[str, Any]:
     """Mean losses of a run's first ``FIRST_STEPS`` iterations, from its ``metrics.jsonl``."""
-    records = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
-    first = [record for record in records if record["kind"] == "step" and record["step"] <= FIRST_STEPS]
+    first = [record for record in read_records(metrics) if record["kind"] == "step" and record["step"] <= FIRST_STEPS]
     names = [name for name in first[0] if "loss" in name] if first else []
     return {"iterations": len(first), "mean": {name: fmean(record[name] for record in first) for name in names}}

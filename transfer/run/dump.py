@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import copy
 import importlib.util
-import shlex
 from pathlib import Path
 
 from mmengine.config import Config
 
+from backbones.cli.shell import shell_command, shell_word
 from backbones.errors import UserError, not_none
 from backbones.files import write_bytes
 from backbones.runs.fingerprint import ROOT
 from transfer.openmmlab.trunk import RANDOM_PREFIX
 from transfer.protocol.derive import data_root
+from transfer.protocol.source_text import comment, source_text
 from transfer.run.plan import TransferPlan
 from transfer.tasks.task import set_data_root
 
@@ -42,10 +43,15 @@ def dump_config(plan: TransferPlan, path: Path) -> None:
     command = _command(plan.task.framework, path)
     batch = plan.batch
     processes = f"{batch.processes} processes" if batch.processes > 1 else "one process"
-    facts = {"processes": processes, "total": batch.total, "rate": plan.rate, "note": _note(plan)}
-    header = HEADER.format(**plan.asked, **facts, command=command)
+    facts = {**plan.asked, "processes": processes, "total": batch.total, "rate": plan.rate, "note": _note(plan)}
+    # Recipe and network are the bundle's, which may be anyone's, and a line break in them would begin a line of code.
+    header = HEADER.format_map({name: comment(value) for name, value in {**facts, "command": command}.items()})
     try:
-        write_bytes(path, (header + _standalone(plan).pretty_text).encode())
+        text = source_text(_standalone(plan))
+    except UserError as error:
+        raise UserError(f"--dump-config {path}: {error}") from None
+    try:
+        write_bytes(path, (header + text).encode())
     except OSError as error:
         raise UserError(f"--dump-config {path}: cannot be written ({error})") from None
     print(command)
@@ -55,7 +61,7 @@ def _command(framework: str, path: Path) -> str:
     """The framework's own train script, which its package brings along, with this project to import from."""
     repository = ROOT
     script = Path(not_none(not_none(importlib.util.find_spec(framework)).origin)).parent / ".mim" / "tools" / "train.py"
-    return f"PYTHONPATH={shlex.quote(str(repository))} python {shlex.quote(str(script))} {shlex.quote(str(path))}"
+    return f"PYTHONPATH={shell_word(str(repository))} {shell_command(['python', str(script), str(path)])}"
 
 
 def _note(plan: TransferPlan) -> str:

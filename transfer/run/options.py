@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from backbones.cli.options import natural_int, positive_int
+from backbones.cli.options import add_allow_shared_images, natural_int, positive_int
 
 
 def add_transfer_options(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +42,7 @@ def add_transfer_options(parser: argparse.ArgumentParser) -> None:
         help="images per update over all processes in place of the protocol's; learning rate and iterations follow",
     )
     parser.add_argument("--workers", type=natural_int, help="processes that load images (default: the configuration's)")
+    add_allow_shared_images(parser)
     parser.add_argument("--resume", action="store_true", help="continue the run that --out holds")
     parser.add_argument(
         "--validate-every",

@@ -64,7 +64,7 @@ class TransferPlan:
 
         def check() -> dict[str, Any]:
             with named_as(["train_dataloader", "test_dataloader"], self.options.config, self.options.cfg_options):
-                return self.task.check_data(self.config, self.classes)
+                return self.task.check_data(self.config, self.classes, self.options.allow_shared_images)
 
         return self.world.on_rank_zero(check)
 
@@ -138,6 +138,10 @@ def settle(task: Task, options: TransferOptions, world: World, ops: str) -> Tran
 def _set_backbone(task: Task, config: Config, options: TransferOptions) -> Bundle:
     """Write the bundle, its channels and its input contract into the configuration."""
     bundle = open_bundle(options.backbone, options.seed)
+    if "recipe" not in bundle.training:
+        raise UserError(
+            f"{bundle.source} does not say by which recipe it was trained (training.recipe); write it again"
+        )
     task.set_channels(config, bundle)
     set_input_contract(config, bundle.input_contract)
     config.model.backbone.update(bundle=options.backbone, seed=options.seed)

@@ -23,6 +23,7 @@ class TransferOptions:
     accumulate: int = 1
     total_batch: int | None = None
     workers: int | None = None
+    allow_shared_images: bool = False
     resume: bool = False
     validate_every: int | None = None
     tensorboard: bool = False

@@ -11,6 +11,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import nn
 
+from backbones.cli.shell import shell_word
 from backbones.errors import UserError
 from backbones.files import full_disk_told, read_json, write_json
 from backbones.machine.distributed import join_world, leave_world
@@ -119,7 +120,7 @@ def _run(plan: TransferPlan, folder: RunFolder, rollback: Rollback, started: flo
         test_seconds = time.perf_counter() - trained
         pictures = plan.world.on_rank_zero(lambda: record_evaluation(runner, folder.path))
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"continue with --resume --out {folder.path}") from None
+        raise KeyboardInterrupt(f"continue with --resume --out {shell_word(str(folder.path))}") from None
     result = {
         "metrics": plan.task.metrics(measured),
         "per_class": plan.task.per_class(measured),

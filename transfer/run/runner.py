@@ -25,6 +25,7 @@ from backbones.models.sync_batch_norm import synchronise_batch_norm
 from backbones.runs.checkpoint_file import remedied, unusable_on_error
 from transfer.openmmlab.checkpoints import NAME, OrderlyCheckpointHook, check_checkpoint, remedy
 from transfer.openmmlab.multi_scale import BothProtocolsLoop
+from transfer.openmmlab.reading import read_alike
 from transfer.openmmlab.train_loop import ResumingTrainLoop
 from transfer.openmmlab.unwrap import unwrap_model
 from transfer.protocol.config_errors import named_as
@@ -141,6 +142,8 @@ def set_run(plan: TransferPlan, work_dir: Path) -> None:
     config.work_dir = str(work_dir)
     config.experiment_name = config.work_dir  # mmengine keeps loggers, counters and visualizers by this name
     config.resume, config.load_from = False, None
+    # mmengine writes the configuration into six places, and each time has it laid out anew, which takes half a second.
+    object.__setattr__(config, "_format_python_code", False)
     if config.get("visualizer"):
         config.visualizer.pop("name", None)
     if world.size > 1:
@@ -150,6 +153,7 @@ def set_run(plan: TransferPlan, work_dir: Path) -> None:
         for split in ("val", "test"):
             _collect_in_memory(config.get(f"{split}_evaluator"))
     importlib.import_module(f"{plan.task.framework}.utils").register_all_modules()
+    read_alike(plan.task.framework)
 
 
 def _collect_in_memory(evaluator: Any) -> None:

@@ -8,7 +8,6 @@ numbers, and the result is that of the last weights. The best of several evaluat
 from __future__ import annotations
 
 import copy
-import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner, ValLoop
 from backbones.errors import UserError, not_none
 from backbones.machine.distributed import World
 from backbones.runs.run_folder import RunFolder
+from backbones.text_files import read_records
 from transfer.openmmlab.random_state import generators_kept
 from transfer.tasks.task import Task
 
@@ -114,8 +114,7 @@ class ValidationHook(Hook):
     def _records(self) -> list[dict[str, Any]]:
         if not self.folder.metrics.exists():
             return []
-        records = [json.loads(line) for line in self.folder.metrics.read_text(encoding="utf-8").splitlines()]
-        return [record for record in records if record["kind"] == KIND]
+        return [record for record in read_records(self.folder.metrics) if record["kind"] == KIND]
 
     def _keep(self, runner: Runner) -> None:
         """Write the weights as they are, and remove what was the best before."""

@@ -9,10 +9,12 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 from backbones.bundles.bundle import Bundle
+from backbones.data.shared_images import SplitImages, count_shared
 from backbones.errors import UserError
-from transfer.data.voc import VOC_CLASSES, check_voc
+from transfer.data.absent_classes import absent_classes, tell
+from transfer.data.voc import VOC_CLASSES, check_voc, voc_images
 from transfer.protocol.levels import LEVELS, Levels
-from transfer.tasks.task import Task, innermost_datasets
+from transfer.tasks.task import SPLIT_NAMES, Task, innermost_datasets
 
 EVALUATOR = "DetectionMetric"
 PREFIX = "detection/"  # of all that DetectionMetric measures
@@ -57,11 +59,11 @@ def check_evaluator(config: Config) -> None:
         raise UserError(f"test_evaluator is {asked}; transfers are measured with dict(type={EVALUATOR!r}) alone")
 
 
-def check_data(config: Config, classes: tuple[str, ...]) -> dict[str, Any]:
-    """Verify images and XML of the training and test splits.
+def check_data(config: Config, classes: tuple[str, ...], allow_shared_images: bool) -> dict[str, Any]:
+    """Verify images and XML of the training and test splits, and name the classes that one of them has no object of.
 
     Raises:
-        UserError: See ``transfer.data.voc.check_voc``.
+        UserError: See ``transfer.data.voc.check_voc``; or the splits share images, and that is not allowed.
     """
     splits: dict[str, list[tuple[str, str]]] = {"train": [], "test": []}
     root = Path()
@@ -71,11 +73,19 @@ def check_data(config: Config, classes: tuple[str, ...]) -> dict[str, Any]:
         if split in splits:
             splits[split].append(part)
     train, test = (check_voc(root, parts, classes) for parts in splits.values())
+    for split, found in zip(SPLIT_NAMES, (train, test), strict=True):
+        tell(absent_classes(split, "objects", found.objects))
+    trained_on, tested_on = (
+        SplitImages.of_stamps(name, root, voc_images(root, parts))
+        for name, parts in zip(SPLIT_NAMES, splits.values(), strict=True)
+    )
+    shared = count_shared(trained_on, tested_on, allow_shared_images)
     return {
         "root": str(root.resolve()),
         "train_images": train.images,
         "test_images": test.images,
         "fingerprint": f"{train.fingerprint[:16]}-{test.fingerprint[:16]}",
+        **({"shared_images": shared} if allow_shared_images else {}),
     }
 
 

@@ -9,12 +9,14 @@ from typing import Any
 from mmengine.config import Config
 
 from backbones.bundles.bundle import Bundle
+from backbones.data.shared_images import SplitImages, count_shared
 from backbones.errors import UserError
+from transfer.data.absent_classes import absent_classes, tell
 from transfer.data.class_names import ade20k_classes
-from transfer.data.index_png import check_index_png
+from transfer.data.index_png import check_index_png, index_png_images
 from transfer.openmmlab import multi_scale
 from transfer.protocol.levels import LEVELS, Levels
-from transfer.tasks.task import Task, innermost_datasets
+from transfer.tasks.task import SPLIT_NAMES, Task, innermost_datasets
 
 # The authors' head: a 3x3 convolution to a quarter of the channels it is given.
 HEAD_REDUCTION = 4
@@ -65,31 +67,37 @@ def check_evaluator(config: Config) -> None:
         raise UserError(f"test_evaluator is {asked}; transfers are measured with dict(type={EVALUATOR!r}) alone")
 
 
-def check_data(config: Config, classes: tuple[str, ...]) -> dict[str, Any]:
-    """Verify images and label maps of the training and test splits.
+def check_data(config: Config, classes: tuple[str, ...], allow_shared_images: bool) -> dict[str, Any]:
+    """Verify images and label maps of the training and test splits, and name the classes that one has no pixel of.
 
     Raises:
-        UserError: See ``transfer.data.index_png.check_index_png``.
+        UserError: See ``transfer.data.index_png.check_index_png``; or the splits share images, and that is not allowed.
     """
-    found = {}
+    found, images = {}, {}
     root = Path()
     for split, dataset in innermost_datasets(config):
         root = Path(dataset.data_root)
-        found[split] = check_index_png(
-            root,
-            dataset.data_prefix.img_path,
-            dataset.data_prefix.seg_map_path,
-            classes,
-            split_file=dataset.get("ann_file") or None,
-            reduce_zero_label=dataset.reduce_zero_label,
-            image_suffix=dataset.get("img_suffix", ".jpg"),
-            label_suffix=dataset.get("seg_map_suffix", ".png"),
-        )
+        folders = (root, dataset.data_prefix.img_path, dataset.data_prefix.seg_map_path)
+        names: dict[str, Any] = {
+            "split_file": dataset.get("ann_file") or None,
+            "image_suffix": dataset.get("img_suffix", ".jpg"),
+            "label_suffix": dataset.get("seg_map_suffix", ".png"),
+        }
+        found[split] = check_index_png(*folders, classes, **names, reduce_zero_label=dataset.reduce_zero_label)
+        images[split] = index_png_images(*folders, **names)
+    for split, name in zip(("train", "test"), SPLIT_NAMES, strict=True):
+        tell(absent_classes(name, "pixels", found[split].pixels))
+    trained_on, tested_on = (
+        SplitImages.of_stamps(name, root, images[split])
+        for split, name in zip(("train", "test"), SPLIT_NAMES, strict=True)
+    )
+    shared = count_shared(trained_on, tested_on, allow_shared_images)
     return {
         "root": str(root.resolve()),
         "train_images": found["train"].images,
         "test_images": found["test"].images,
         "fingerprint": f"{found['train'].fingerprint[:16]}-{found['test'].fingerprint[:16]}",
+        **({"shared_images": shared} if allow_shared_images else {}),
     }
 
 

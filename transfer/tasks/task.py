@@ -11,6 +11,8 @@ from mmengine.config import Config
 
 from backbones.bundles.bundle import Bundle
 
+SPLIT_NAMES = ("the training set", "the test set")  # for people
+
 
 @dataclass(frozen=True)
 class Task:
@@ -23,7 +25,8 @@ class Task:
         set_classes: Write class names and their number wherever the configuration wants them.
         set_channels: Write what depends on the trunk: channels of neck or heads.
         check_evaluator: Refuse an evaluation that does not measure what ``metrics`` needs.
-        check_data: Verify the whole data set before anything trains; returns facts for ``run.json``.
+        check_data: Verify the whole data set before anything trains; returns facts for ``run.json``. The last argument
+            allows images that are in the training and in the test set.
         metrics: OpenMMLab's metrics to ours, in percent.
         main_metric: The one of them by which a validation is the best so far.
         bfloat16_modules: Submodules that may compute in bf16.
@@ -36,7 +39,7 @@ class Task:
     set_classes: Callable[[Config, tuple[str, ...]], None]
     set_channels: Callable[[Config, Bundle], None]
     check_evaluator: Callable[[Config], None]
-    check_data: Callable[[Config, tuple[str, ...]], dict[str, Any]]
+    check_data: Callable[[Config, tuple[str, ...], bool], dict[str, Any]]
     metrics: Callable[[Mapping[str, float]], dict[str, float]]
     main_metric: str
     bfloat16_modules: tuple[str, ...]

@@ -14,6 +14,8 @@ import numpy as np
 import simplejpeg
 from PIL import ExifTags, Image
 
+from backbones.image_files import open_image
+
 _START_OF_JPEG, _MARK, _APP1, _START_OF_SCAN = b"\xff\xd8\xff", 0xFF, 0xE1, 0xDA
 _PLAIN_SPACES = ("YCbCr", "Gray")
 
@@ -41,7 +43,7 @@ def _is_upright(content: bytes) -> bool:
     if not _has_app1(content):
         return True
     try:
-        with warnings.catch_warnings(), Image.open(io.BytesIO(content)) as image:
+        with warnings.catch_warnings(), open_image(io.BytesIO(content), ["JPEG"]) as image:
             warnings.simplefilter("ignore")  # the pixels of files with odd EXIF are fine
             return image.getexif().get(ExifTags.Base.Orientation, 1) == 1
     except Exception:  # of many types; the careful way tells which

@@ -16,13 +16,16 @@ from functools import cache
 from pathlib import Path
 
 from backbones.errors import UserError
-from backbones.runs.fingerprint.definitions import Definition, Reference, bare_code, read_module, words
+from backbones.files import sha256_file
+from backbones.runs.fingerprint.definitions import Definition, Module, Reference, bare_code, read_module, words
+from backbones.runs.fingerprint.remembered import Made, remembered
 
 ROOT = Path(__file__).resolve().parents[3]
 SHORT = 12  # digits that a run records
 # Modules, with what is in them, that no metric depends on; each of them exists (a test looks).
 WATCHING = (
-    *("backbones.cli.command", "backbones.monitoring", "backbones.reporting.drawing", "backbones.runs.fingerprint"),
+    *("backbones.cli.command", "backbones.cli.shell", "backbones.reporting.printable"),
+    *("backbones.monitoring", "backbones.reporting.drawing", "backbones.runs.fingerprint"),
     *("backbones.training.dry_run", "transfer.evaluation.pictures", "transfer.openmmlab.tensorboard"),
     *("transfer.proof.announce", "transfer.run.dry_run", "transfer.run.dump"),
     *("backbones.recipes.paper", "studies.results.paper"),  # numbers to stand beside ours
@@ -42,6 +45,11 @@ def code_fingerprint(tool: str, protocol: Path | None = None, root: Path = ROOT)
     Raises:
         UserError: The protocol, or a file that it is based on, cannot be read.
     """
+    asked = (tool, str(protocol.resolve()) if protocol else "")
+    return remembered(root, asked, lambda: _make(tool, protocol, root))
+
+
+def _make(tool: str, protocol: Path | None, root: Path) -> Made:
     configurations = list(_with_bases(protocol)) if protocol else []
     graph = _Graph(root)
     graph.load(root / tool)
@@ -54,7 +62,8 @@ def code_fingerprint(tool: str, protocol: Path | None = None, root: Path = ROOT)
     digest = hashlib.sha256()
     for part in (*sorted(graph.digests()), *sorted(map(_hash, essences))):
         digest.update(part.encode())
-    return digest.hexdigest()
+    others = (*configurations, *Path(__file__).parent.glob("*.py"))
+    return digest.hexdigest(), graph.read | {path: sha256_file(path) for path in others}
 
 
 def recorded_code(tool: str, protocol: Path | None = None) -> str | None:
@@ -66,12 +75,13 @@ def recorded_code(tool: str, protocol: Path | None = None) -> str | None:
 
 
 class _Graph:
-    """The definitions in use, and what each of them refers to."""
+    """The definitions in use, and what each of them refers to; ``read`` is the digest of each file that was read."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._watching = {root.joinpath(*name.split(".")) for name in WATCHING}
         self._loaded: set[Path] = set()
+        self.read: dict[Path, str] = {}
         self._used: dict[Definition, list[list[Definition]]] = {}  # by reference, in their order
 
     def load(self, path: Path) -> None:
@@ -82,7 +92,7 @@ class _Graph:
             if path in self._loaded or self._watches(path):
                 continue
             self._loaded.add(path)
-            module = read_module(path, self._root)
+            module = self._module(path)
             for effect in module.effects:
                 self._use(effect)
             pending += module.imports
@@ -121,7 +131,7 @@ class _Graph:
         """The definitions behind a reference, through imports on the way; none in a module that watches."""
         if self._watches(reference.module):
             return []
-        module = read_module(reference.module, self._root)
+        module = self._module(reference.module)
         name = reference.name
         if name and name in module.definitions:
             return [module.definitions[name]]
@@ -129,6 +139,11 @@ class _Graph:
             meaning = module.bindings[name]
             return self._resolve(meaning) if isinstance(meaning, Reference) else []
         return [*dict.fromkeys(module.definitions.values()), *module.effects]
+
+    def _module(self, path: Path) -> Module:
+        module = read_module(path, self._root)
+        self.read[path] = module.digest
+        return module
 
     def _watches(self, path: Path) -> bool:
         place = path.parent if path.name == "__init__.py" else path.with_suffix("")

@@ -9,6 +9,7 @@ it is imported (calls, registrations, ``if``) has an essence, too, and is an *ef
 from __future__ import annotations
 
 import ast
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -49,12 +50,14 @@ class Module:
         definitions: By each name that they bind.
         effects: What happens on import, definitions with a decorator that may register them among it.
         imports: The project's modules that are loaded with it.
+        digest: SHA-256 of the bytes that were read.
     """
 
     bindings: dict[str, Reference | str] = field(default_factory=dict)
     definitions: dict[str, Definition] = field(default_factory=dict)
     effects: list[Definition] = field(default_factory=list)
     imports: list[Path] = field(default_factory=list)
+    digest: str = ""
 
 
 @cache
@@ -65,8 +68,9 @@ def read_module(path: Path, root: Path) -> Module:
         OSError: It cannot be read.
         SyntaxError: It is no Python.
     """
-    statements = ast.parse(path.read_text(encoding="utf-8")).body
-    module = Module()
+    content = path.read_bytes()
+    statements = ast.parse(content).body
+    module = Module(digest=hashlib.sha256(content).hexdigest())
     defined = {name for statement in statements for name in bound(statement)}
     for statement in statements:
         for name, meaning, loaded in imported(statement, root):

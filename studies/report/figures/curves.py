@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
+from backbones.errors import UserError
+from backbones.text_files import LARGEST, open_regular
 from studies.comparison.compare import Comparison
 from studies.report.figures.svg import Axes, Drawing, Point, Scale, span
 from studies.report.records import Records
@@ -20,6 +22,7 @@ from transfer.catalogue import TASKS
 WIDTH, HEIGHT = 360, 280
 LEFT, RIGHT, TOP, BOTTOM = 46, 334, 26, 232
 MOST_ROWS, MOST_POINTS, MOST_PARSED = 8, 100, 2000
+LARGEST_NUMBER = 1e300  # a whole number may have more digits than any that can be drawn
 
 
 class CurveFigure(NamedTuple):
@@ -72,8 +75,9 @@ def read_curve(path: Path, kind: str, key: str) -> list[Point]:
 def read_lines(path: Path, kind: str, most: int) -> list[dict[str, Any]]:
     """Up to that many lines of a kind, evenly chosen, the last among them."""
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError:  # a run folder without it still has its result
+        with open_regular(path) as stream:
+            text = stream.read(LARGEST).decode("utf-8", errors="replace")
+    except (OSError, UserError):  # a run folder without it still has its result
         return []
     lines = [line for line in text.splitlines() if f'"kind": "{kind}"' in line]
     every = -(-len(lines) // most) or 1
@@ -81,7 +85,7 @@ def read_lines(path: Path, kind: str, most: int) -> list[dict[str, Any]]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < LARGEST_NUMBER
 
 
 def _draw(lines: Mapping[int, Sequence[Point]], title: str) -> Markup:

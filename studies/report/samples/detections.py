@@ -8,9 +8,9 @@ from pathlib import Path
 from markupsafe import Markup
 from PIL import Image
 
-from backbones.errors import not_none
+from backbones.errors import UserError, not_none
 from studies.report.figures.svg import Drawing
-from studies.report.samples.images import WIDTH, Panel, RunPair, Sample, most_different, photograph
+from studies.report.samples.images import WIDTH, Panel, RunPair, Sample, most_different, photograph, read_photograph
 from transfer.catalogue import SINGLE_SCALE
 from transfer.evaluation.files import read_detections
 from transfer.evaluation.matching import Matches, above, best_threshold, f1_score, is_right, match
@@ -34,13 +34,14 @@ def draw_detections(pair: RunPair) -> tuple[Sequence[Sample], str]:
     differences = [None if one is None else other - one for one, other in zip(*scores, strict=True)]
     samples: list[Sample] = []
     for index in most_different(differences):
-        path = not_none(pair.root) / both[0].names[index]
-        if not path.is_file():
-            return samples, f"{path} is not there, so it cannot be shown."
+        try:
+            image = read_photograph(not_none(pair.root) / both[0].names[index])
+        except UserError as error:
+            return samples, str(error)
         panels = [
             Panel(f"{name}: F1 {score[index]:.2f}", picture)
             for name, score, picture in zip(
-                pair.names, scores, _panels(path, index, both, matches, f"detection-{index}"), strict=True
+                pair.names, scores, _panels(image, index, both, matches, f"detection-{index}"), strict=True
             )
         ]
         samples.append(Sample(Path(both[0].names[index]).name, tuple(panels)))
@@ -54,12 +55,11 @@ def _matches(evaluation: DetectionEvaluation) -> list[Matches]:
 
 
 def _panels(
-    path: Path, index: int, both: Sequence[DetectionEvaluation], matches: Sequence[Sequence[Matches]], name: str
+    image: Image.Image, index: int, both: Sequence[DetectionEvaluation], matches: Sequence[Sequence[Matches]], name: str
 ) -> list[Markup]:
     """Both rows' boxes over one photograph, which is on the page once."""
-    with Image.open(path) as image:
-        scale, uri = WIDTH / image.width, photograph(image)
-        size = (WIDTH, max(1, round(image.height * scale)))
+    scale, uri = WIDTH / image.width, photograph(image)
+    size = (WIDTH, max(1, round(image.height * scale)))
     panels = []
     for place, (evaluation, matched) in enumerate(zip(both, matches, strict=True)):
         drawing = Drawing(*size)

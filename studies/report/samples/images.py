@@ -12,6 +12,8 @@ from typing import NamedTuple
 from markupsafe import Markup
 from PIL import Image
 
+from backbones.errors import UserError
+from backbones.image_files import open_image
 from studies.report.records import Record
 from transfer.evaluation.pictures.predictions import FILE as PREDICTIONS
 
@@ -78,10 +80,26 @@ def most_different(differences: Sequence[float | None]) -> list[int]:
     return sorted(sizes, key=lambda index: (-sizes[index], index))[:MOST_IMAGES]
 
 
+def read_photograph(path: Path) -> Image.Image:
+    """An image of the data set as RGB, in the pixels that are stored: annotations are made for those.
+
+    Raises:
+        UserError: It is not there, or cannot be read; the words are for the page.
+    """
+    try:
+        with open_image(path) as image:
+            return image.convert("RGB")
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's decoders raise a dozen types on damaged bytes
+        reason = "is not there" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
+        raise UserError(f"{path} {reason}, so it cannot be shown.") from None
+
+
 def photograph(image: Image.Image) -> str:
-    """A data URI of an image, as a small JPEG."""
+    """A data URI of an RGB image, as a small JPEG."""
     height = max(1, round(image.height * WIDTH / image.width))
-    return data_uri(image.convert("RGB").resize((WIDTH, height), Image.Resampling.LANCZOS), "jpeg", quality=QUALITY)
+    return data_uri(image.resize((WIDTH, height), Image.Resampling.LANCZOS), "jpeg", quality=QUALITY)
 
 
 def flat(image: Image.Image) -> str:

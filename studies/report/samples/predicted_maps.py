@@ -12,7 +12,7 @@ from PIL import Image
 
 from backbones.errors import UserError, not_none
 from studies.report.samples.images import Key, Panel, RunPair, Sample, data_uri, most_different, predictions
-from studies.report.samples.segmentations import image_score, label_map, picture_of, whole_image
+from studies.report.samples.segmentations import NOT_THERE, image_score, label_map, picture_of, whole_image
 from transfer.catalogue import SINGLE_SCALE
 from transfer.evaluation.files import read_segmentations
 from transfer.evaluation.per_image import SegmentationEvaluation
@@ -44,7 +44,7 @@ def draw_predictions(pair: RunPair) -> tuple[Sequence[Sample], str]:
         index = both[0].names.index(name)
         seen, maps = _image_and_label_map(pair.root, name, both[0], index, one[name].shape)
         if pair.root is not None and not seen:
-            lacking = f"{pair.root / name} or its label map, as it was in the test, is not there, so it is not shown."
+            lacking = f"{pair.root / name} or its label map, {NOT_THERE}, so it is not shown."
         for row, evaluation, predicted in zip(pair.names, both, (one[name], other[name]), strict=True):
             maps[f"{row}{_score(evaluation, index)}"] = predicted
         colors = _Colors(maps.values(), both[0].classes)
@@ -67,10 +67,12 @@ def _image_and_label_map(
     root: Path | None, name: str, evaluation: SegmentationEvaluation, index: int, size: tuple[int, ...]
 ) -> tuple[list[Panel], dict[str, NDArray]]:
     """Both, the map in the size of the predicted ones; nothing unless both are there."""
-    labels = None if root is None else label_map(root, name, evaluation, index)
-    if root is None or labels is None or not (root / name).is_file():
+    image, labels = (
+        (None, None) if root is None else (whole_image(root / name), label_map(root, name, evaluation, index))
+    )
+    if image is None or labels is None:
         return [], {}
-    return [Panel("image", whole_image(root / name))], {"label map": resample(labels, *size)}
+    return [Panel("image", image)], {"label map": resample(labels, *size)}
 
 
 def _score(evaluation: SegmentationEvaluation, index: int) -> str:

@@ -14,9 +14,20 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
-from backbones.errors import not_none
+from backbones.errors import UserError, not_none
+from backbones.image_files import open_image
 from studies.report.figures.svg import Drawing
-from studies.report.samples.images import SHARES, WIDTH, Panel, RunPair, Sample, flat, most_different, photograph
+from studies.report.samples.images import (
+    SHARES,
+    WIDTH,
+    Panel,
+    RunPair,
+    Sample,
+    flat,
+    most_different,
+    photograph,
+    read_photograph,
+)
 from transfer.catalogue import SINGLE_SCALE
 from transfer.evaluation.files import read_segmentations
 from transfer.evaluation.per_image import SegmentationEvaluation
@@ -24,6 +35,7 @@ from transfer.evaluation.pictures.palette import to_rgb
 from transfer.evaluation.segmentation import class_shares
 
 UNLABELLED = "#ffffff"
+NOT_THERE = "as it was in the test, is not there or cannot be read"
 
 
 def draw_segmentations(pair: RunPair) -> tuple[Sequence[Sample], str]:
@@ -43,10 +55,10 @@ def draw_segmentations(pair: RunPair) -> tuple[Sequence[Sample], str]:
     root = not_none(pair.root)
     for index in most_different(differences):
         name = both[0].names[index]
-        path, labels = root / name, label_map(root, name, both[0], index)
-        if not path.is_file() or labels is None:
-            return samples, f"{path} or its label map, as it was in the test, is not there, so it cannot be shown."
-        panels = [Panel("image", whole_image(path))]
+        image, labels = whole_image(root / name), label_map(root, name, both[0], index)
+        if image is None or labels is None:
+            return samples, f"{root / name} or its label map, {NOT_THERE}, so it cannot be shown."
+        panels = [Panel("image", image)]
         for row, evaluation, score in zip(pair.names, both, scores, strict=True):
             picture = _regions(labels, evaluation.confusion(index), evaluation.classes)
             panels.append(Panel(f"{row}: mIoU {100 * not_none(score[index]):.1f} %", picture))
@@ -62,25 +74,38 @@ def image_score(confusion: NDArray) -> float | None:
 
 
 def label_map(root: Path, name: str, evaluation: SegmentationEvaluation, index: int) -> NDArray | None:
-    """Classes from 0 by pixel, others beyond; None unless it has as many pixels of each class as the test counted."""
+    """Classes from 0 by pixel, others beyond; None unless it has as many pixels of each class as the test counted.
+
+    None, too, for a file that cannot be read.
+    """
     path = (root / name.replace("images", "annotations", 1)).with_suffix(".png")
     if not path.is_file():
         return None
-    with Image.open(path) as image:
-        stored = np.asarray(image)
+    try:
+        with open_image(path) as image:
+            stored = np.asarray(image)
+    except MemoryError:
+        raise
+    except Exception:  # Pillow's decoders raise a dozen types on damaged bytes
+        return None
+    if stored.ndim != 2 or stored.dtype.kind not in "bui":
+        return None
     counted, classes = evaluation.confusion(index).sum(axis=1), len(evaluation.classes)
     for first in (1, 0):  # ADE20K's files count from 1, with 0 for no label; others from 0
         labels = stored.astype(np.int64) - first
         labels[(labels < 0) | (labels >= classes)] = classes
-        if labels.ndim == 2 and (np.bincount(labels.ravel(), minlength=classes + 1)[:classes] == counted).all():
+        if (np.bincount(labels.ravel(), minlength=classes + 1)[:classes] == counted).all():
             return labels
     return None
 
 
-def whole_image(path: Path) -> Markup:
-    """A photograph for the page."""
-    with Image.open(path) as image:
-        return picture_of(photograph(image), image.size, "the image")
+def whole_image(path: Path) -> Markup | None:
+    """A photograph for the page; None where there is none that can be read."""
+    try:
+        image = read_photograph(path)
+    except UserError:
+        return None
+    return picture_of(photograph(image), image.size, "the image")
 
 
 def _regions(labels: NDArray, confusion: NDArray, classes: Sequence[str]) -> Markup:

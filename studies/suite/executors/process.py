@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
-from backbones.files import write_error
+from backbones.files import WriteError, open_to_append, write_error
 from backbones.runs.fingerprint import ROOT
 from backbones.runs.locks import Owner, sign, try_lock
 from studies.suite.planned_run import PlannedRun
@@ -42,7 +42,7 @@ class RunProcess:
         self.started = time.monotonic()
         self._claim = claim
         try:
-            with open(run.log, "a", encoding="utf-8") as log:
+            with open_to_append(run.log) as log:
                 print(f"$ {run.printed}", file=log, flush=True)
                 # A session of its own: Ctrl-C in the terminal reaches the suite alone, which asks each run to stop.
                 self._process = subprocess.Popen(
@@ -56,6 +56,8 @@ class RunProcess:
                     pass_fds=(claim.fileno(),),
                     preexec_fn=_ignore_slurms_warning,
                 )
+        except WriteError:
+            raise
         except OSError as error:
             raise write_error(run.log, error) from None
         sign(claim, self._process.pid)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from typing import IO, Any
 
 from backbones.errors import UserError
 from backbones.files import read_json, write_json
+from backbones.reporting.printable import printable
 from backbones.runs.fingerprint import ROOT
 from backbones.runs.locks import Owner, try_lock
 from studies.suite.executors.board import BLOCKED, DONE, FAILED, RUNNING, WAITING, Board, Status
@@ -33,17 +35,35 @@ def parse_slurm_options(words: Sequence[str]) -> dict[str, str]:
     """``KEY=VALUE`` words, as ``sbatch`` has them as long options.
 
     Raises:
-        UserError: A word without ``=``.
+        UserError: A word without ``=``, or what could be more than a line ``#SBATCH --KEY=VALUE``.
     """
     found = {}
     for word in words:
         key, separator, value = word.partition("=")
-        if not separator or not key.strip("-"):
+        name = key.lstrip("-").replace("_", "-")
+        if not separator or not re.fullmatch(r"[a-z][a-z0-9-]*", name, re.ASCII):
             raise UserError(
-                f"--slurm {word}: write KEY=VALUE, with a long option of sbatch (partition=gpu time=12:00:00)"
+                f"--slurm {printable(word)}: write KEY=VALUE, with a long option of sbatch (partition=gpu "
+                "time=12:00:00)"
             )
-        found[key.lstrip("-").replace("_", "-")] = value
+        if not value.isprintable():
+            raise UserError(f"--slurm {printable(word)}: no script for sbatch can hold these characters; write others")
+        found[name] = value
     return found
+
+
+def check_slurm_folder(out: Path) -> None:
+    """The script names the folder for the job's output; there a line break would end the line and begin a command.
+
+    Raises:
+        UserError: Characters that cannot be seen, or one that Slurm puts job numbers in place of.
+    """
+    path = str(out.absolute())
+    if not path.isprintable() or "%" in path:
+        raise UserError(
+            f"--out {printable(path)}: Slurm cannot name this folder (line breaks, control characters, %); choose "
+            "another --out"
+        )
 
 
 def run_on_slurm(
@@ -52,9 +72,10 @@ def run_on_slurm(
     """Submit what is neither done nor in the queue, and watch until all has ended.
 
     Raises:
-        UserError: No submitit, no Slurm, or a job that Slurm refuses.
+        UserError: No submitit, no Slurm, a folder that no script can name, or a job that Slurm refuses.
         KeyboardInterrupt: Ctrl-C; the jobs go on, and the same command watches them again.
     """
+    check_slurm_folder(out)
     executor = _executor(out / "slurm" / "jobs")
     with _submitting(out / "slurm" / ".lock"):
         jobs = _submit_all(runs, executor, out / "slurm", options)

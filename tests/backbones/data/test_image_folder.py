@@ -85,6 +85,9 @@ def spoil(root: Path, how: str) -> str:
     if how == "image outside classes":
         shutil.copy(root / "train/class0/0.png", root / "train/0.png")
         return f"{root / 'train/0.png'} lies outside every class folder"
+    if how == "pipe in class":
+        os.mkfifo(root / "train/class0/9.png")
+        return f"{root / 'train/class0/9.png'} is a named pipe, not a file that can be read"
     os.symlink(root / "nowhere.png", root / "val/class0/9.png")
     return f"{root / 'val/class0/9.png'} is a link to nothing"
 
@@ -102,6 +105,7 @@ def spoil(root: Path, how: str) -> str:
         "text in class",
         "image outside classes",
         "dangling link",
+        "pipe in class",
     ],
 )
 def test_what_is_wrong_is_named(make_image_folder: MakeFolder, how: str) -> None:
@@ -110,3 +114,35 @@ def test_what_is_wrong_is_named(make_image_folder: MakeFolder, how: str) -> None
     with raises(UserError) as caught:
         open_image_folder(root)
     assert culprit in str(caught.value)
+
+
+def test_all_that_is_wrong_is_named_at_once(make_image_folder: MakeFolder) -> None:
+    root = make_image_folder(classes=3, train=2, val=1)
+    for number in range(12):
+        (root / f"train/class1/{number:02}.txt").touch()
+    (root / "train/class2/sub").mkdir()
+    with raises(UserError) as caught:
+        open_image_folder(root)
+    said = str(caught.value)
+    assert "is not an image by its name" in said or "sub is a folder" in said
+    assert "(and 12 more like it: " in said
+    assert said.endswith(" and 2 more)")
+    assert "\n" not in said
+
+
+def test_all_classes_that_one_split_lacks_are_named_at_once(make_image_folder: MakeFolder) -> None:
+    root = make_image_folder(classes=14, train=1, val=1)
+    for number in range(2, 14):
+        shutil.rmtree(root / f"val/class{number}")
+    shutil.copytree(root / "val/class0", root / "val/extra")
+    with raises(
+        UserError, match=r"classes class10, .* and 2 more are in train and not in val, and class extra is in val"
+    ):
+        open_image_folder(root)
+
+
+def test_a_split_of_another_name_is_pointed_at(make_image_folder: MakeFolder) -> None:
+    root = make_image_folder(classes=2, train=1, val=1)
+    (root / "val").rename(root / "valid")
+    with raises(UserError, match=r"val is not there; .*; beside it there is train, valid: rename the one"):
+        open_image_folder(root)

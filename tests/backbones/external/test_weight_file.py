@@ -144,3 +144,29 @@ def test_a_truncated_safetensors_file_is_refused(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with raises(UserError, match=r"--checkpoint .*absent\.pth: there is no such file"):
         read_weight_file(tmp_path / "absent.pth")
+
+
+@mark.parametrize("wrapped", [False, True])
+@mark.parametrize(
+    ("name", "tensor", "message"),
+    [
+        (7, torch.ones(2), "a tensor is called 7, which is no word"),
+        (("a", "b"), torch.ones(2), r"a tensor is called \('a', 'b'\), which is no word"),
+        ("fc", torch.ones(2, device="meta"), r"fc is no plain tensor but without values \(meta\)"),
+        ("fc", torch.ones(2, 2).to_sparse(), "fc is no plain tensor but torch.sparse_coo, torch.float32"),
+        ("fc\n\x1b", torch.ones(2, 2).to_sparse_csr(), r"fc\\n\\x1b is no plain tensor but torch.sparse_csr"),
+        (
+            "fc",
+            torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8),
+            "fc is no plain tensor but .*torch.qint8",
+        ),
+    ],
+)
+def test_what_is_no_plain_tensor_is_named(
+    path: Path, name: Any, tensor: torch.Tensor, message: str, wrapped: bool
+) -> None:
+    content = {"first": torch.ones(1), name: tensor}
+    torch.save({"state_dict": content} if wrapped else content, path)
+    with raises(UserError, match=rf"file\.pth: {message}") as caught:
+        read_weight_file(path)
+    assert str(caught.value).isprintable()

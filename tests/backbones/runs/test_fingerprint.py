@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ast
+import json
 import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from pytest import fixture, mark, raises
+from pytest import MonkeyPatch, fail, fixture, mark, raises
 
 from backbones.errors import UserError
+from backbones.files import cache_dir
 from backbones.runs.fingerprint import ROOT, WATCHING, code_fingerprint, recorded_code
 from backbones.runs.fingerprint.definitions import read_module
 from backbones.runs.fingerprint.scopes import module_file
@@ -252,3 +254,43 @@ def test_a_protocol_that_cannot_be_read_is_one_message(project: Path, text: str,
     with raises(UserError, match=message):
         code_fingerprint("tools/run.py", protocol, project)
     assert recorded_code("tools/transfer_det.py", protocol) is None
+
+
+def test_it_is_remembered_as_long_as_no_file_changes(project: Path, monkeypatch: MonkeyPatch) -> None:
+    monkeypatch.setenv("CARRYOVER_CACHE", str(project.parent / "cache"))
+
+    def compute() -> str:
+        code_fingerprint.cache_clear()
+        read_module.cache_clear()
+        return code_fingerprint("tools/run.py", project / "configs" / "mine.py", project)
+
+    first = compute()
+    with monkeypatch.context() as patch:
+        patch.setattr("backbones.runs.fingerprint._make", lambda *_: fail("made again"))
+        assert compute() == first
+    (record,) = (cache_dir() / "code").glob("*.json")
+    names = [Path(name) for name in json.loads(record.read_text())["files"] if Path(name).is_relative_to(project)]
+    assert len(names) >= 5
+    for name in names:
+        content = name.read_bytes()
+        name.write_bytes(content + b"\nprint('more')\n")
+        assert compute() != first, name
+        name.write_bytes(content)
+    for damaged in ("", "[]", '{"files": {}}', '{"files": 1, "code": "a"}'):
+        record.write_text(damaged)
+        assert compute() == first
+
+
+def test_what_was_read_before_a_change_is_not_remembered_as_what_is_there_now(project: Path) -> None:
+    """In one process, as a notebook is, a module is read once."""
+
+    def compute() -> str:
+        code_fingerprint.cache_clear()
+        return code_fingerprint("tools/run.py", project / "configs" / "mine.py", project)
+
+    before = compute()
+    path = project / "tools" / "run.py"
+    path.write_text(path.read_text() + "\nprint('more')\n")
+    assert compute() == before
+    read_module.cache_clear()
+    assert compute() != before

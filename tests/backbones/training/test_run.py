@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -66,6 +67,20 @@ def test_files_of_a_finished_run(request_run: ClassificationRequest, capsys: Cap
         "backbone.safetensors",
         "result.json",
     }
+
+
+def test_images_in_both_splits_are_refused_and_when_allowed_recorded(
+    light: ClassificationRequest, tmp_path: Path
+) -> None:
+    light = replace(light, data=shutil.copytree(light.data, tmp_path / "copy"))
+    images = sorted(path for split in ("train", "val") for path in (light.data / split).rglob("*.png"))
+    images[-1].write_bytes(images[0].read_bytes())
+    with raises(UserError, match=r"of val is an image of train, too: .*--allow-shared-images"):
+        run_classification(light)
+    assert not light.out.exists()
+    result = run_classification(replace(light, allow_shared_images=True))
+    assert result["data"]["shared_images"] == 1
+    assert run_classification(replace(light, resume=True)) == result
 
 
 def test_a_finished_run_is_left_alone(light: ClassificationRequest, capsys: CaptureFixture[str]) -> None:

@@ -184,6 +184,15 @@ def test_table_shows_intervals_and_seeds(three_seeds: Path) -> None:
     assert lines[start + 3].split()[:5] == ["paper", "78.34", "+2.20", "80.71", "+3.17"]
 
 
+def test_images_that_were_tested_on_and_trained_on_are_told(tmp_path: Path, add_run: Callable[..., Path]) -> None:
+    add_run(tmp_path, "detection", "b-standard", (50, 50))
+    assert not any("SHARED IMAGES" in note for note in compare_runs(tmp_path).notes)
+    data = {"root": "/data", "fingerprint": "f1", "shared_images": 3}
+    add_run(tmp_path, "detection", "d-smooth", (51, 51), data=data)
+    (note,) = [note for note in compare_runs(tmp_path).notes if "SHARED IMAGES" in note]
+    assert note.startswith("SHARED IMAGES, detection: 3 of the tested images")
+
+
 # --- top-1 ---
 
 

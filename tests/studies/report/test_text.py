@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,3 +96,22 @@ def test_further_metrics_have_a_table_of_their_own(tmp_path: Path, add_run: Call
 
 def test_without_further_metrics_there_is_no_table_of_them(one_seed: Path) -> None:
     assert "urther metrics" not in as_text(compare_runs(one_seed)) + as_markdown(compare_runs(one_seed))
+
+
+EVIL = "<img src=x onerror=alert(1)>\x1b[31m\n# title ![x](https://example.org/x.png) `a` |"
+
+
+def test_names_of_others_do_nothing_in_any_form(tmp_path: Path, add_run: Callable[..., Path]) -> None:
+    for recipe in ("b-standard", EVIL, "=HYPERLINK(1)"):
+        for seed in (0, 1):
+            add_run(tmp_path, "detection", recipe, (40 + seed, 40), seed)
+    folder = add_run(tmp_path, "detection", EVIL, (40, 40), 3)
+    (folder / "result.json").rename(folder / "run.json")  # an unfinished one, whose path is shown, too
+    comparison = compare_runs(tmp_path)
+    markdown, text, table = as_markdown(comparison), as_text(comparison), as_csv(comparison)
+    for written in (markdown, text, table):
+        assert {character for character in written if not character.isprintable()} == {"\n"}
+    assert "# title" in markdown
+    assert not any(line.startswith("# title") for line in markdown.splitlines())
+    assert re.findall(r"<|(?<!\\)\[|(?<!\\)`", markdown) == []
+    assert {record["row"] for record in csv.DictReader(io.StringIO(table))} >= {"b-standard", "'=HYPERLINK(1)"}

@@ -18,6 +18,7 @@ from studies.statistics.bootstrap import image_interval, measure, percentile_int
 from transfer.catalogue import MULTI_SCALE, SINGLE_SCALE
 from transfer.evaluation.files import write_evaluation
 from transfer.evaluation.per_image import DetectionEvaluation, EvaluatedImage, SegmentationEvaluation, SegmentedImage
+from transfer.evaluation.segmentation import former_miou
 from transfer.openmmlab import ops_bridge
 
 AddEvaluated = Callable[..., Path]
@@ -264,6 +265,36 @@ def test_the_file_of_another_evaluation_is_refused(tmp_path: Path, add_evaluated
     folder = add_evaluated(tmp_path, "b-standard", segmented(0))
     write_evaluation(folder / SINGLE_SCALE, segmented(1))
     with raises(UserError, match=r"evaluation\.npz gives .* where .*result\.json says .* not of one evaluation"):
+        compare_runs(tmp_path)
+
+
+def third_class_predicted(pixels: int) -> SegmentationEvaluation:
+    """As ``segmented``, with a third class that no label holds and some pixels are given."""
+    images = [
+        SegmentedImage(np.array([0, 1, 2, 4]), np.array([60, 10, pixels, 50]))  # label x 3 + prediction
+        for _ in range(IMAGES)
+    ]
+    return SegmentationEvaluation(("sky", "sea", "land"), names(), images)
+
+
+def test_all_rows_average_the_classes_of_the_labels_older_runs_too(tmp_path: Path, add_evaluated: AddEvaluated) -> None:
+    base, smooth = third_class_predicted(0), third_class_predicted(1)
+    add_evaluated(tmp_path, "b-standard", base)
+    folder = add_evaluated(tmp_path, "d-smooth", smooth)
+    content = json.loads((folder / "result.json").read_text())
+    now = content["metrics"]["miou"]
+    assert now == approx(100 * (60 / 71 + 50 / 60) / 2)
+    comparison = compare_runs(tmp_path)
+    told = "mIoU averages the 2 classes that the test labels hold, in all rows; 1 have no test pixel: land."
+    assert told in comparison.notes
+    assert not any("counted anew" in note for note in comparison.notes)
+    edit(folder, metrics={**content["metrics"], "miou": 100 * former_miou(smooth)})  # as an older version has it
+    comparison = compare_runs(tmp_path)
+    assert cell(comparison, "d-smooth", "miou").mean == approx(now)
+    words = "mIoU of 1 run of an older version is counted anew from the results per image, over the classes that the"
+    assert any(note.startswith(words) for note in comparison.notes)
+    edit(folder, metrics={**content["metrics"], "miou": 100 * former_miou(smooth) + 0.02})
+    with raises(UserError, match="they are not of one evaluation"):
         compare_runs(tmp_path)
 
 

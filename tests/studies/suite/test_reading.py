@@ -59,6 +59,12 @@ def test_a_network_of_timm_is_one_like_any_other(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+TEN_OF_TEN = "\n".join(
+    ["a0: &a0 [" + ", ".join("x" * 10) + "]"]
+    + [f"a{n}: &a{n} [" + ", ".join([f"*a{n - 1}"] * 10) + "]" for n in range(1, 10)]
+)
+
+
 @mark.parametrize(
     ("said", "instead", "message"),
     [
@@ -121,6 +127,18 @@ def test_a_network_of_timm_is_one_like_any_other(tmp_path: Path) -> None:
         ("seeds: [0, 1]", "seeds: [0, 1]\nseeds: [2]", "line 3: not readable as YAML ('seeds' stands there twice)"),
         ("seeds: [0, 1]", "seeds: [0, 1", "not readable as YAML"),
         (GOOD, "- a list", "it holds ['a list'] where a section"),
+        (GOOD, "[" * 900, "sections in sections without end"),
+        (GOOD, "a: " + "[" * 50 + "]" * 50, "line 1: not readable as YAML (it holds more than 40 levels)"),
+        (GOOD, TEN_OF_TEN, "it holds more than 100000 values, by aliases"),
+        (GOOD, "a: &a [*a]", "by aliases"),
+        ("seeds: [0, 1]", "seeds: [0, 1]\ntitle: 2026-13-45\njobs: !!int x", "(int cannot be made of this"),
+        ("seeds: [0, 1]", "seeds: [0, 1]\ntitle: \0", "#x0000: special characters are not allowed"),
+        (
+            "seeds: [0, 1]",
+            "seeds: !!python/name:os.system [0]",
+            "YAML (could not determine a constructor",
+        ),
+        ("tolerance: 5", "tolerance: .nan", "expected.d-smooth.top1.tolerance is nan where a finite number should be"),
     ],
 )
 def test_a_mistake_is_one_message_that_names_file_and_key(

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import io
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from backbones.errors import UserError
+from transfer.data import images
 from transfer.data.images import verify_image
 
 WIDTH, HEIGHT = 48, 32
@@ -189,3 +192,63 @@ def test_bytes_after_the_end_of_a_whole_image_are_accepted(tail: bytes, tmp_path
     path = tmp_path / "padded.jpg"
     path.write_bytes(encode(NOISE, "JPEG") + tail)
     assert verify_image(path) == NOISE.size
+
+
+@settings(deadline=None, max_examples=40)
+@given(lost=st.integers(1, 40))
+def test_a_png_without_its_end_is_refused_although_pillow_reads_it(
+    tmp_path_factory: pytest.TempPathFactory, lost: int
+) -> None:
+    """OpenCV gives nothing for it, which the training would notice after hours."""
+    content = encode(NOISE, "PNG")[:-lost]
+    path = tmp_path_factory.mktemp("cut") / "image.png"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"image\.png is truncated or damaged"):
+        verify_image(path)
+    if lost <= 16:
+        with Image.open(path) as image:
+            image.load()
+
+
+def test_chunks_that_a_decoder_may_pass_over_need_no_checksum(tmp_path: Path) -> None:
+    content = encode(NOISE, "PNG")
+    path = tmp_path / "odd.png"
+    path.write_bytes(content[:-12] + b"\0\0\0\1noTe." + b"\0\0\0\0" + content[-12:])
+    assert mmcv.imfrombytes(path.read_bytes(), flag="color", backend="cv2") is not None
+    assert verify_image(path) == NOISE.size
+
+
+def test_what_opencv_cannot_decode_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "whole.jpg"
+    path.write_bytes(encode(NOISE, "JPEG"))
+    for given_back, words in ((None, "it gives nothing"), (np.zeros((9, 7, 3), np.uint8), "it gives 7 x 9 pixels")):
+        with monkeypatch.context() as patch:
+            patch.setattr(images.cv2, "imdecode", lambda *_, pixels=given_back: pixels)
+            with pytest.raises(UserError, match=rf"whole\.jpg cannot be decoded by OpenCV.*\({words}\)"):
+                verify_image(path)
+    assert verify_image(path) == NOISE.size
+
+
+@pytest.mark.parametrize("kind", ["a named pipe", "a device", "a folder"])
+def test_what_is_no_ordinary_file_is_not_opened(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.jpg"
+    if kind == "a named pipe":
+        os.mkfifo(path)
+    elif kind == "a device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.mkdir()
+    with pytest.raises(UserError, match=rf"x\.jpg is {kind}, not a file that can be read"):
+        verify_image(path)
+
+
+def test_the_system_s_faults_are_not_the_image_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "whole.jpg"
+    path.write_bytes(encode(NOISE, "JPEG"))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(images.Image, "open", refuse)
+    with pytest.raises(UserError, match=r"whole\.jpg cannot be read \(Too many open files\)$"):
+        verify_image(path)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zlib
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from PIL import Image
 from backbones.errors import UserError
 from transfer.data import index_png
 from transfer.data.class_names import read_classes
+from transfer.data.faults import Faults
 from transfer.data.index_png import IndexPngSummary, check_index_png
 
 WIDTH, HEIGHT = 12, 8
@@ -88,6 +90,9 @@ def test_folders_and_split_file_must_exist(folder: Folder, tmp_path: Path) -> No
         check_index_png(folder.root, "images", "labels", CLASSES)
     refuses(folder, "does not exist; write one image name per line", folder.root / "val.txt", split_file="val.txt")
     refuses(folder, "has no file ending in .jpg", folder.images)
+    (folder.images / "train").mkdir()
+    with pytest.raises(UserError, match=r"images/training does not exist; .*; beside it there is train"):
+        check_index_png(folder.root, "images/training", "annotations", CLASSES)
 
 
 def test_image_without_annotation_and_the_reverse(folder: Folder) -> None:
@@ -101,6 +106,60 @@ def test_image_without_annotation_and_the_reverse(folder: Folder) -> None:
     (folder.images / "c.jpg").rename(folder.images / "c.JPG")
     refuses(folder, "annotation without image.*case-sensitive", folder.images / "c.jpg")
     refuses(folder, "names an image, but", folder.images / "c.jpg", split_file="train.txt")
+
+
+def test_a_missing_image_is_looked_for_under_other_suffixes(folder: Folder) -> None:
+    for name in "ab":
+        folder.add(name, [1, 2, 3])
+        (folder.images / f"{name}.jpg").rename(folder.images / f"{name}.png")
+    (folder.root / "train.txt").write_text("\ufeffa\nb \n")
+    message = r"a\.jpg does not exist; there is a\.png: rename it to a\.jpg, or name the suffix .*--image-suffix"
+    refuses(folder, message, folder.images / "a.jpg", split_file="train.txt")
+    refuses(folder, r"has no file ending in \.jpg; .* most there end in \.png, or name the suffix", folder.images)
+    for split_file in (None, "train.txt"):
+        assert folder.check(split_file=split_file, image_suffix=".png").images == 2
+    refuses(folder, r"val\.txt does not exist; .*; beside it there is train\.txt: ", folder.root, split_file="val.txt")
+
+
+def test_a_path_that_is_too_long_is_one_line(folder: Folder) -> None:
+    (folder.root / "train.txt").write_text("/".join(["x" * 200] * 30) + "\n")
+    refuses(folder, "cannot be found .File name too long.", folder.images, split_file="train.txt")
+
+
+def test_all_faults_are_told_at_once_and_good_files_are_remembered(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abcde":
+        folder.add(name, [1, 2, 3])
+    folder.add("b", [1, 9, 44])
+    Image.new("L", (HEIGHT, WIDTH), 77).save(folder.labels / "c.png")
+    (folder.images / "c.jpg").write_bytes(b"")
+    (folder.labels / "d.png").unlink()
+    with pytest.raises(Faults) as caught:
+        folder.check()
+    parts = ["d.jpg is an image without", "b.png has label value 9 (32 pixels), and 44;", "c.jpg is empty", "c.png has"]
+    assert len(caught.value.texts) == len(parts)
+    assert all(part in text for part, text in zip(parts, caught.value.texts, strict=True))
+    checked: list[str] = []
+    original = index_png.verify_image
+    monkeypatch.setattr(index_png, "verify_image", lambda path: (checked.append(path.name), original(path))[1])
+    for name in "bcd":
+        folder.add(name, [1, 2, 3])
+    assert folder.check().images == 5
+    assert checked == ["b.jpg", "c.jpg", "d.jpg"]
+
+
+@pytest.mark.parametrize("part", ["images/a.jpg", "annotations/a.png", "train.txt"])
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_pipe_among_the_files_is_refused_and_not_opened(folder: Folder, part: str, listed: bool) -> None:
+    folder.add("a", [1, 2, 3])
+    (folder.root / "train.txt").write_text("a\n")
+    (folder.root / part).unlink()
+    os.mkfifo(folder.root / part)
+    if listed or part != "train.txt":
+        refuses(folder, "is a named pipe", folder.root / part, split_file="train.txt" if listed else None)
+    else:
+        assert folder.check().images == 1
 
 
 def test_subfolders_and_hidden_files_are_listed_as_in_training(folder: Folder) -> None:
@@ -204,6 +263,28 @@ def test_no_labelled_pixel(folder: Folder, reduce_zero_label: bool, values: list
     refuses(folder, "has a labelled pixel", folder.labels, reduce_zero_label=reduce_zero_label)
 
 
+@pytest.mark.parametrize(("reduce_zero_label", "values", "named"), [(False, [0, 255], "sky"), (True, [0, 3], "tree")])
+def test_a_split_with_one_labelled_class_is_refused(
+    folder: Folder, reduce_zero_label: bool, values: list[int], named: str
+) -> None:
+    folder.add("a", values)
+    folder.add("b", [values[-1]])
+    message = f"the label maps of this split \\(2 in .* hold '{named}' alone of 3 classes.*255 names none"
+    refuses(folder, message, folder.labels, reduce_zero_label=reduce_zero_label)
+    folder.add("b", [1 if reduce_zero_label else 2])
+    assert folder.check(reduce_zero_label=reduce_zero_label).images == 2
+
+
+def test_void_beyond_the_classes_is_not_taken_for_another_coding(folder: Folder) -> None:
+    """CamVid's void, 11 beside classes 0 to 10: all classes would be one off if labels were read from 1 on."""
+    classes = [f"class {number}" for number in range(11)]
+    folder.add("a", range(12))
+    message = "value 11 .*If 11 is void, no class of its own, write 255 for it"
+    refuses(folder, message, folder.labels / "a.png", classes=classes, reduce_zero_label=False)
+    folder.add("a", [*range(11), 255])
+    assert folder.check(classes=classes, reduce_zero_label=False).images == 1
+
+
 @pytest.mark.parametrize(
     ("classes", "options", "message"),
     [
@@ -232,7 +313,7 @@ def as_mmseg_reads(path: Path, reduce_zero_label: bool) -> np.ndarray:
 
 @settings(deadline=None, max_examples=60)
 @given(
-    count=st.integers(1, 40),
+    count=st.integers(2, 40),
     reduce_zero_label=st.booleans(),
     mode=st.sampled_from(["L", "P"]),
     data=st.data(),
@@ -242,7 +323,7 @@ def test_counts_agree_with_what_mmseg_reads(
 ) -> None:
     first = int(reduce_zero_label)
     legal = st.one_of(st.integers(0, first + count - 1), st.just(255))
-    values = [*data.draw(st.lists(legal, min_size=1, max_size=90)), first + count - 1]
+    values = [*data.draw(st.lists(legal, min_size=1, max_size=90)), first, first + count - 1]
     folder = Folder(tmp_path_factory.mktemp("labels"))
     folder.add("a", values, mode)
     names = [f"class {index}" for index in range(count)]

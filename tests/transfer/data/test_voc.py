@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,11 +14,13 @@ from PIL import Image
 
 from backbones.errors import UserError
 from transfer.data import voc
+from transfer.data.faults import Faults
 from transfer.data.voc import VOC_CLASSES, VocSummary, check_voc
 
 WIDTH, HEIGHT = 60, 40
 CLASSES = ("cat", "dog")
 Corners = tuple[object, object, object, object]
+ZERO = "<size><width>0</width><height>0</height></size>"
 WHOLE: Corners = (1, 1, WIDTH, HEIGHT)
 
 
@@ -118,7 +121,7 @@ def test_missing_parts_of_the_layout(devkit: Devkit, tmp_path: Path) -> None:
         ("a\na\n", "line 2: 'a' is already on line 1"),
         ("a\n\n", "line 2 is ''"),
         ("a 1\n", "line 1 is 'a 1'.*no label column"),
-        ("\ufeffa\n", "line 1 is"),
+        ("\u200ba\n", r"line 1 is '\\u200ba'.*do not show"),
         ("a.jpg\n", "identifiers go without suffix"),
         ("b\n", r"b\.jpg does not exist"),
     ],
@@ -126,6 +129,84 @@ def test_missing_parts_of_the_layout(devkit: Devkit, tmp_path: Path) -> None:
 def test_bad_split_file(devkit: Devkit, text: str, message: str) -> None:
     devkit.split(text)
     refuses(devkit, message, devkit.year / "ImageSets" / "Main" / "train.txt")
+
+
+def test_names_with_blanks_and_what_does_not_show(devkit: Devkit) -> None:
+    devkit.add("my photo 1", xml(WHOLE, name=" cat\n", difficult="<difficult/>", size=ZERO))
+    devkit.split("\ufeffa  \r\nmy photo 1\r\n")
+    summary = devkit.check()
+    assert (summary.images, summary.objects, summary.difficult) == (2, {"cat": 2, "dog": 0}, {"cat": 0, "dog": 0})
+    assert check_voc(devkit.root, [("VOC2007", "train")], ("cat", "dog")).fingerprint == summary.fingerprint
+
+
+def test_a_name_that_only_looks_like_a_class_is_shown_in_full(devkit: Devkit) -> None:
+    devkit.annotation("a").write_text(xml(WHOLE, name="cafe\u0301"), encoding="utf-8")
+    with pytest.raises(UserError, match=r"unknown class 'cafe\\u0301', which only looks like 'caf\\xe9'; the classes"):
+        devkit.check(("caf\xe9",))
+    devkit.annotation("a").write_text(xml(WHOLE, name="ca\u200bt"), encoding="utf-8")
+    refuses(devkit, r"unknown class 'ca\\u200bt', which only looks like 'cat'", devkit.annotation("a"))
+
+
+@pytest.mark.parametrize("there", ["b.png", "b.JPG", "B.jpg", "b.jpeg"])
+def test_a_missing_image_is_looked_for_under_other_suffixes(devkit: Devkit, there: str) -> None:
+    devkit.add("b", xml(WHOLE))
+    devkit.image("b").rename(devkit.year / "JPEGImages" / there)
+    refuses(devkit, rf"b\.jpg does not exist; there is {re.escape(there)}: rename it to b\.jpg", devkit.image("b"))
+
+
+def test_a_missing_list_is_looked_for_under_other_names(devkit: Devkit) -> None:
+    (devkit.year / "ImageSets/Main/default.txt").write_text("a\n")
+    with pytest.raises(UserError, match=r"test\.txt does not exist, .*; beside it there is default\.txt, train\.txt: "):
+        devkit.check(split="test")
+
+
+def test_identifiers_that_lead_out_of_the_data(devkit: Devkit) -> None:
+    devkit.split(f"{devkit.year}/JPEGImages/a\n../JPEGImages/a\n{'x' * 300}\n")
+    with pytest.raises(
+        UserError, match=r"line 1 is .*leads elsewhere.* \(and 2 more faults, in VOC2007/.*train\.txt; "
+    ):
+        devkit.check()
+
+
+def test_a_path_that_is_too_long_is_one_line(devkit: Devkit) -> None:
+    devkit.split("/".join(["x" * 200] * 30) + "\n")
+    refuses(devkit, "cannot be found .File name too long.; check its name and its folders")
+
+
+def test_all_faults_are_told_at_once_and_good_files_are_remembered(
+    devkit: Devkit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two bad boxes in one annotation, a damaged image, a missing one, a name twice."""
+    seen = count_checks(monkeypatch)
+    for name in "bcde":
+        devkit.add(name, xml(WHOLE))
+    devkit.annotation("b").write_text(xml((1, 1, 99, 9), WHOLE, (1, 1, 9, 99), name="cat"))
+    devkit.image("c").write_bytes(b"")
+    devkit.annotation("c").write_text(xml(WHOLE, name="horse"))
+    devkit.image("d").unlink()
+    devkit.split("a\nb\nc\nd\ne\na\n")
+    with pytest.raises(Faults) as caught:
+        devkit.check()
+    parts = ["line 6: 'a' is already", "d.jpg does not exist", "b.xml, object 1", "b.xml, object 3", "c.jpg is empty"]
+    parts += ["c.xml, object 1 has the unknown class 'horse'"]
+    assert len(caught.value.texts) == len(parts)
+    assert all(part in text for part, text in zip(parts, caught.value.texts, strict=True))
+    assert "\n" not in str(caught.value)
+    assert seen == ["a.jpg", "b.jpg", "c.jpg", "e.jpg"]
+    seen.clear()
+    for name in "bcd":
+        devkit.add(name, xml(WHOLE))
+    devkit.split("a\nb\nc\nd\ne\n")
+    assert devkit.check().objects == {"cat": 5, "dog": 0}
+    assert seen == ["b.jpg", "c.jpg", "d.jpg"]
+
+
+@pytest.mark.parametrize("part", ["image", "annotation"])
+def test_a_pipe_among_the_files_is_refused_and_not_opened(devkit: Devkit, part: str) -> None:
+    path = getattr(devkit, part)("a")
+    path.unlink()
+    os.mkfifo(path)
+    refuses(devkit, "is a named pipe, not a file that can be read", path)
 
 
 def test_overlapping_splits(devkit: Devkit) -> None:

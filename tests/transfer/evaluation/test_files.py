@@ -20,6 +20,12 @@ from transfer.evaluation.per_image import (
     SegmentedImage,
     seen_from,
 )
+from transfer.evaluation.segmentation import (
+    classes_without_labels,
+    former_miou,
+    measure_segmentation,
+    weighted_measures,
+)
 from transfer.openmmlab import ops_bridge
 
 NAMES = ("JPEGImages/a.jpg", "JPEGImages/b ö.jpg", "c.jpg")
@@ -152,7 +158,10 @@ def test_a_file_that_is_not_whole_is_refused(breakage: Any, words: str, tmp_path
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 10**6), classes=st.integers(2, 150), images=st.integers(1, 4))
 def test_sparse_counts_give_what_mmsegmentation_counts(seed: int, classes: int, images: int) -> None:
-    """``IoUMetric`` sums three histograms; where its float32 sums are exact, all numbers are the same."""
+    """``IoUMetric`` sums three histograms; where its float32 sums are exact, all numbers are the same.
+
+    Its mean is over other classes: those that labels or predictions hold, and ours over those that labels hold.
+    """
     from mmseg.evaluation import IoUMetric
 
     from transfer.segmentation_metric import SegmentationMetric
@@ -173,7 +182,9 @@ def test_sparse_counts_give_what_mmsegmentation_counts(seed: int, classes: int, 
     totals = [torch.stack(list(counts)).double().sum(0) for counts in zip(*areas, strict=True)]
     expected = IoUMetric.total_area_to_metrics(*totals, ["mIoU"])
     assert measured["segmentation/pixel_accuracy"] == float(expected["aAcc"])
-    assert measured["segmentation/miou"] == approx(float(np.nanmean(expected["IoU"])), abs=0)
+    assert 100 * former_miou(metric.evaluated) == approx(100 * float(np.nanmean(expected["IoU"])), abs=0)
+    labelled = totals[3].numpy() > 0
+    assert measured["segmentation/miou"] == approx(float(np.mean(expected["IoU"][labelled])), abs=0)
     for kind, key in (("iou", "IoU"), ("accuracy", "Acc")):
         mine = [measured.get(f"segmentation/{kind}/{name}", np.nan) for name in range(classes)]
         np.testing.assert_array_equal(mine, expected[key])
@@ -183,3 +194,24 @@ def test_sparse_counts_give_what_mmsegmentation_counts(seed: int, classes: int, 
     np.testing.assert_array_equal(confusion.sum(1), totals[3])
     assert sum(metric.evaluated.confusion(index) for index in range(images)).tolist() == confusion.tolist()
     assert metric.evaluated.names == tuple(f"{number}.jpg" for number in range(images))
+
+
+def test_a_pixel_of_a_class_that_the_test_does_not_hold_does_not_halve_the_mean() -> None:
+    """All rows average the classes of the labels; the wrong pixel counts against the class that it belongs to."""
+    right = SegmentedImage(np.array([0, 4]), np.array([100, 100]))  # classes 0 and 1 of three, all right
+    one_wrong = SegmentedImage(np.array([0, 2, 4]), np.array([99, 1, 100]))  # a pixel of class 0 called class 2
+    means = []
+    for image in (right, one_wrong):
+        evaluation = SegmentationEvaluation(("sky", "sea", "land"), ("a.jpg",), [image])
+        measured = measure_segmentation(evaluation)
+        means.append(measured["miou"])
+        assert classes_without_labels(evaluation) == ["land"]
+        assert weighted_measures(evaluation, np.array([[1], [3]]))["miou"] == approx([measured["miou"]] * 2)
+    assert means == approx([1, (0.99 + 1) / 2])
+    assert former_miou(evaluation) == approx((0.99 + 1 + 0) / 3)  # what it was
+
+
+def test_a_test_without_any_label_is_told_so() -> None:
+    nothing = SegmentationEvaluation(("sky", "sea"), ("a.jpg",), [SegmentedImage(np.array([], int), np.array([], int))])
+    with raises(UserError, match="no pixel of the test images has a label"):
+        measure_segmentation(nothing)

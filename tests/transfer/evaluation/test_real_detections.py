@@ -89,7 +89,14 @@ def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
         fixed = {"config": str(PROTOCOL), "backbone": "random:mobilenet_v1_025", "workers": 0, "precision": "fp32"}
         result = run_transfer(
             DETECTION,
-            TransferOptions(**fixed, out=str(out / "run"), data=str(devkit), total_batch=2, cfg_options=SMALL),
+            TransferOptions(
+                **fixed,
+                out=str(out / "run"),
+                data=str(devkit),
+                total_batch=2,
+                cfg_options=SMALL,
+                allow_shared_images=True,  # tested on what it has learnt by heart
+            ),
         )
     classes = (devkit / "classes.txt").read_text().split()
     names = (splits / "test.txt").read_text().split()

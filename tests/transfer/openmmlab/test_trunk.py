@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import torch
 from pytest import mark, raises
 from torch import nn
 
+from backbones.bundles.bundle import write_bundle
+from backbones.bundles.contract import imagenet_contract
 from backbones.errors import UserError
-from backbones.models import create_backbone
+from backbones.models import create_backbone, create_classifier
 from transfer.openmmlab.trunk import bundle_stage, bundle_trunk, open_bundle
 
 
@@ -101,3 +106,21 @@ def test_a_stage_that_no_head_can_be_is_refused(stage: int) -> None:
 def test_only_the_aligned_geometry_is_built() -> None:
     assert not create_backbone("inception_v3").padded
     assert bundle_trunk("random:inception_v3").padded
+
+
+def test_a_header_that_describes_another_network_is_refused_before_anything_is_built(tmp_path: Path) -> None:
+    """Neck and heads are as large as the header says."""
+    classifier = create_classifier("mobilenet_v1_025", 3)
+    info = classifier.trunk.feature_info
+    for wrong in ((*info[:-1], replace(info[-1], channels=60_000)), info[:-1], (*info, info[-1])):
+        classifier.trunk.feature_info = wrong
+        write_bundle(tmp_path / "bundle", classifier, "mobilenet_v1_025", imagenet_contract(64), {"recipe": "r"})
+        with raises(
+            UserError, match=r"bundle: its header describes other stages \(feature_info\) than mobilenet_v1_025"
+        ):
+            open_bundle(str(tmp_path / "bundle"), 0)
+    classifier.trunk.feature_info = info
+    write_bundle(tmp_path / "bundle", classifier, "mobilenet_v1_025", imagenet_contract(64), {"recipe": "r"})
+    state = torch.random.get_rng_state()
+    assert open_bundle(str(tmp_path / "bundle"), 1).feature_info == tuple(info)
+    assert torch.equal(torch.random.get_rng_state(), state)

@@ -9,6 +9,7 @@ import tarfile
 import threading
 import time
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -202,8 +203,8 @@ def voc_files(jpeg: Callable[[int], bytes]) -> Callable[..., dict[str, bytes]]:
         xml = f"<annotation><object><name>{name}</name><difficult>0</difficult>{box}</object></annotation>"
         root = f"VOCdevkit/{year}"
         files = {f"{root}/ImageSets/Main/{split}.txt": "".join(f"{one}\n" for one in identifiers).encode()}
-        for seed, identifier in enumerate(identifiers):
-            files[f"{root}/JPEGImages/{identifier}.jpg"] = jpeg(seed)
+        for identifier in identifiers:
+            files[f"{root}/JPEGImages/{identifier}.jpg"] = jpeg(zlib.crc32(f"{year}/{identifier}".encode()))
             files[f"{root}/Annotations/{identifier}.xml"] = xml.encode()
         return files
 
@@ -219,8 +220,8 @@ def ade_files(jpeg: Callable[[int], bytes]) -> Callable[[], dict[str, bytes]]:
         labels[2:, :12], labels[2:, 12:] = 1, 150
         files = {"ADEChallengeData2016/objectInfo150.txt": b"Idx\tName\n"}
         for split, names in (("training", ("a", "b")), ("validation", ("c",))):
-            for seed, name in enumerate(names):
-                files[f"ADEChallengeData2016/images/{split}/{name}.jpg"] = jpeg(seed)
+            for name in names:
+                files[f"ADEChallengeData2016/images/{split}/{name}.jpg"] = jpeg(ord(name))
                 files[f"ADEChallengeData2016/annotations/{split}/{name}.png"] = _encode(labels, "PNG")
         return files
 

@@ -135,6 +135,79 @@ def test_faults_are_explained_and_the_other_split_is_counted(
         report.require_sound()
 
 
+def _copy(root: Path, source: str, target: str) -> None:
+    (root / target).write_bytes((root / source).read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("layout", "share", "message"),
+    [
+        (
+            "image_folder",
+            lambda root: _copy(root, "train/a/0.jpg", "val/b/1.jpg"),
+            r"1 of the 4 images of val is an image of train, too: val/b/1\.jpg \(there train/a/0\.jpg\);",
+        ),
+        (
+            "devkit",
+            lambda root: _copy(root, "VOC2007/ImageSets/Main/trainval.txt", "VOC2007/ImageSets/Main/test.txt"),
+            "2 of the 2 images of VOC2007/test are images of VOC2007/trainval, too: VOC2007/JPEGImages/1.jpg, ",
+        ),
+        (
+            "ade20k",
+            lambda root: _copy(root, "images/training/a.jpg", "images/validation/c.jpg"),
+            "1 of the 1 image",
+        ),
+        ("own", lambda root: (root / "val.txt").write_text("c\nb\n"), r"val is an image of train, too: images/b\.jpg;"),
+    ],
+)
+def test_images_that_splits_share_are_a_fault_unless_allowed(
+    layout: str, share: Spoil, message: str, request: pytest.FixtureRequest
+) -> None:
+    root = request.getfixturevalue(layout)
+    share(root)
+    report = check_folder(root)
+    assert len(report.faults) == 1
+    with pytest.raises(UserError, match=message + r".*measures memory.*--allow-shared-images"):
+        report.require_sound()
+    allowed = check_folder(root, allow_shared_images=True)
+    assert allowed.faults == []
+    assert len([remark for remark in allowed.remarks if " too: " in remark]) == 1
+
+
+def test_lists_that_are_both_trained_on_may_share(tmp_path: Path, write_files: Any, voc_files: Any) -> None:
+    """An image of two years' trainval is trained on twice, and no test looks at it."""
+    write_files(tmp_path, voc_files("VOC2007", "trainval", ["1", "2"]))
+    write_files(tmp_path, voc_files("VOC2007", "test", ["3"]))
+    root = write_files(tmp_path, voc_files("VOC2012", "trainval", ["4"])) / "VOCdevkit"
+    _copy(root, "VOC2007/JPEGImages/1.jpg", "VOC2012/JPEGImages/4.jpg")
+    assert check_folder(root).faults == []
+    _copy(root, "VOC2007/JPEGImages/3.jpg", "VOC2012/JPEGImages/4.jpg")
+    assert "image of VOC2007/test, too" in check_folder(root).faults[0]
+
+
+def test_all_faults_are_listed_up_to_ten(own: Path) -> None:
+    (own / "train.txt").write_text("a\nb\n" + "".join(f"{number}\n" for number in range(14)))
+    _rewrite_label(own / "annotations/c.png", 2)
+    report = check_folder(own)
+    assert len(report.faults) == 15
+    listed = [line for line in report.lines() if line.startswith("fault: ")]
+    assert len(listed) == 11
+    assert "images/0.jpg does not exist" in listed[0]
+    assert listed[-1] == "fault: and 5 more; --json has them all"
+    assert report.as_json()["faults"] == report.faults
+    with pytest.raises(UserError, match=r"\(and 14 more, listed above\)"):
+        report.require_sound()
+
+
+def test_images_of_another_suffix(own: Path, devkit: Path) -> None:
+    for path in (own / "images").iterdir():
+        path.rename(path.with_suffix(".png"))
+    assert "there is a.png: rename it to a.jpg, or name the suffix" in check_folder(own).faults[0]
+    assert check_folder(own, image_suffix=".png").faults == []
+    with pytest.raises(UserError, match="--image-suffix is of no use here"):
+        check_folder(devkit, image_suffix=".png")
+
+
 def test_two_spoilt_splits_are_two_faults(ade20k: Path) -> None:
     for split, name in (("training", "b"), ("validation", "c")):
         (ade20k / "annotations" / split / f"{name}.png").unlink()
@@ -222,6 +295,8 @@ def test_many_classes_are_summed_up() -> None:
     ],
 )
 def test_real_images_are_sound(data: str, folder: str, images: dict[str, int], request: pytest.FixtureRequest) -> None:
-    report = check_folder(request.getfixturevalue(data) / folder)
+    report = check_folder(request.getfixturevalue(data) / folder, allow_shared_images=True)
     assert report.faults == []
+    shared = [remark for remark in report.remarks if " too: " in remark]
+    assert len(shared) == (data == "stanford_background")  # which has a photograph in both, under two names
     assert {split.name: split.images for split in report.splits} == images

@@ -49,8 +49,8 @@ class Publisher:
     def __init__(self, folder: Path, make_tar: Any, jpeg: Any, md5: Any) -> None:
         self.folder, self.make_tar, self.md5 = folder, make_tar, md5
         folder.mkdir()
-        self.train = {
-            wnid: make_tar({f"{wnid}_{number}.JPEG": jpeg(number) for number in range(count)})
+        self.train = {  # other pictures than val's
+            wnid: make_tar({f"{wnid}_{number}.JPEG": jpeg(int(wnid[1:]) + number) for number in range(count)})
             for wnid, count in (("n00000010", 2), ("n00000020", 1), ("n00000030", 3))
         }
         self.val = {f"ILSVRC2012_val_{number:08d}.JPEG": jpeg(number) for number in (3, 1, 4, 2)}

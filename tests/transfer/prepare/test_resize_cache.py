@@ -50,7 +50,7 @@ def test_larger_images_are_resized_and_the_others_copied(source: Path, tmp_path:
         assert np.abs(pixels.astype(int) - np.asarray(smooth(*size))).mean() < 3
     original = source / "train" / "dog" / "small.jpg"
     assert (folder / "small.jpg").read_bytes() == original.read_bytes()
-    report = check_folder(out)
+    report = check_folder(out, allow_shared_images=True)  # the classes and splits of the source are one picture
     assert not report.faults
     assert [split.images for split in report.splits] == [8, 8]
 

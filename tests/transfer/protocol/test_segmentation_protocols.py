@@ -136,8 +136,8 @@ def test_every_number_is_what_plain_loops_count(evaluation: Evaluation, ending: 
     )
     metrics = evaluation.result["metrics"]
     assert metrics[f"pixel_accuracy{ending}"] == pytest.approx(100 * accuracy)
-    appearing = [iou for iou, _ in shares.values() if not np.isnan(iou)]
-    assert metrics[f"miou{ending}"] == pytest.approx(100 * sum(appearing) / len(appearing))
+    held = [iou for iou, accuracy in shares.values() if not np.isnan(accuracy)]  # classes that the labels hold
+    assert metrics[f"miou{ending}"] == pytest.approx(100 * sum(held) / len(held))
     for index, name in enumerate(evaluation.classes):
         expected = {kind: 100 * share for kind, share in zip(KINDS, shares[index], strict=True) if not np.isnan(share)}
         given_ = evaluation.result["per_class"].get(name, {})
@@ -216,10 +216,8 @@ def test_the_metric_on_any_maps(seed: int, classes: int, images: int) -> None:
         metric.process({}, [sample])
     measured = metric.evaluate(images)
     accuracy, shares = counted(labels, predictions, classes)
-    appearing = [iou for iou, _ in shares.values() if not np.isnan(iou)]
-    assert metrics(measured) == pytest.approx(
-        {"pixel_accuracy": 100 * accuracy, "miou": 100 * sum(appearing) / len(appearing)}
-    )
+    held = [iou for iou, accuracy in shares.values() if not np.isnan(accuracy)]  # classes that the labels hold
+    assert metrics(measured) == pytest.approx({"pixel_accuracy": 100 * accuracy, "miou": 100 * sum(held) / len(held)})
     expected = {
         f"class/{index}": {kind: 100 * value for kind, value in zip(KINDS, pair, strict=True) if not np.isnan(value)}
         for index, pair in shares.items()

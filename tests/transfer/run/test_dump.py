@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from mmengine.config import Config
 
 from backbones.bundles.bundle import write_bundle
 from backbones.bundles.contract import imagenet_contract
@@ -127,6 +129,37 @@ def test_it_says_how_the_learning_rate_came_about(files: Path, tmp_path: Path) -
     assert "0.01 / 8 x 4 = 0.005 (total batch 4)" in text
     assert re.search(r"lr=0\.005\b", text)
     assert "auto_scale_lr" not in text
+
+
+def test_nothing_of_a_bundle_or_a_path_becomes_code(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A recipe is whatever a bundle says it is, and mmengine replaces words in double braces before it reads a file."""
+    evil = "d\nopen('ran', 'w')\r{{$HOME:x}}\x1b[31m"
+    nested = tmp_path / "{{$HOME:x}} '" / "a\nopen('ran', 'w')" / "{{fileDirname}}"
+    nested.mkdir(parents=True)
+    shutil.copytree(files / "data", nested / "data")
+    classifier = create_classifier("mobilenet_v1_025", 10)
+    training = {"recipe": evil, "network": evil, "seed": 0}
+    write_bundle(nested / "backbone.safetensors", classifier, "mobilenet_v1_025", imagenet_contract(64), training)
+    monkeypatch.chdir(tmp_path)
+    start("fpn", nested, dump_config=str(nested / "mine.py"))
+    read = Config.fromfile(nested / "mine.py")
+    assert not (tmp_path / "ran").exists()
+    assert read.train_dataloader.dataset.data_root == str(nested / "data/VOCdevkit")
+    assert read.model.backbone.bundle == str(nested / "backbone.safetensors")
+    comments = [line for line in (nested / "mine.py").read_text().splitlines() if line.startswith("#")]
+    assert "recipe" not in read
+    assert r"(d\nopen('ran', 'w')\r{ {$HOME:x}}\x1b[31m), seed 3" in comments[0]
+    assert capsys.readouterr().out.count("\n") == 1
+
+
+def test_a_bundle_that_does_not_say_how_it_was_trained_is_named(files: Path, tmp_path: Path) -> None:
+    classifier = create_classifier("mobilenet_v1_025", 10)
+    write_bundle(tmp_path / "backbone.safetensors", classifier, "mobilenet_v1_025", imagenet_contract(64), {})
+    (tmp_path / "data").symlink_to(files / "data")
+    with pytest.raises(UserError, match=r"backbone\.safetensors does not say by which recipe it was trained"):
+        start("fpn", tmp_path, dump_config=str(tmp_path / "mine.py"))
 
 
 @pytest.mark.parametrize(("name", "words"), [("mine.json", "ends in .py"), ("taken.py", "cannot be written")])

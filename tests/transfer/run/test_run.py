@@ -26,7 +26,11 @@ TASKS = {
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("shapes") / "data"
-    return make_shapes(out, images=10, size=96, layouts=("detection", "segmentation"))
+    make_shapes(out, images=10, size=96, layouts=("detection", "segmentation"))
+    # As some editors write them: the check accepts it, so the training must read it (``transfer.openmmlab.reading``).
+    for path in (out / "VOCdevkit").rglob("ImageSets/Main/*.txt"):
+        path.write_bytes(("\ufeff" + path.read_text().replace("\n", " \r\n")).encode())
+    return out
 
 
 def start(kind: str, data: Path, out: Path, *options: str, resume: bool = False) -> None:

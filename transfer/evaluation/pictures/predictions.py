@@ -13,7 +13,7 @@ import hashlib
 import io
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +22,17 @@ from PIL import Image
 
 from backbones.errors import UserError
 from backbones.files import write_bytes
+from backbones.image_files import open_image
 
 FILE = "predictions.zip"
 MOST_IMAGES = 32
 LONGEST_SIDE = 256
 MOST_BYTES = 300_000  # of all PNGs; those of smooth predictions take a third of it
 _ENDING = ".png"
+_UNREADABLE = (
+    *(OSError, EOFError, SyntaxError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error),
+    Image.DecompressionBombError,
+)
 
 
 def choose_images(names: Iterable[str]) -> list[str]:
@@ -65,9 +70,18 @@ def read_predictions(path: Path) -> dict[str, NDArray]:
     """
     try:
         with zipfile.ZipFile(path) as members:
+            _check_sizes(members.infolist())
             return {name.removesuffix(_ENDING): _from_png(members.read(name)) for name in members.namelist()}
-    except (OSError, EOFError, SyntaxError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+    except _UNREADABLE as error:
         raise UserError(f"{path} is missing or damaged ({error}); delete it, and the report goes without") from None
+
+
+def _check_sizes(members: Sequence[zipfile.ZipInfo]) -> None:
+    """Before anything is unpacked; ``write_predictions`` makes no larger ones, and packs none."""
+    if len(members) > MOST_IMAGES or sum(member.file_size for member in members) > MOST_BYTES:
+        raise ValueError(f"more than {MOST_IMAGES} maps or {MOST_BYTES} bytes of them")
+    if packed := [member.filename for member in members if member.compress_type != zipfile.ZIP_STORED]:
+        raise ValueError(f"{packed[0]!r} is packed")
 
 
 def shrink(labels: NDArray, longest: int) -> NDArray:
@@ -93,7 +107,7 @@ def _as_png(labels: NDArray) -> bytes:
 
 
 def _from_png(data: bytes) -> NDArray:
-    with Image.open(io.BytesIO(data)) as image:
+    with open_image(io.BytesIO(data), ["PNG"], LONGEST_SIDE**2) as image:
         if image.mode != "L":
             raise ValueError(f"a map in mode {image.mode}")
         return np.asarray(image)

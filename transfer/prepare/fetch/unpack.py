@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 import platform
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from tarfile import EOFHeaderError, HeaderError, ReadError  # type: ignore[attr-defined]
+from typing import IO
 
 from tqdm import tqdm
 
@@ -19,7 +23,14 @@ from backbones.errors import UserError
 from transfer.prepare.disk import require_space, writing
 
 _BLOCK = 4096  # a file takes whole blocks
+_PIECE = 2**20
 # It came to each supported Python with a security release, together with the filter; earlier ones lack both.
+_DAMAGE = (
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(EOFError, ValueError, NotImplementedError),  # of headers that make no sense
+)
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+_ENCRYPTED = 0x1  # flag of a zip entry
 _FILTER_ERROR = getattr(tarfile, "FilterError", ())
 
 
@@ -42,8 +53,8 @@ def unpack(archives: Sequence[Path], folder: str, target: Path) -> None:
     It is unpacked beside ``target`` and takes its name when complete; after any error it is gone again.
 
     Raises:
-        UserError: An archive is damaged, has a member that is a link or leads outside, or lacks ``folder``; or the
-            disk is full.
+        UserError: An archive is damaged, encrypted or packed by an unknown method, has a member that is a link or leads
+            outside, or lacks ``folder``; or the disk is full.
     """
     needed = sum(_unpacked_size(archive) for archive in archives)
     require_space(target.parent, needed, f"unpacking {', '.join(archive.name for archive in archives)}")
@@ -70,10 +81,42 @@ def readable(archive: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except _DAMAGE as error:
         if isinstance(error, _FILTER_ERROR):
             raise UserError(f"{archive} is refused: {error}; give the published archive") from None
         raise UserError(f"{archive} is damaged ({error}); fetch it again") from None
+    except OSError as error:
+        if error.errno is not None:  # the system's, of which the archive may be innocent
+            raise
+        raise UserError(f"{archive} is damaged ({error}); fetch it again") from None  # gzip's and bz2's words
+
+
+class _Member(tarfile.TarInfo):
+    """A member of a tar archive, in which nothing but its end mark ends it.
+
+    ``tarfile`` takes a header that makes no sense for the end, so of a damaged archive the rest would be missing in
+    silence.
+    """
+
+    @classmethod
+    def fromtarfile(cls, tarfile: tarfile.TarFile) -> tarfile.TarInfo:  # type: ignore[override]
+        try:
+            return super().fromtarfile(tarfile)
+        except EOFHeaderError:
+            raise
+        except HeaderError as error:
+            if tarfile.offset == 0:  # no tar archive, which tarfile tells
+                raise
+            raise ReadError(f"{error}, at byte {tarfile.offset}") from None
+
+
+def open_tar(archive: Path | None = None, fileobj: IO[bytes] | None = None) -> tarfile.TarFile:
+    """A tar archive, packed or not, that is read to its end mark.
+
+    Raises:
+        tarfile.TarError: It is none; later, when it is damaged or has no end. See ``readable``.
+    """
+    return tarfile.open(archive, fileobj=fileobj, tarinfo=_Member)
 
 
 def safe_tar_members(tar: tarfile.TarFile, archive: Path) -> Iterator[tarfile.TarInfo]:
@@ -103,7 +146,7 @@ def _unpack_one(archive: Path, folder: Path) -> None:
                     bar.update(entry.compress_size)
         else:
             require_tar_filter()
-            with tarfile.open(archive) as tar:
+            with open_tar(archive) as tar:
                 for member in safe_tar_members(tar, archive):
                     tar.extract(member, folder, filter="data")
                     bar.update(member.size)
@@ -114,12 +157,21 @@ def _safe_zip_entries(zipped: zipfile.ZipFile, archive: Path) -> Iterator[zipfil
         _require_safe_name(entry.filename, archive)
         if stat.S_ISLNK(entry.external_attr >> 16):
             raise UserError(f"{archive} is refused: {entry.filename} is a link; give the published archive")
+        if entry.flag_bits & _ENCRYPTED:
+            raise UserError(
+                f"{archive} is encrypted ({entry.filename!r}); unpack it by hand, or give the published archive"
+            )
+        if entry.compress_type not in _METHODS:
+            raise UserError(
+                f"{archive}: {entry.filename!r} is packed by method {entry.compress_type}, which Python cannot unpack; "
+                "unpack it by hand, or give the published archive"
+            )
         yield entry
 
 
 def _require_safe_name(name: str, archive: Path) -> None:
     path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+    if path.is_absolute() or ".." in path.parts or any(":" in part for part in path.parts[:1]):
         raise UserError(f"{archive} is refused: {name!r} leads outside the folder; give the published archive")
 
 
@@ -127,8 +179,10 @@ def _unpacked_size(archive: Path) -> int:
     with readable(archive):
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as zipped:
-                sizes = [entry.file_size for entry in zipped.infolist()]
+                sizes = [entry.file_size for entry in _safe_zip_entries(zipped, archive)]
         else:
-            with tarfile.open(archive) as tar:
+            with open_tar(archive) as tar:
                 sizes = [member.size for member in tar]
+                while tar.fileobj is not None and tar.fileobj.read(_PIECE):  # at its end gzip compares the checksum
+                    pass
     return sum(-(-size // _BLOCK) * _BLOCK for size in sizes)

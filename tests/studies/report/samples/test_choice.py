@@ -245,3 +245,18 @@ def test_a_broken_archive_is_an_error_that_names_it(mapped: Path, breakage: str)
         write_predictions(path, ["images/1.jpg"], lambda _: np.full((20, 50), 2))
     with pytest.raises(UserError, match=f"{re.escape(str(path))} .*{breakage}"):
         page(mapped)
+
+
+@pytest.mark.parametrize("kept", ["runs", "mapped"])
+@pytest.mark.parametrize("what", ["cut image", "cut labels", "program"])
+def test_an_image_that_cannot_be_read_costs_no_page(
+    kept: str, what: str, request: pytest.FixtureRequest, data: Path
+) -> None:
+    runs = request.getfixturevalue(kept)
+    photographs = sorted(data.rglob("*.jpg")) if what != "cut labels" else sorted((data / "annotations").glob("*.png"))
+    assert photographs
+    for path in photographs:
+        path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n" if what == "program" else path.read_bytes()[:-30])
+    text = section(page(runs))
+    assert "cannot be read" in text
+    assert ("data:image/jpeg" in text) == (what == "cut labels")  # a detector's have no label map

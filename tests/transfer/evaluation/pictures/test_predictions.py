@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 import zipfile
 from pathlib import Path
@@ -95,4 +96,19 @@ def test_a_file_that_is_not_whole_is_refused(breakage: str, tmp_path: Path) -> N
     else:
         path.unlink()
     with raises(UserError, match=r"a\.zip is missing or damaged"):
+        read_predictions(path)
+
+
+@mark.parametrize("fault", ["many", "large", "packed", "pixels"])
+def test_an_archive_is_measured_before_it_is_unpacked(fault: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    stream = io.BytesIO()
+    Image.new("L", (300, 300) if fault == "pixels" else (3, 2)).save(stream, "png")
+    png = stream.getvalue()
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED if fault == "packed" else zipfile.ZIP_STORED) as members:
+        for number in range(MOST_IMAGES + 1 if fault == "many" else 1):
+            members.writestr(f"{number}.png", png + bytes(MOST_BYTES if fault == "large" else 0))
+    with raises(
+        UserError, match=r"a\.zip is missing or damaged \((more than 32 maps|'0\.png' is packed|300 x 300 pixels)"
+    ):
         read_predictions(path)

@@ -179,3 +179,79 @@ def test_what_a_killed_process_left_is_cleared(target: Path, archive: Any, make_
     unpack([archive(make_tar(FILES))], "Kit/One", target)
     assert not (target / "stale.txt").exists()
     assert list(target.parent.iterdir()) == [target]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({8: 1}, r"archive is encrypted \('Kit/One/a\.txt'\); unpack it by hand"),
+        ({10: 97}, r"archive: 'Kit/One/a\.txt' is packed by method 97, which Python cannot unpack"),
+    ],
+)
+def test_a_zip_that_python_cannot_unpack_is_told_before_anything_is_written(
+    change: dict[int, int], words: str, target: Path, archive: Any, make_zip: Any
+) -> None:
+    content = bytearray(make_zip(FILES))
+    entry = content.index(b"PK\x01\x02")
+    for place, value in change.items():
+        content[entry + place] = value
+    with pytest.raises(UserError, match=words):
+        unpack([archive(bytes(content))], "Kit/One", target)
+    assert not target.parent.exists()
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_other_methods_of_zip_are_unpacked_and_their_damage_is_told(method: int, target: Path, archive: Any) -> None:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", method) as zipped:
+        zipped.writestr("Kit/One/a.txt", bytes(range(256)) * 400)
+    unpack([archive(stream.getvalue())], "Kit/One", target)
+    assert (target / "a.txt").stat().st_size == 102_400
+    shutil.rmtree(target)
+    content = bytearray(stream.getvalue())
+    content[45:90] = b"\xff" * 45
+    with pytest.raises(UserError, match=r"archive is damaged \(.*\); fetch it again"):
+        unpack([archive(bytes(content))], "Kit/One", target)
+    assert_nothing_left(target)
+
+
+@pytest.mark.parametrize("mode", ["w:gz", "w:bz2", "w:xz"])
+@pytest.mark.parametrize("place", [0.02, 0.3, 0.6, 0.9])
+def test_bytes_of_a_packed_tar_that_are_wrong_are_told(
+    mode: str, place: float, target: Path, archive: Any, make_tar: Any
+) -> None:
+    content = bytearray(make_tar({f"Kit/One/{number}": bytes(range(256)) * number for number in range(40)}, mode))
+    middle = int(place * len(content))
+    content[middle : middle + 20] = bytes(255 - byte for byte in content[middle : middle + 20])
+    with pytest.raises(UserError, match=r"archive (is damaged|is refused)"):
+        unpack([archive(bytes(content))], "Kit/One", target)
+    assert_nothing_left(target)
+
+
+def test_a_tar_of_the_current_folder_is_unpacked(target: Path, archive: Any) -> None:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as tar:
+        folder = tarfile.TarInfo(".")
+        folder.type, folder.mode = tarfile.DIRTYPE, 0o755
+        tar.addfile(folder)
+        member = tarfile.TarInfo("./Kit/One/a")
+        member.size = 1
+        tar.addfile(member, io.BytesIO(b"1"))
+    unpack([archive(stream.getvalue())], "Kit/One", target)
+    assert (target / "a").read_bytes() == b"1"
+
+
+@pytest.mark.parametrize("cut", [0, 100, 512])
+def test_a_tar_without_its_end_is_not_taken_for_a_whole_one(
+    cut: int, target: Path, archive: Any, make_tar: Any
+) -> None:
+    content = make_tar({f"Kit/One/{number}": b"x" for number in range(9)})
+    whole = 9 * 2 * 512
+    assert content[whole:].strip(b"\0") == b""
+    with pytest.raises(UserError, match=r"archive is damaged \((.*, at byte|unexpected end)"):
+        unpack([archive(content[: whole - 512 * 4 - cut])], "Kit/One", target)
+    broken = bytearray(content)
+    broken[512 * 8 : 512 * 8 + 20] = b"?" * 20  # a header in the middle
+    with pytest.raises(UserError, match=r"archive is damaged \(.*, at byte 4096\)"):
+        unpack([archive(bytes(broken))], "Kit/One", target)
+    assert_nothing_left(target)

@@ -17,7 +17,7 @@ def configuration_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
 
 
-def require_vacant(path: Path, force: bool) -> None:
+def require_free(path: Path, force: bool) -> None:
     """See that both can be written.
 
     Raises:

@@ -1,0 +1,1 @@
+"""What every campaign needs: trials and their judgement, records, processes, folders."""

@@ -1,0 +1,1 @@
+"""Commands that get too little: of what, and how."""

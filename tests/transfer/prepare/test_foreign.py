@@ -1,0 +1,92 @@
+"""Layouts of other tools are named, and those that are read are not taken for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from backbones.errors import UserError
+from transfer.prepare.layouts import AnotherFolderIsMeant, Layout, recognise
+
+
+def make(root: Path, *files: str) -> Path:
+    for name in files:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    return root
+
+
+FOREIGN = {
+    "LabelImg": (("a.jpg", "a.xml", "b.jpg", "b.xml", "classes.txt"), "VOC's XML beside them, as LabelImg writes them"),
+    "labelme": (("a.jpg", "a.json"), "images with JSON beside them, as labelme writes them"),
+    "YOLO in one folder": (("a.jpg", "a.txt", "classes.txt"), "images with text beside them, as YOLO has boxes"),
+    "XML in annotations": (("images/a.png", "annotations/a.xml"), "VOC's XML in annotations/, with images in another"),
+    "Roboflow, VOC": (
+        ("train/a.jpg", "train/a.xml", "valid/b.jpg", "valid/b.xml", "README.roboflow.txt"),
+        "VOC's XML beside them in train/, as Roboflow exports them",
+    ),
+    "Roboflow, COCO": (
+        ("train/a.jpg", "train/_annotations.coco.json", "valid/b.jpg"),
+        "COCO's JSON beside them in train/",
+    ),
+    "Roboflow, YOLO": (("train/images/a.jpg", "train/labels/a.txt", "data.yaml"), "YOLO's images and labels"),
+    "Roboflow, masks": (("train/a.jpg", "train/a_mask.png", "train/_classes.csv"), "masks beside them in train/"),
+    "YOLOv5": (("images/train/a.jpg", "labels/train/a.txt", "data.yaml"), "YOLO's images and labels"),
+    "COCO": (("train2017/a.jpg", "annotations/instances_train2017.json"), "COCO's JSON in annotations/"),
+    "CVAT, COCO": (("images/a.jpg", "annotations/instances_default.json"), "COCO's JSON in annotations/"),
+    "CVAT": (("images/a.jpg", "annotations.xml"), "CVAT's own export"),
+    "CVAT, VOC": (
+        ("JPEGImages/a.jpg", "Annotations/a.xml", "ImageSets/Main/default.txt", "labelmap.txt"),
+        "CVAT's export of Pascal VOC",
+    ),
+    "CVAT, masks": (
+        ("SegmentationClass/a.png", "ImageSets/Segmentation/default.txt", "labelmap.txt"),
+        "masks in colours",
+    ),
+    "CVAT, YOLO": (
+        ("obj_train_data/a.jpg", "obj_train_data/a.txt", "train.txt", "obj.names"),
+        "YOLO's .* CVAT exports",
+    ),
+    "Cityscapes": (("leftImg8bit/train/aachen/a.png", "gtFine/train/aachen/a.png"), "Cityscapes"),
+    "masks": (("images/a.jpg", "masks/a.png"), "images and masks in two folders"),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_named_for_what_it_is(name: str, tmp_path: Path) -> None:
+    files, words = FOREIGN[name]
+    with pytest.raises(UserError, match=rf"holds .*{words}.*, which no protocol reads; ") as caught:
+        recognise(make(tmp_path, *files))
+    assert not isinstance(caught.value, AnotherFolderIsMeant)
+
+
+KNOWN = {
+    "plain": (("train/cat/a.jpg", "val/cat/a.jpg"), Layout.IMAGE_FOLDER),
+    "with notes and a sample beside": (
+        ("train/cat/a.jpg", "val/cat/b.jpg", "sample.png", "x.json"),
+        Layout.IMAGE_FOLDER,
+    ),
+    "an image outside its class": (("train/cat/a.jpg", "train/b.jpg", "train/labels.txt"), Layout.IMAGE_FOLDER),
+    "classes called images and labels": (("train/images/a.jpg", "train/labels/b.jpg"), Layout.IMAGE_FOLDER),
+    "index PNGs": (("images/a.jpg", "annotations/a.png", "train.txt"), Layout.INDEX_PNG),
+    "index PNGs and what they were made of": (
+        ("images/a.jpg", "annotations/a.png", "annotations/a.json", "masks/a.png", "labels/a.txt"),
+        Layout.INDEX_PNG,
+    ),
+    "index PNGs, empty": (("images/a.jpg", "annotations/.keep", "train.txt"), Layout.INDEX_PNG),
+    "ADE20K": (("images/training/a.jpg", "annotations/training/a.png", "objectInfo150.txt"), Layout.ADE20K),
+    "devkit": (("VOC2007/JPEGImages/a.jpg", "VOC2007/Annotations/a.xml", "VOC2007/labelmap.txt"), Layout.DEVKIT),
+}
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_what_is_read_is_not_taken_for_them(name: str, tmp_path: Path) -> None:
+    files, layout = KNOWN[name]
+    assert recognise(make(tmp_path, *files)) is layout
+
+
+def test_a_year_of_a_devkit_is_still_one(tmp_path: Path) -> None:
+    make(tmp_path, "VOC2007/JPEGImages/a.jpg", "VOC2007/Annotations/a.xml", "VOC2007/ImageSets/Main/test.txt")
+    with pytest.raises(AnotherFolderIsMeant, match="is one year of a VOCdevkit"):
+        recognise(tmp_path / "VOC2007")

@@ -1,0 +1,27 @@
+"""Text of a data set, line by line, whatever editor has written it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from backbones.data.verification import refuse_irregular
+from backbones.errors import UserError
+
+
+def read_lines(path: Path, what: str) -> list[str]:
+    """Lines of a UTF-8 file without what does not show: a byte-order mark before the first, blanks at the ends of each.
+
+    Args:
+        path: The file.
+        what: It lists, for messages.
+
+    Raises:
+        UserError: The file cannot be read as text; the message names it.
+    """
+    try:
+        refuse_irregular(path, path.stat().st_mode)
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = f"it is not UTF-8: {error}" if isinstance(error, UnicodeDecodeError) else error.strerror
+        raise UserError(f"cannot read {what} from {path} ({reason}); give a text file with one name per line") from None
+    return [line.strip() for line in (lines if lines[-1] else lines[:-1])]

@@ -10,12 +10,11 @@ from typing import Any
 import backbones.external.timm
 import backbones.external.torchvision
 from backbones.bundles.bundle import Bundle, make_bundle, read_bundle, save_bundle
-from backbones.bundles.ledger import HEAD_PREFIX
 from backbones.errors import UserError
 from backbones.external.accounting import head_size, load_by_table
 from backbones.external.description import NO_HEAD, describe_import
 from backbones.external.families import AT, KEY, Source, parse_source, split_checkpoint
-from backbones.external.keys import spellings
+from backbones.external.keys import head_modules, spellings
 from backbones.external.locating import Located, locate
 from backbones.external.weight_file import WeightFile, read_weight_file
 from backbones.external.weights import PublicWeights, choose_download, choose_for_file
@@ -90,14 +89,16 @@ def import_bundle(
         UserError: As for ``import_weights``.
     """
     fetched = _read(asked, checkpoint, key) if checkpoint is not None else _download(asked)
-    located = locate(fetched.label, fetched.file, spellings(asked.architecture))
+    heads = head_modules(asked.architecture)
+    located = locate(fetched.label, fetched.file, spellings(asked.architecture), heads)
     count = (
         None if located.head is None else head_size(fetched.label, located.head, fetched.file.tensors.get(located.head))
     )
     names = _head_classes(fetched.label, count, classes, unnamed)
     classifier = create_classifier(asked.architecture, count or 1)
     ledger = load_by_table(fetched.label, classifier, fetched.file.tensors, located.table, located.reasons).summary()
-    without = [] if count else [name for name in classifier.state_dict() if name.startswith(HEAD_PREFIX)]
+    of_heads = tuple(f"{each}." for each in heads)
+    without = [] if count else [name for name in classifier.state_dict() if name.startswith(of_heads)]
     if without:
         ledger["absent"] = {NO_HEAD: without}
     origin = {**fetched.origin, **_whereabouts(fetched.file, located)}

@@ -11,7 +11,15 @@ from typing import Any
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from backbones.cli.command import CommandParser, run_command
-from backbones.cli.options import add_allow_shared_images, fraction, natural_int, positive_float, positive_int
+from backbones.cli.options import (
+    WEIGHTS_HELP,
+    OneOrSeveral,
+    add_allow_shared_images,
+    fraction,
+    natural_int,
+    positive_float,
+    positive_int,
+)
 from backbones.errors import UserError
 from backbones.machine.place import leads
 from backbones.machine.processes import loader_workers
@@ -63,12 +71,19 @@ def _add_recipe_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--image-size", type=positive_int, help="side of the crop in pixels (224; Inception-V3 299)")
     colors = "; ".join(f"{name}: {coefficients}" for name, coefficients in COLORS.items())
     group.add_argument("--color", choices=tuple(COLORS), help=f"{colors}, at random (default: the recipe's, paper)")
-    group.add_argument("--teacher", type=pathlib.Path, metavar="RUN_OR_BUNDLE", help="teacher of a distillation")
+    group.add_argument(
+        "--teacher",
+        type=pathlib.Path,
+        nargs="+",
+        action=OneOrSeveral,
+        metavar="WEIGHTS",
+        help=f"teacher of a distillation, or several, of whose probabilities it is the mean: {WEIGHTS_HELP}",
+    )
 
 
 def _add_extra_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "--init-from", type=pathlib.Path, metavar="RUN_OR_BUNDLE", help="fine-tune its trunk, and its head if it fits"
+        "--init-from", type=pathlib.Path, metavar="WEIGHTS", help="fine-tune its trunk, and its head if it fits"
     )
     group.add_argument("--auxiliary", action="store_true", help="Inception-V3's second head while training")
     group.add_argument("--ema", type=fraction, metavar="DECAY", help="evaluate and save averaged weights (0.9999)")

@@ -24,6 +24,7 @@ TRUNK_PREFIX = "trunk."
 AUXILIARY_PREFIX = "aux_head."
 DROPPED_AUXILIARY = "dropped: auxiliary head"
 DROPPED = {"head.": "dropped: classifier head", AUXILIARY_PREFIX: DROPPED_AUXILIARY}
+HEAD_PREFIX = "head."
 HEAD = "head.weight"  # a classifier has it, a trunk alone has not
 MAPPED = "mapped"
 

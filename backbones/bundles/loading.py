@@ -38,11 +38,22 @@ def trained_classifier(path: str | os.PathLike[str]) -> tuple[Bundle, Classifier
         UserError: The file is not a bundle, or one without head.
     """
     bundle = read_bundle(path)
+    return bundle, restored_classifier(bundle)
+
+
+def restored_classifier(bundle: Bundle) -> Classifier:
+    """The classifier in a bundle, head included, every tensor accounted for.
+
+    Raises:
+        UserError: The bundle is one without head.
+    """
     if HEAD not in bundle.tensors:
-        raise UserError(f"{path} holds no classifier head ({HEAD}); it can be transferred, but it cannot classify")
+        raise UserError(
+            f"{bundle.source} holds no classifier head ({HEAD}); it can be transferred, but it cannot classify"
+        )
     model = create_classifier(bundle.architecture, len(bundle.tensors[HEAD]))
     load_classifier(model, bundle)
-    return bundle, model
+    return model
 
 
 def class_order(bundle: Bundle, classes: Sequence[str], option: str) -> list[int]:

@@ -21,7 +21,7 @@ from backbones.recipes.plugin import check_origin, load_plugin
 from backbones.recipes.recipe import Recipe
 from backbones.recipes.recipe_file import chosen_recipe
 from backbones.recipes.schedule import Schedule, peak_learning_rate, resolve_schedule
-from backbones.recipes.switches import needs_teacher, switch
+from backbones.recipes.switches import needs_teacher, switch, tricks_with
 from backbones.runs.fingerprint import recorded_code
 from backbones.runs.versions import hardware, package_versions
 from backbones.training.request import ClassificationRequest
@@ -156,12 +156,18 @@ def settle_training(request: ClassificationRequest, recipe: Recipe, data: ImageF
 
 
 def _check_teacher(request: ClassificationRequest, recipe: Recipe) -> None:
-    if needs_teacher(recipe) and request.teacher is None:
+    if needs_teacher(recipe) and not request.teachers:
         raise UserError(
             f"{recipe.name} distils and has no teacher: give --teacher RUN_OR_BUNDLE, or --without distillation"
         )
-    if request.teacher is not None and not needs_teacher(recipe):
+    if request.teachers and not needs_teacher(recipe):
         raise UserError(f"--teacher: {recipe.name} does not distil; add --with distillation, or take --teacher away")
+    learning = [trick for trick, _ in tricks_with(recipe, "needs_teacher")]
+    if len(request.teachers) > 1 and not all(trick.several_teachers for trick in learning):
+        raise UserError(
+            f"--teacher: {recipe.name} learns from one teacher, and {len(request.teachers)} are given; give one (a "
+            "trick that takes the logits of several says several_teachers=True)"
+        )
 
 
 def _check_parts(batch_size: int, request: ClassificationRequest, world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +30,7 @@ class ClassificationRequest:
     image_size: int | None = None
     color: str | None = None
     plugin: Path | None = None
-    teacher: Path | None = None
+    teacher: Path | Sequence[Path] | None = None
     init_from: Path | None = None
     auxiliary: bool = False
     ema: float | None = None
@@ -45,3 +46,10 @@ class ClassificationRequest:
     allow_shared_images: bool = False
     resume: bool = False
     dry_run: bool = False
+
+    @property
+    def teachers(self) -> tuple[Path, ...]:
+        """All of them, in their order."""
+        if self.teacher is None:
+            return ()
+        return (self.teacher,) if isinstance(self.teacher, (str, Path)) else tuple(self.teacher)

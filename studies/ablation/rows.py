@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from backbones.errors import UserError
+from backbones.external.sources import parse_weight_source
 from backbones.recipes.paper import table_rows
 from backbones.recipes.recipe import Recipe
 from backbones.recipes.recipe_file import chosen_recipe
@@ -173,8 +174,8 @@ def check_rows(rows: Sequence[AblationRow], network: str, teacher: Path | None) 
         )
     if teacher and not distilled:
         raise UserError("--teacher: no row distils; add distillation to --tricks, or take --teacher away")
-    if teacher and not teacher.exists():
-        raise UserError(f"--teacher {teacher} does not exist; give a finished run's folder or a bundle")
+    if teacher:
+        parse_weight_source(teacher, "--teacher")
 
 
 def has_residual_blocks(network: str) -> bool:

@@ -20,7 +20,7 @@ from backbones.bundles.contract import InputContract
 from backbones.bundles.ledger import MAPPED, TRUNK_PREFIX, Ledger, LedgerEntry, ProofError, load_trunk
 from backbones.bundles.loading import find_bundle
 from backbones.errors import UserError
-from backbones.external.keys.layers import conv_norm_names
+from backbones.external.keys.resnet import OPENMMLAB_DEEP_STEM, resnet_table
 from backbones.files import atomic_path, sha256_file, write_json
 from backbones.models import create_backbone
 from backbones.models.resnet import LAYOUTS, VARIANTS, Tweaks
@@ -29,9 +29,6 @@ from transfer.protocol.source_text import literal
 
 FORMAT = 1
 STYLES = ("mmdet", "mmseg")
-# OpenMMLab's convolution, its BatchNorm, and ours. The stock classes use one spelling in both toolkits.
-PLAIN_STEM = (("conv1", "bn1", "stem"),)
-DEEP_STEM = (("stem.0", "stem.1", "stem.0"), ("stem.3", "stem.4", "stem.1"), ("stem.6", "stem.7", "stem.2"))
 # Strides and dilations of the stages for the output strides that dense prediction uses.
 DENSE_GEOMETRY = {8: ((1, 2, 1, 1), (1, 1, 2, 4)), 16: ((1, 2, 2, 1), (1, 1, 1, 2))}
 
@@ -68,26 +65,8 @@ def openmmlab_keys(depth: int, variant: str) -> dict[str, str]:
         depth: 18, 34, 50, 101 or 152.
         variant: "a", "b", "c" or "d".
     """
-    block, counts = LAYOUTS[depth]
-    tweaks = VARIANTS[variant]
-    convolutions = 2 if block.expansion == 1 else 3
-    # In D an average pool comes before the shortcut's convolution, also where it pools nothing.
-    shortcut = 1 if tweaks.pooled_shortcut else 0
-    theirs_to_ours: dict[str, str | None] = {}
-    for conv, norm, ours in DEEP_STEM if tweaks.deep_stem else PLAIN_STEM:
-        theirs_to_ours |= conv_norm_names(conv, norm, f"{TRUNK_PREFIX}{ours}")
-    for stage, count in enumerate(counts, start=1):
-        for index in range(count):
-            theirs, ours = f"layer{stage}.{index}", f"{TRUNK_PREFIX}stage{stage}.{index}"
-            for number in range(1, convolutions + 1):
-                theirs_to_ours |= conv_norm_names(
-                    f"{theirs}.conv{number}", f"{theirs}.bn{number}", f"{ours}.conv{number}"
-                )
-            # The first stage of basic blocks changes neither channels nor size: no projection.
-            if index == 0 and (stage > 1 or block.expansion > 1):
-                down = f"{theirs}.downsample"
-                theirs_to_ours |= conv_norm_names(f"{down}.{shortcut}", f"{down}.{shortcut + 1}", f"{ours}.shortcut")
-    return {ours: theirs for theirs, ours in theirs_to_ours.items() if ours}
+    theirs_to_ours = resnet_table(depth, variant, OPENMMLAB_DEEP_STEM)
+    return {ours: theirs for theirs, ours in theirs_to_ours.items() if ours and ours.startswith(TRUNK_PREFIX)}
 
 
 def export_bundle(bundle: Bundle, style: str, path: Path, force: bool = False) -> Export:

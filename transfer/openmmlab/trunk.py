@@ -16,39 +16,34 @@ from mmengine.registry import MODELS
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from backbones.bundles.bundle import Bundle, make_bundle, read_bundle
-from backbones.bundles.contract import imagenet_contract
+from backbones.bundles.bundle import Bundle
 from backbones.bundles.ledger import load_part, load_trunk
 from backbones.errors import UserError
-from backbones.models import Trunk, create_backbone, create_classifier, default_image_size
-from backbones.recipes.recipe import RANDOM_RECIPE
+from backbones.external.sources import RANDOM_PREFIX, TAKEN, Opened, open_source
+from backbones.models import Trunk, create_backbone
 
-RANDOM_PREFIX = "random:"
 CLASSIFICATION_STRIDE = 32
 
 
 def open_bundle(source: str, seed: int) -> Bundle:
-    """A bundle from its file, or for ``random:NETWORK`` an untrained one, initialised from ``seed``.
+    """A bundle by what ``--backbone`` takes (``backbones.external.sources``); ``seed`` initialises a random one.
 
     Raises:
-        UserError: The file is not a readable bundle, or the network is unknown.
+        UserError: There is no such bundle, it is not readable, or the network is unknown.
     """
+    return open_backbone(source, seed).bundle
+
+
+def open_backbone(source: str, seed: int) -> Opened:
+    """``open_bundle``, with what is to be recorded of it."""
     return _open(source, seed if source.startswith(RANDOM_PREFIX) else None)
 
 
 @lru_cache(maxsize=1)
-def _open(source: str, seed: int | None) -> Bundle:
-    if seed is None:
-        bundle = read_bundle(source)
-        _check_described(bundle)
-        return bundle
-    network = source.removeprefix(RANDOM_PREFIX)
-    contract = imagenet_contract(default_image_size(network))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        classifier = create_classifier(network, num_classes=1)
-    training = {"recipe": RANDOM_RECIPE, "network": network, "seed": seed}
-    return make_bundle(classifier, network, contract, training, source)
+def _open(source: str, seed: int | None) -> Opened:
+    opened = open_source(source, "--backbone", seed or 0)
+    _check_described(opened.bundle)
+    return opened
 
 
 def _check_described(bundle: Bundle) -> None:
@@ -80,7 +75,7 @@ def bundle_trunk(
     """Build a trunk and load its tensors, every one accounted for. All its maps are aligned with the image.
 
     Args:
-        bundle: Path of a ``backbone.safetensors``, or ``random:NETWORK``.
+        bundle: What ``--backbone`` takes: path of a ``backbone.safetensors``, ``random:NETWORK``, public weights.
         seed: Initialisation of a random trunk; a bundle from a file ignores it.
         out_indices: Stages that the neck or the heads get, from 0.
         output_stride: 32, or 16 or 8 with dilation.
@@ -166,7 +161,7 @@ def bundle_stage(
 
 def _given_bundle(source: str, seed: int) -> Bundle:
     if not source:
-        raise UserError("this configuration names no trunk; give --backbone BUNDLE or --backbone random:NETWORK")
+        raise UserError(f"this configuration names no trunk; give --backbone, which takes {TAKEN}")
     return open_bundle(source, seed)
 
 

@@ -82,6 +82,9 @@ def _carry_out(plan: TransferPlan, started: float) -> dict[str, Any]:
     if dumped:
         world.on_rank_zero(lambda: dump_config(plan, Path(dumped)))
         return {}
+    if world.leads:
+        for line in plan.told:
+            print(line)
     if world.leads and not options.dry_run:  # which has it in its plan
         print("\n".join([f"learning rate {plan.rate}", *(f"length {each}" for each in plan.moved)]), flush=True)
     plan.asked["data"] = plan.check_data()

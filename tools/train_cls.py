@@ -41,7 +41,7 @@ def build_parser() -> CommandParser:
     """The options; those without a default come from the recipe or the network."""
     parser = CommandParser(description=__doc__, epilog=EXAMPLE)
     parser.add_argument("--data", type=pathlib.Path, help="folder with train/CLASS/IMAGE and val/CLASS/IMAGE")
-    parser.add_argument("--network", help="network by name; 'list' prints the names")
+    parser.add_argument("--network", help="network by name, or timm:NAME; 'list' prints the names")
     parser.add_argument("--out", type=pathlib.Path, help="run folder, new or to be resumed; not needed for a dry run")
     parser.add_argument("--resume", action="store_true", help="continue the run in --out exactly where it stopped")
     parser.add_argument("--dry-run", action="store_true", help="print plan, schedule and cost; train nothing")
@@ -89,6 +89,8 @@ def _add_extra_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--ema", type=fraction, metavar="DECAY", help="evaluate and save averaged weights (0.9999)")
     group.add_argument("--clip", type=positive_float, metavar="NORM", help="bound the norm of the gradient")
     group.add_argument("--accumulate", type=positive_int, default=1, help="cut a batch into N parts (%(default)s)")
+    group.add_argument("--drop-path", type=fraction, metavar="P", help="stochastic depth (timm:NAME only)")
+    group.add_argument("--grad-checkpointing", action="store_true", help="recompute activations (timm:NAME only)")
     group.add_argument("--tensorboard", action="store_true", help="write RUN/tensorboard too")
     group.add_argument("--wandb", metavar="PROJECT", help="log to Weights & Biases too")
 

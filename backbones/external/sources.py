@@ -125,7 +125,7 @@ def random_bundle(network: str, seed: int, classes: Sequence[str] | None = None)
     """
     import torch
 
-    from backbones.models import create_classifier, default_image_size
+    from backbones.models import TIMM_PREFIX, create_classifier, default_image_size, initialisation
     from backbones.recipes.recipe import RANDOM_RECIPE
 
     contract = imagenet_contract(default_image_size(network))
@@ -133,6 +133,8 @@ def random_bundle(network: str, seed: int, classes: Sequence[str] | None = None)
         torch.manual_seed(seed)
         classifier = create_classifier(network, num_classes=len(classes) if classes else 1)
     training = {"recipe": RANDOM_RECIPE, "network": network, "seed": seed}
+    if network.startswith(TIMM_PREFIX):
+        training["initialisation"] = initialisation(network)
     return make_bundle(
         classifier,
         network,

@@ -15,7 +15,7 @@ from backbones.data.sampling import check_shares, count_steps
 from backbones.errors import UserError
 from backbones.machine.distributed import World
 from backbones.machine.precision import precision_for, resolve_device
-from backbones.models import default_image_size
+from backbones.models import TIMM_PREFIX, default_image_size, initialisation
 from backbones.monitoring.trackers import check_trackers
 from backbones.recipes.plugin import check_origin, load_plugin
 from backbones.recipes.recipe import Recipe
@@ -66,6 +66,7 @@ class Training:
             "schedule": asdict(self.schedule),
             "recipe": self._recipe(),
             **({"plugin": self.plugin} if self.plugin else {}),
+            **({"drop_path": request.drop_path} if request.drop_path else {}),
         }
 
     def _recipe(self) -> dict[str, Any]:
@@ -181,6 +182,7 @@ def asked(plan: Plan) -> dict[str, Any]:
     """What ``run.json`` says: everything that decides the outcome, and where it ran."""
     request, data = plan.request, plan.data
     measured = {"image_size": plan.image_size, "fingerprint": data.fingerprint}
+    of_timm = request.network.startswith(TIMM_PREFIX)
     return {
         "task": "classification",
         "network": request.network,
@@ -193,6 +195,7 @@ def asked(plan: Plan) -> dict[str, Any]:
             "parts": plan.parts,
             "batch_norm_images": plan.batch_norm_images,
             "precision": plan.precision,
+            **({"initialisation": initialisation(request.network)} if of_timm else {}),
         },
         "data": {
             "root": str(data.root.resolve()),
@@ -201,7 +204,7 @@ def asked(plan: Plan) -> dict[str, Any]:
             "train_images": len(data.train),
             "val_images": len(data.val),
         },
-        "versions": package_versions(VERSIONED),
+        "versions": package_versions((*VERSIONED, "timm") if of_timm else VERSIONED),
         "code": recorded_code("tools/train_cls.py"),
         "hardware": {**hardware(plan.device), "workers": request.workers, "processes": plan.world.size},
     }

@@ -14,7 +14,8 @@ class ClassificationRequest:
     ``recipe`` is one by name, or a YAML file. ``plugin`` is a file with tricks and recipes of the user's own.
     ``switched_on`` and ``switched_off`` are tricks by name, as ``backbones.recipes.switches`` reads them. ``color`` is
     one of ``backbones.recipes.recipe.COLORS``. ``ema`` is the decay of the average of the weights, ``clip`` the largest
-    norm of the gradient, ``accumulate`` the parts that a batch is cut into, in each process. Sizes are in images and
+    norm of the gradient, ``accumulate`` the parts that a batch is cut into, in each process. ``drop_path`` and
+    ``grad_checkpointing`` are for timm's networks (``backbones.models.timm_trunk``). Sizes are in images and
     pixels. A dry run needs no ``out``. ``allow_shared_images``: those of ``train`` in ``val``, too.
     """
 
@@ -36,6 +37,8 @@ class ClassificationRequest:
     ema: float | None = None
     clip: float | None = None
     accumulate: int = 1
+    drop_path: float | None = None
+    grad_checkpointing: bool = False
     sync_bn: bool = False
     seed: int = 0
     workers: int = 0

@@ -20,7 +20,8 @@ from backbones.external.sources import Opened, open_source
 from backbones.files import full_disk_told, read_json
 from backbones.machine.distributed import join_world, leave_world
 from backbones.machine.precision import tuned_convolutions
-from backbones.models import Classifier, create_classifier
+from backbones.models import Classifier, create_classifier, initialisation
+from backbones.models.sync_batch_norm import synchronise_batch_norm
 from backbones.monitoring.energy import EnergyMeter, energy_record, meter_for
 from backbones.monitoring.memory import peak_bytes
 from backbones.monitoring.trackers import open_trackers
@@ -38,6 +39,7 @@ from backbones.training.plan import Plan, asked, settle
 from backbones.training.request import ClassificationRequest
 from backbones.training.teacher import Teacher, describe_teachers, load_teachers, teachers_record
 from backbones.tricks.low_precision import gradient_scaler
+from backbones.tricks.zero_gamma import undo_zero_last_gamma
 
 
 def run_classification(request: ClassificationRequest) -> dict[str, Any]:
@@ -121,15 +123,22 @@ def _initial_model(plan: Plan, start: Opened | None) -> tuple[Classifier, InputC
     """The untrained (or, to be trained further, trained) classifier, what images it wants, and where it comes from."""
     request = plan.request
     torch.manual_seed(request.seed)
-    model = create_classifier(request.network, len(plan.data.classes), auxiliary=request.auxiliary)
+    model = create_classifier(
+        request.network,
+        len(plan.data.classes),
+        auxiliary=request.auxiliary,
+        drop_path=request.drop_path or 0.0,
+        grad_checkpointing=request.grad_checkpointing,
+    )
+    if not plan.recipe.zero_gamma:
+        undo_zero_last_gamma(model.trunk)
     for trick, value in tricks_with(plan.recipe, "initialise"):
         not_none(trick.initialise)(model.trunk, value)
-    if plan.image_size < model.smallest_image:
-        least = model.smallest_image
+    if reason := model.why_not(plan.image_size):
         what = f"{request.network} with --auxiliary" if request.auxiliary else request.network
-        raise UserError(f"--image-size {plan.image_size}: {what} needs {least} pixels or more")
+        raise UserError(f"--image-size {plan.image_size}: {what} {reason}")
     contract = imagenet_contract(plan.image_size)
-    origin = "Xavier initialisation"
+    origin = initialisation(request.network)
     if start:
         origin = initialise_from(model, start.bundle, plan.data.classes, request.network)
         contract = replace(
@@ -153,7 +162,7 @@ def _job(
 ) -> TrainingJob:
     request, recipe = plan.request, plan.recipe
     if request.sync_bn:
-        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        model = synchronise_batch_norm(model)
     return TrainingJob(
         model=model,
         replica=_replica(plan, model),

@@ -60,11 +60,8 @@ def load_teacher(
     """
     known = open_classifier(path, OPTION, classes, device)
     bundle = known.opened.bundle
-    if image_size < known.model.smallest_image:
-        raise UserError(
-            f"--image-size {image_size}: the teacher, a {bundle.architecture}, needs {known.model.smallest_image} "
-            "pixels or more"
-        )
+    if reason := known.model.why_not(image_size):
+        raise UserError(f"--image-size {image_size}: the teacher, a {bundle.architecture}, {reason}")
     return Teacher(
         model=known.model,
         contract=bundle.input_contract,

@@ -187,10 +187,11 @@ def has_residual_blocks(network: str) -> bool:
     import torch
 
     from backbones.models import create_backbone
+    from backbones.tricks.zero_gamma import residual_blocks
 
     with torch.device("meta"):  # the structure alone
         trunk = create_backbone(network)
-    return any(hasattr(module, "last_norm") for module in trunk.modules())
+    return bool(residual_blocks(trunk))
 
 
 def _trick_names(tricks: Sequence[str]) -> list[str]:

@@ -159,7 +159,8 @@ def _read_rows(section: Section, transfers: Sequence[str], seeds: tuple[int, ...
         for recipe in recipes:
             _check_row(section, recipe, network, shared)
             called = Path(recipe).stem if is_recipe_file(recipe) else recipe
-            yield SuiteRow(name or (called if len(networks) == 1 else f"{called}-{network}"), recipe, network, **shared)
+            full = f"{called}-{network.replace(':', '-')}"  # timm:NAME, too, is to be part of a folder's name
+            yield SuiteRow(name or (called if len(networks) == 1 else full), recipe, network, **shared)
 
 
 def _tasks(section: Section, transfers: Sequence[str]) -> tuple[str, ...]:
@@ -174,9 +175,14 @@ def _tasks(section: Section, transfers: Sequence[str]) -> tuple[str, ...]:
 
 
 def _check_row(section: Section, recipe: str, network: str, shared: dict[str, Any]) -> None:
-    from backbones.models import list_backbones
+    from backbones.models import TIMM_PREFIX, check_network, list_backbones
 
-    if network not in list_backbones():
+    if network.startswith(TIMM_PREFIX):
+        try:
+            check_network(network)
+        except UserError as error:
+            section.error("network", str(error))
+    elif network not in list_backbones():
         section.error("network", f"no network {network!r}; {did_you_mean(network, list_backbones())}see --network list")
     if recipe == RANDOM_RECIPE:
         if shared["teacher"] or shared["options"]:

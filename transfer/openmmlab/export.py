@@ -7,13 +7,10 @@ weights were trained with, is written beside it as the piece of configuration to
 
 from __future__ import annotations
 
-import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from backbones.bundles.bundle import Bundle, read_bundle
 from backbones.bundles.contract import InputContract
@@ -21,8 +18,9 @@ from backbones.bundles.ledger import MAPPED, TRUNK_PREFIX, Ledger, LedgerEntry, 
 from backbones.bundles.loading import find_bundle
 from backbones.errors import UserError
 from backbones.external.keys.resnet import OPENMMLAB_DEEP_STEM, resnet_table
+from backbones.external.written_files import configuration_path, pickled, require_free
 from backbones.files import atomic_path, sha256_file, write_json
-from backbones.models import create_backbone
+from backbones.models import TIMM_PREFIX, create_backbone
 from backbones.models.resnet import LAYOUTS, VARIANTS, Tweaks
 from transfer.prepare.disk import writing
 from transfer.protocol.source_text import literal
@@ -53,11 +51,6 @@ class Export:
         return [*lines, f"written: {self.path}", f"written: {configuration_path(self.path)}"]
 
 
-def configuration_path(path: Path) -> Path:
-    """Where the configuration is written that goes with the weights."""
-    return path.with_name(f"{path.name}.json")
-
-
 def openmmlab_keys(depth: int, variant: str) -> dict[str, str]:
     """OpenMMLab's name of every tensor of a trunk, by this project's name in a bundle.
 
@@ -83,7 +76,7 @@ def export_bundle(bundle: Bundle, style: str, path: Path, force: bool = False) -
         ProofError: A tensor has no fate, or one of the stock class no origin; nothing is written.
     """
     depth, variant = _stock_variant(bundle.architecture)
-    _require_vacant(path, force)
+    require_free(path, force)
     ledger = _renamed(load_trunk(create_backbone(bundle.architecture), bundle), bundle, openmmlab_keys(depth, variant))
     tensors = {entry.target: bundle.tensors[entry.source] for entry in ledger.entries if entry.target}
     config, notes = stock_config(style, depth, variant, bundle.input_contract, path)
@@ -99,16 +92,9 @@ def export_bundle(bundle: Bundle, style: str, path: Path, force: bool = False) -
     # Neither file takes its place before both are whole.
     beside = configuration_path(path)
     with writing(path, "nothing was replaced"), atomic_path(path) as weights, atomic_path(beside) as configuration:
-        weights.write_bytes(_pickled({"state_dict": tensors}))
+        weights.write_bytes(pickled({"state_dict": tensors}))
         write_json(configuration, {**document, "sha256": sha256_file(weights)})
     return Export(path, config, ledger, notes)
-
-
-def _pickled(state: dict[str, Any]) -> bytes:
-    """What ``torch.save`` would write; straight to a full disk it would end in an error that names no file."""
-    stream = io.BytesIO()
-    torch.save(state, stream)
-    return stream.getvalue()
 
 
 def export_file(source: Path, style: str, path: Path, force: bool = False) -> Export:
@@ -163,17 +149,15 @@ def _stock_variant(architecture: str) -> tuple[int, str]:
     if found is None:
         raise UserError(
             f"{architecture} cannot be exported: neither mmdet nor mmseg has this network as a stock backbone, only "
-            "ResNets have one; use the bundle itself with tools/transfer_det.py or tools/transfer_seg.py"
+            f"ResNets have one; {_other_way(architecture)}"
         )
     return int(found[1]), found[2]
 
 
-def _require_vacant(path: Path, force: bool) -> None:
-    for target in (path, configuration_path(path)):
-        if target.is_dir():
-            raise UserError(f"--out {target} is a folder; name a file, for example {target / 'backbone.pth'}")
-        if target.exists() and not force:
-            raise UserError(f"{target} exists; name another --out, or give --force to replace it")
+def _other_way(architecture: str) -> str:
+    if architecture.startswith(TIMM_PREFIX):
+        return "--style timm writes it for timm"
+    return "use the bundle itself with tools/transfer_det.py or tools/transfer_seg.py"
 
 
 def _renamed(ledger: Ledger, bundle: Bundle, keys: dict[str, str]) -> Ledger:

@@ -84,7 +84,9 @@ class TransferPlan:
             "rate": self.rate,
             "epochs": epochs(self.config, images),
             "length": describe_epochs(self.config, images),
-            "batch_norm_images": images_per_estimate(self.config, chosen, self.batch),
+            "batch_norm_images": images_per_estimate(
+                self.config, chosen, self.batch, any(name.endswith("running_var") for name in self.bundle.tensors)
+            ),
         }
 
 
@@ -179,4 +181,5 @@ def _backbone_facts(source: str, opened: Opened) -> dict[str, Any]:
     if not source.startswith(RANDOM_PREFIX):
         facts |= opened.record()
     training = opened.bundle.training
-    return facts | {key: training[key] for key in ("top1", "top5", "seed", "epochs") if key in training}
+    kept = ("top1", "top5", "seed", "epochs", "initialisation")
+    return facts | {key: training[key] for key in kept if key in training}

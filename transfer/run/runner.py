@@ -22,6 +22,7 @@ from mmengine.runner import BaseLoop, Runner
 from torch import nn
 
 from backbones.files import atomic_path
+from backbones.models.sync_batch_norm import synchronise_batch_norm
 from backbones.runs.checkpoint_file import remedied, unusable_on_error
 from transfer.openmmlab.checkpoints import (
     NAME,
@@ -118,6 +119,9 @@ class QuietRunner(Runner):
 
     def wrap_model(self, model_wrapper_cfg: Any, model: nn.Module) -> nn.Module:
         """mmengine's replica of several names its GPU, which PyTorch refuses for a model on the CPU."""
+        if self.distributed and self.cfg.get("sync_bn") == "torch":
+            # mmengine's own conversion would drop the activations that are part of timm's layers.
+            model = synchronise_batch_norm(model)
         if not self.distributed or get_device() != "cpu":
             return super().wrap_model(model_wrapper_cfg, model)
         return MMDistributedDataParallel(module=revert_sync_batchnorm(model), broadcast_buffers=False)

@@ -26,8 +26,8 @@ TRUNK_PREFIX = "trunk."
 # What is left behind, and why.
 AUXILIARY_PREFIX = "aux_head."
 DROPPED_AUXILIARY = "dropped: auxiliary head"
+DROPPED = {"head.": DROPPED_HEAD, AUXILIARY_PREFIX: DROPPED_AUXILIARY}
 HEAD_PREFIX = "head."
-DROPPED = {HEAD_PREFIX: DROPPED_HEAD, AUXILIARY_PREFIX: DROPPED_AUXILIARY}
 HEAD = "head.weight"  # a classifier has it, a trunk alone has not
 MAPPED = "mapped"
 NOTHING: Mapping[str, str] = MappingProxyType({})

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from backbones.bundles.bundle import Bundle, read_bundle
-from backbones.bundles.ledger import AUXILIARY_PREFIX, count_classes, load_classifier, load_trunk
+from backbones.bundles.ledger import AUXILIARY_PREFIX, HEAD, count_classes, load_classifier, load_trunk
 from backbones.errors import UserError
 from backbones.models import Classifier, create_classifier
 

@@ -84,7 +84,8 @@ def open_members(
         known = open_classifier(word, OPTION, classes, device)
         size = image_size or known.opened.bundle.input_contract.eval_size
         if reason := known.model.why_not(size):
-            raise UserError(f"--image-size {size}: {known.opened.bundle.architecture} {reason}")
+            network = known.opened.bundle.architecture
+            raise UserError(f"--image-size {size}: {network} {reason}")
         members.append(Member(known, size))
     refuse_twice(OPTION, words, [member.known.opened.sha256 for member in members])
     return tuple(members)

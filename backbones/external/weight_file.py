@@ -21,6 +21,7 @@ from torch import Tensor
 
 from backbones.errors import UserError
 from backbones.reporting.printable import printable
+from backbones.tensor_files import strangeness
 
 # Where training scripts keep the network's tensors: timm's, Lightning's, OpenMMLab's; torchvision's; DINO's; and those
 # of PyTorch's tutorials.
@@ -32,7 +33,6 @@ NO_PREFIX = "."
 # How many models an averaged one is the mean of; no tensor of the network.
 AVERAGING_COUNTER = "n_averaged"
 _MOST_NAMED = 20
-_PLAIN_TENSORS = (Tensor, torch.nn.Parameter)
 _LEGACY_PICKLES = 4  # magic number, version, system, object; more follow, and the tensors' bytes
 
 
@@ -78,6 +78,7 @@ def _read_safetensors(path: str | os.PathLike[str]) -> dict[str, Tensor]:
 
 
 def _read_pickle(path: str | os.PathLike[str]) -> Any:
+    _refuse_packed(path)
     try:
         # Training scripts keep their options with the weights. A Namespace takes attributes and does nothing else.
         with torch.serialization.safe_globals([argparse.Namespace]):
@@ -93,6 +94,28 @@ def _read_pickle(path: str | os.PathLike[str]) -> Any:
         raise UserError(
             f"{path} cannot be read as a file of torch.save ({type(error).__name__}); copy or download it again"
         ) from None
+
+
+def _refuse_packed(path: str | os.PathLike[str]) -> None:
+    """PyTorch unpacks what it never packs, and a file of some kilobytes may unpack to gigabytes.
+
+    Raises:
+        UserError: A part of the archive is packed, or is said to be larger than the whole file.
+    """
+    try:
+        if not zipfile.is_zipfile(path):
+            return  # of PyTorch's older format, or of none
+        with zipfile.ZipFile(path) as archive:
+            parts = archive.infolist()
+    except Exception:  # zipfile raises many kinds for a table of contents that is none; torch.load tells
+        return
+    packed = [part.filename for part in parts if part.compress_type != zipfile.ZIP_STORED]
+    if packed or sum(part.file_size for part in parts) > os.path.getsize(path):
+        what = f"{packed[0]!r} is packed" if packed else "its parts are larger than it is"
+        raise UserError(
+            f"{path}: {what}, which torch.save never does, so it is not read; where you trust the file, unpack it and "
+            "save its tensors again with torch.save"
+        )
 
 
 def _is_cut_off(path: str | os.PathLike[str]) -> bool:
@@ -164,13 +187,7 @@ def _check_plain(path: str | os.PathLike[str], tensors: Mapping[Any, Tensor]) ->
     if strange := [name for name in tensors if not isinstance(name, str)]:
         raise UserError(f"{path}: a tensor is called {reprlib.repr(strange[0])}, which is no word; save a state_dict")
     for name, tensor in tensors.items():
-        if (
-            tensor.is_meta
-            or tensor.layout != torch.strided
-            or tensor.is_quantized
-            or type(tensor) not in _PLAIN_TENSORS
-        ):
-            kind = "without values (meta)" if tensor.is_meta else f"{tensor.layout}, {tensor.dtype}"
+        if kind := strangeness(tensor):
             raise UserError(
                 f"{path}: {printable(name)} is no plain tensor but {kind}; save it as a dense one with values"
             )

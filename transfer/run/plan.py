@@ -181,6 +181,5 @@ def _backbone_facts(source: str, opened: Opened) -> dict[str, Any]:
     if not source.startswith(RANDOM_PREFIX):
         facts |= opened.record()
     training = opened.bundle.training
-    return facts | {
-        key: training[key] for key in ("top1", "top5", "seed", "epochs", "initialisation") if key in training
-    }
+    kept = ("top1", "top5", "seed", "epochs", "initialisation")
+    return facts | {key: training[key] for key in kept if key in training}

@@ -95,10 +95,11 @@ class Drawing:
         """Points joined by straight lines."""
         self.add("polyline", points=" ".join(f"{x:.1f},{y:.1f}" for x, y in points), class_=class_)
 
-    def render(self, description: str) -> Markup:
+    def render(self, description: str, class_: str = "") -> Markup:
         """The whole element; ``description`` is what it says to those who do not see it."""
-        return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
-            _short(self.width), _short(self.height), description, Markup("").join(self.parts)
+        named = Markup(' class="{}"').format(class_) if class_ else ""
+        return Markup('<svg{} viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
+            named, _short(self.width), _short(self.height), description, Markup("").join(self.parts)
         )
 
 

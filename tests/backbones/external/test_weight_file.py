@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -205,3 +206,33 @@ def test_what_is_no_plain_tensor_is_named(
     with raises(UserError, match=rf"file\.pth: {message}") as caught:
         read_weight_file(path)
     assert str(caught.value).isprintable()
+
+
+def test_a_file_that_unpacks_to_much_more_is_not_unpacked(path: Path, tmp_path: Path) -> None:
+    torch.save({"conv1.weight": torch.zeros(10**6)}, path)
+    bomb = tmp_path / "bomb.pth"
+    with zipfile.ZipFile(path) as whole, zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as packed:
+        for part in whole.namelist():
+            packed.writestr(part, whole.read(part))
+    assert bomb.stat().st_size < path.stat().st_size / 100
+    assert torch.load(bomb, weights_only=True)["conv1.weight"].numel() == 10**6  # negative control: PyTorch unpacks it
+    with raises(UserError, match=r"bomb\.pth: 'file/data\.pkl' is packed, which torch\.save never does"):
+        read_weight_file(bomb)
+
+
+def test_a_part_that_is_said_to_be_larger_than_the_file_is_refused(path: Path) -> None:
+    torch.save(TENSORS, path)
+    content = bytearray(path.read_bytes())
+    entry = content.rindex(b"PK\1\2")
+    content[entry + 24 : entry + 28] = (2**31).to_bytes(4, "little")
+    path.write_bytes(content)
+    with raises(UserError, match=r"file\.pth: its parts are larger than it is"):
+        read_weight_file(path)
+
+
+def test_a_number_that_is_said_to_fill_terabytes_is_named(path: Path) -> None:
+    torch.save({"conv1.weight": torch.ones(1).expand(10**6, 10**6)}, path)
+    with raises(UserError, match=r"conv1\.weight is no plain .* of 4000000000000 bytes, which are not in the file"):
+        read_weight_file(path)
+    torch.save({"conv1.weight": torch.ones(6).view(2, 3).t(), "bias": torch.ones(1).expand(1, 1)}, path)
+    assert read_weight_file(path).tensors["conv1.weight"].shape == (3, 2)

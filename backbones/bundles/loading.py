@@ -50,7 +50,7 @@ def restored_classifier(bundle: Bundle) -> Classifier:
     classes = count_classes(bundle)
     if not classes:
         raise UserError(
-            f"{bundle.source} holds no classifier head (head.weight); it can be transferred, but it cannot classify"
+            f"{bundle.source} holds no classifier head ({HEAD}); it can be transferred, but it cannot classify"
         )
     model = create_classifier(bundle.architecture, classes)
     load_classifier(model, bundle)

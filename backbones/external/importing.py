@@ -11,12 +11,12 @@ import backbones.external.timm
 import backbones.external.torchvision
 from backbones.bundles.bundle import Bundle, make_bundle, read_bundle, save_bundle
 from backbones.errors import UserError
-from backbones.external.accounting import head_size, load_by_table
+from backbones.external.checkpoints.accounting import head_size, load_by_table
+from backbones.external.checkpoints.locating import Located, locate
+from backbones.external.checkpoints.weight_file import WeightFile, read_weight_file
 from backbones.external.description import NO_HEAD, describe_import
 from backbones.external.families import AT, KEY, Source, parse_source, split_checkpoint
 from backbones.external.keys import head_modules, spellings
-from backbones.external.locating import Located, locate
-from backbones.external.weight_file import WeightFile, read_weight_file
 from backbones.external.weights import PublicWeights, choose_download, choose_for_file
 from backbones.files import sha256_file
 from backbones.models import create_classifier

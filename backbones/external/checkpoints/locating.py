@@ -13,9 +13,9 @@ from typing import Any
 
 from backbones.bundles.ledger import TRUNK_PREFIX
 from backbones.errors import UserError
-from backbones.external import layouts
+from backbones.external.checkpoints import layouts
+from backbones.external.checkpoints.weight_file import AVERAGING_COUNTER, NO_PREFIX, WeightFile
 from backbones.external.keys.layers import BATCH_COUNTER
-from backbones.external.weight_file import AVERAGING_COUNTER, NO_PREFIX, WeightFile
 
 Table = Mapping[str, str | None]
 

@@ -19,7 +19,9 @@ from mmengine.hooks import CheckpointHook, Hook
 from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
+from torch.utils.data import DataLoader
 
+from backbones.data.loader_processes import WatchedLoader
 from backbones.files import atomic_path
 from backbones.runs.checkpoint_file import remedied, unusable_on_error
 from transfer.openmmlab.checkpoints import NAME, OrderlyCheckpointHook, check_checkpoint, remedy
@@ -88,6 +90,14 @@ class QuietRunner(Runner):
         check_checkpoint(Path(filename), unwrap_model(self), scheduled=self.param_schedulers is not None)
         with redirect_stdout(io.StringIO()):  # mmengine prints that it loads
             return super().load_checkpoint(filename, map_location, True)
+
+    @staticmethod
+    def build_dataloader(*arguments: Any, **options: Any) -> DataLoader:
+        """mmengine's, whose processes end in one line when the machine fails them."""
+        loader = Runner.build_dataloader(*arguments, **options)
+        if type(loader) is DataLoader:
+            loader.__class__ = WatchedLoader
+        return loader
 
     def build_train_loop(self, loop: BaseLoop | dict[str, Any]) -> BaseLoop:
         if isinstance(loop, dict) and loop.get("type") == "IterBasedTrainLoop":

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from backbones.errors import UserError
+from backbones.machine.lacks import blame_machine
 
 LARGEST = 2**28  # bytes
 
@@ -70,6 +71,7 @@ def read_records(path: Path) -> list[dict[str, Any]]:
     try:
         lines = read_text(path).split("\n")
     except (OSError, UnicodeDecodeError) as error:
+        blame_machine(error, f"cannot read {path}")
         reason = getattr(error, "strerror", None) or "it is no text"
         raise UserError(f"cannot read {path}: {reason}; restore it, or begin the run anew in another folder") from None
     records = []

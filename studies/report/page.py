@@ -21,12 +21,13 @@ from studies.report.figures.curves import training_curves
 from studies.report.figures.differences import difference_bars
 from studies.report.figures.hero import hero
 from studies.report.figures.per_class import per_class
-from studies.report.figures.scatter import scatter
+from studies.report.figures.scatter import relation, scatter
 from studies.report.front.cards import cards
 from studies.report.front.controls import controls
 from studies.report.front.dateline import dateline, measured_on
 from studies.report.front.finding import finding
 from studies.report.front.setting_names import name_settings
+from studies.report.front.zoo import asked_correlations
 from studies.report.latex import as_latex
 from studies.report.marks import cell_marks
 from studies.report.page_rows import PageRow, page_rows
@@ -41,6 +42,7 @@ from transfer.catalogue import TASKS, further_names, metric_names, questions, ta
 
 TEMPLATES = Path(__file__).with_name("templates")
 PAGE, LATEX = "index.html", "tables.tex"
+MOST_LINES = 60  # of the table of all numbers
 SECTIONS = {
     "samples": "Samples",
     "tables": "Tables",
@@ -174,6 +176,7 @@ def _content(study: Study, with_images: bool) -> dict[str, Any]:
         "records": records,
         "at": study.at,
         "any_paper": any(row.paper for row in study.rows),
+        "too_many": _too_many(comparison),
         "label": f", {study.name}" if study.name else "",
         "folder": f"{study.folder}/" if study.folder else "",
         **_facts(comparison, records),
@@ -181,15 +184,32 @@ def _content(study: Study, with_images: bool) -> dict[str, Any]:
     }
 
 
+def _too_many(comparison: Comparison) -> int | None:
+    """Lines of the table of all numbers, where these are more than a page should have."""
+    lines = sum(len(row.cells) for row in comparison.rows)
+    lines += sum(len(row.cells) for task in comparison.tuned for row in task.rows)
+    return lines if lines > MOST_LINES else None
+
+
 def _figures(comparison: Comparison, records: Records, with_images: bool, at: str) -> dict[str, Any]:
     return {
         "hero": hero(comparison),
+        "relations": _relations(comparison),
         "scatters": {metric: scatter(comparison, metric) for metric in questions().values()},
         "bars": {metric: difference_bars(comparison, metric) for metric in (*questions().values(), "pixel_accuracy")},
         "curves": training_curves(comparison, records),
         "classes": per_class(comparison, records),
         "samples": samples(comparison, records, with_images, at),
     }
+
+
+def _relations(comparison: Comparison) -> list[dict[str, Any]]:
+    """Of many rows, the front's panels."""
+    found = []
+    for each in asked_correlations(comparison):
+        picture, fit = relation(comparison, each.metric)
+        found.append({"name": metric_names()[each.metric], "picture": picture, "fit": fit})
+    return found
 
 
 def _facts(comparison: Comparison, records: Records) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from backbones.errors import not_none
 from studies.comparison.compare import Comparison
 from studies.comparison.rows import Row
+from studies.report.figures.labels import apart, shortened
 from studies.report.figures.svg import Drawing, Point, Scale, tick_label, ticks
 from studies.report.front.finding import TOP1, asked_places, focus_place
 from studies.report.words import label, signed
@@ -173,22 +174,6 @@ def _draw_names(drawing: Drawing, y: Scale, lines: Sequence[Line], size: Format)
             shortened(line.name, size.longest),
             f"name f{line.color}{' focus' * line.focus}",
         )
-
-
-def apart(places: Sequence[float], distance: float, limit: float) -> list[float]:
-    """Ascending places moved until none is nearer to the next than that: down, and up again from the limit."""
-    moved: list[float] = []
-    for place in places:
-        moved.append(max(place, moved[-1] + distance) if moved else place)
-    for index in reversed(range(len(moved))):
-        moved[index] = min(moved[index], limit)
-        limit = moved[index] - distance
-    return moved
-
-
-def shortened(name: str, longest: int) -> str:
-    """A name of at most that many letters."""
-    return name if len(name) <= longest else f"{name[: longest - 1]}…"
 
 
 def _words(name: str, metric: str, difference: Difference) -> str:

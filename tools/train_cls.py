@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import pathlib
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from backbones.cli.command import CommandParser, run_command
 from backbones.cli.options import add_allow_shared_images, fraction, natural_int, positive_float, positive_int
 from backbones.errors import UserError
+from backbones.machine.place import leads
 from backbones.machine.processes import loader_workers
 from backbones.recipes.recipe import COLORS, recipe_list
 from backbones.training.request import ClassificationRequest
@@ -113,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from backbones.training.run import run_classification
 
     result = run_classification(read_request(options))
-    if result and os.environ.get("RANK", "0") == "0":
+    if result and leads():
         metrics, bundle = result["metrics"], options["out"] / "backbone.safetensors"
         print(f"top-1 {metrics['top1']:.2f} %, top-5 {metrics['top5']:.2f} %: {bundle}")
 

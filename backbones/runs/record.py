@@ -75,7 +75,7 @@ FIELDS: Mapping[str, _Kind] = {
     **{"proof.after_training": _SECTION, "proof.after_training.stages": _LIST},
     f"proof.after_training.stages.{ANY}": _SECTION,
     **{f"proof.after_training.stages.{ANY}.{key}": _COUNT for key in ("moved", "tensors")},
-    **{"tuned": _SECTION, "tuned.changed": _SECTION, f"tuned.changed.{ANY}": _TEXT},
+    f"tuned.changed.{ANY}": _TEXT,
 }
 
 

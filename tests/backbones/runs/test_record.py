@@ -32,7 +32,9 @@ def read_changed(path: Path, keys: str, value: Any) -> dict[str, Any]:
     inside, (*above, last) = content, keys.split(".")
     for key in above:
         key = int(key) if isinstance(inside, list) else key
-        inside = inside.setdefault(key, {}) if isinstance(inside, dict) else inside[key]
+        if isinstance(inside, dict) and inside.get(key) is None:
+            inside[key] = {}
+        inside = inside[key]
     inside[int(last) if isinstance(inside, list) else last] = value
     path.write_text(json.dumps(content))
     return read_record(path)

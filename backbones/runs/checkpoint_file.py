@@ -146,4 +146,4 @@ def _words(error: Exception) -> str:
     """An error in one line; PyTorch's own words about what it does not read advise to switch the protection off."""
     if stranger := re.search(r"GLOBAL ([\w.]+)", str(error)):
         return f"it holds {stranger[1]} besides tensors, and reading that could run code"
-    return textwrap.shorten(str(error) or type(error).__name__, LONGEST, placeholder=" …")
+    return printable(textwrap.shorten(str(error) or type(error).__name__, LONGEST, placeholder=" …"))

@@ -26,15 +26,9 @@ FOREIGN = {
         ("train/a.jpg", "train/a.xml", "valid/b.jpg", "valid/b.xml", "README.roboflow.txt"),
         "VOC's XML beside them in train/, as Roboflow exports them",
     ),
-    "Roboflow, COCO": (
-        ("train/a.jpg", "train/_annotations.coco.json", "valid/b.jpg"),
-        "COCO's JSON beside them in train/",
-    ),
     "Roboflow, YOLO": (("train/images/a.jpg", "train/labels/a.txt", "data.yaml"), "YOLO's images and labels"),
     "Roboflow, masks": (("train/a.jpg", "train/a_mask.png", "train/_classes.csv"), "masks beside them in train/"),
     "YOLOv5": (("images/train/a.jpg", "labels/train/a.txt", "data.yaml"), "YOLO's images and labels"),
-    "COCO": (("train2017/a.jpg", "annotations/instances_train2017.json"), "COCO's JSON in annotations/"),
-    "CVAT, COCO": (("images/a.jpg", "annotations/instances_default.json"), "COCO's JSON in annotations/"),
     "CVAT": (("images/a.jpg", "annotations.xml"), "CVAT's own export"),
     "CVAT, VOC": (
         ("JPEGImages/a.jpg", "Annotations/a.xml", "ImageSets/Main/default.txt", "labelmap.txt"),

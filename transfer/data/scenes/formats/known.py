@@ -1,0 +1,21 @@
+"""All formats of scenes, in the order in which a folder is asked for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from transfer.data.scenes.formats import coco
+from transfer.data.scenes.scene import SceneFolder
+
+_FORMATS = (coco.recognise,)
+
+
+def recognise_scenes(root: Path) -> SceneFolder | None:
+    """The folder in the first format that it has the marks of; None where it has those of none.
+
+    Raises:
+        UserError: It has a format's marks, and cannot be meant so.
+    """
+    if not root.is_dir():
+        return None
+    return next((found for recognise in _FORMATS if (found := recognise(root)) is not None), None)

@@ -17,7 +17,7 @@ from transfer.data.good_files import GoodFiles, check_files
 from transfer.data.images import verify_image
 from transfer.data.nearby import Neighbours
 from transfer.data.scenes.choice import HeldOut, scenes_of
-from transfer.data.scenes.index import reading_code
+from transfer.data.scenes.index import part_stamps, reading_code
 from transfer.data.scenes.scene import Box, Reading, Scene, SceneFolder
 from transfer.data.voc_annotation import shown_class
 
@@ -47,9 +47,7 @@ def check_scenes(
     reading = scenes_of(folder, part, held_out)
     faults = list(reading.faults)
     scenes, stamps = _stamped(folder.root, reading, faults)
-    files = [
-        stamp(folder.root, path, f"{path} does not exist") for each in folder.parts.values() for path in each.files
-    ]
+    files = [each for other in folder.parts.values() for each in part_stamps(folder.root, other)[0]]
     memory = GoodFiles(folder.root, {"format": "image"})
     compute = functools.partial(_check, folder.root, scenes, stamps, tuple(classes), faults, memory)
     if faults:  # and then all that is not missing is looked at, too

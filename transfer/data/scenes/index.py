@@ -18,8 +18,10 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from backbones.data.verification import checks_fingerprint, stamp
+from backbones.data.verification import FileStamp, checks_fingerprint, stamp
+from backbones.errors import UserError
 from backbones.files import atomic_path, cache_dir
+from transfer.data.faults import Fault
 from transfer.data.scenes.scene import Box, Part, Reading, Scene
 
 _ARRAYS = ("texts", "images", "boxes", "names", "ignored")
@@ -27,8 +29,10 @@ _ARRAYS = ("texts", "images", "boxes", "names", "ignored")
 
 def indexed(root: Path, name: str, part: Part) -> Reading:
     """``part.read()``, from the cache where its files are as they were. What has faults is read again each time."""
-    stamps = [list(stamp(root, path, f"{path} does not exist")) for path in part.files]
-    document = json.dumps([reading_code(), str(root.resolve()), name, stamps])
+    stamps, irregular = part_stamps(root, part)
+    if irregular:  # reading a pipe would never end
+        return Reading([], faults=irregular)
+    document = json.dumps([reading_code(), str(root.resolve()), name, [list(each) for each in stamps]])
     path = cache_dir() / "scenes" / f"{hashlib.sha256(document.encode()).hexdigest()}.npz"
     known = _load(path)
     if known is not None:
@@ -40,6 +44,21 @@ def indexed(root: Path, name: str, part: Part) -> Reading:
         except OSError as error:
             warnings.warn(f"the next start will read {root} again: {error}", stacklevel=3)
     return reading
+
+
+def part_stamps(root: Path, part: Part) -> tuple[list[FileStamp], list[Fault]]:
+    """Stamps of all files that decide what is read, and a fault for each that is there and cannot be read.
+
+    A missing one has an empty stamp: whether it matters is for the reading to say.
+    """
+    stamps, faults = [], []
+    for path in part.files:
+        try:
+            stamps.append(stamp(root, path, ""))
+        except UserError as error:
+            stamps.append(FileStamp(path.relative_to(root).as_posix(), -1, 0))
+            faults += [Fault(path, str(error))] if str(error) else []
+    return stamps, faults
 
 
 @cache

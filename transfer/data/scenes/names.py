@@ -53,7 +53,7 @@ def files_below(folder: Path) -> list[Path]:
     return [
         Path(place) / name
         for place, folders, names in os.walk(folder)
-        if not folders.sort()  # type: ignore[func-returns-value]  # in place: the order in which they are walked
+        if not folders.sort()  # in place: the order in which they are walked
         for name in sorted(names)
         if not name.startswith(".")
     ]

@@ -16,18 +16,19 @@ from transfer.data.scenes.formats.known import recognise_scenes
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_scene_written_is_the_scene_read(name: str) -> None:
+    write, what = FORMATS[name]
     ignored = name not in WITHOUT_IGNORED
 
-    @settings(max_examples=8, deadline=None)
+    @settings(max_examples=5, deadline=None)
     @given(train=scenes("t", ignored), val=scenes("v", ignored))
     def holds(train: list, val: list) -> None:
         with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
             patch.setenv("CARRYOVER_CACHE", f"{folder}/cache")
             root = Path(folder) / "data"
-            FORMATS[name](root, {"train": train, "val": val})
+            write(root, {"train": train, "val": val})
             found = recognise_scenes(root)
             assert found is not None
-            assert found.what == name
+            assert found.what == what
             for part, written in (("train", train), ("val", val)):
                 for _ in range(2):  # the second time from the index
                     reading = scenes_of(found, part)

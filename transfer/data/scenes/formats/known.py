@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from transfer.data.scenes.formats import coco
+from transfer.data.scenes.formats import coco, cvat, labelme, voc_xml, yolo
 from transfer.data.scenes.scene import SceneFolder
 
-_FORMATS = (coco.recognise,)
+# Text comes last: any folder may hold some. XML and JSON say what they are.
+_FORMATS = (coco.recognise, cvat.recognise, voc_xml.recognise, labelme.recognise, yolo.recognise)
 
 
 def recognise_scenes(root: Path) -> SceneFolder | None:

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -49,14 +50,18 @@ def read_text(path: str | os.PathLike[str], largest: int = LARGEST) -> str:
         return stream.read(largest).decode("utf-8")
 
 
-def parse_json(text: str) -> Any:
+def parse_json(text: str, object_hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
     """JSON as the standard has it: numbers are finite.
+
+    Args:
+        text: The document.
+        object_hook: What to keep of each object, from the innermost on; all of it without.
 
     Raises:
         ValueError: It is none, a number is not finite or has thousands of digits, or it is nested too deeply.
     """
     try:
-        return json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        return json.loads(text, parse_constant=_refuse, parse_float=_finite, object_hook=object_hook)
     except RecursionError:
         raise ValueError("sections in sections without end") from None
 

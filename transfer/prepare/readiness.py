@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from transfer.data.scenes.scene import TEST, TRAIN, VAL, SceneFolder
 from transfer.prepare.layouts import Layout, years
 
 _VOC07 = ("VOC2007/ImageSets/Main/trainval.txt", "VOC2007/ImageSets/Main/test.txt")
@@ -31,6 +32,14 @@ NEEDS: dict[Layout, dict[str, tuple[str, ...]]] = {
         "seg_configs/upernet_index_png.py": _INDEX_PNG,
     },
 }
+
+
+def ready_for_scenes(folder: SceneFolder) -> tuple[list[str], list[str]]:
+    """The same of a folder in a format of boxes, which every protocol of detection reads."""
+    protocols = list(NEEDS[Layout.DEVKIT])
+    if TRAIN in folder.parts and {VAL, TEST} & set(folder.parts):
+        return protocols, []
+    return [], [f"not for {', '.join(protocols)}: there is {' and '.join(folder.parts)}, and no part to measure on"]
 
 
 def ready_for(root: Path, layout: Layout) -> tuple[list[str], list[str]]:

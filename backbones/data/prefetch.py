@@ -7,6 +7,7 @@ import sys
 from typing import NamedTuple
 
 from backbones.errors import UserError
+from backbones.machine.place import processes_here
 
 SHARED_MEMORY = "/dev/shm"
 PREFETCHED_BYTES = 1 << 30
@@ -56,4 +57,4 @@ def _free_bytes() -> int:
         status = os.statvfs(SHARED_MEMORY)
     except OSError:  # not Linux: shared memory is not a file system there, and has no size of its own
         return 2 * PREFETCHED_BYTES
-    return status.f_bavail * status.f_frsize // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return status.f_bavail * status.f_frsize // processes_here()

@@ -5,7 +5,9 @@ Nothing here imports torch: the list must print at once.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from backbones.errors import UserError
 
@@ -25,6 +27,8 @@ FAMILIES: dict[str, dict[str, str]] = {
     },
 }
 
+# Between weights and the file of a checkpoint that has their names, and before a place in it.
+AT, KEY = "@", "#"
 _WIDE_STEM = "its stem has 64, 64 and 128 channels, a variant the paper does not have"
 REFUSED: dict[str, dict[str, str]] = {
     "torchvision": {},
@@ -71,6 +75,17 @@ def parse_source(text: str) -> Source:
     if network not in FAMILIES[library]:
         raise UserError(f"{text}: of {library} these networks can be imported: {', '.join(FAMILIES[library])}")
     return Source(library, network, tag or None)
+
+
+def split_checkpoint(text: str) -> tuple[str, Path | None, str | None]:
+    """``LIBRARY:NAME.TAG@FILE#KEY`` as the weights, the file and the key; None for what is not there."""
+    weights, at, rest = text.partition(AT)
+    if not at:
+        return weights, None, None
+    name, _, key = rest.rpartition(KEY)
+    if not name or os.path.exists(os.path.expanduser(rest)):  # a file may have the sign in its name
+        return weights, Path(os.path.expanduser(rest)), None
+    return weights, Path(os.path.expanduser(name)), key or None
 
 
 def family_list() -> str:

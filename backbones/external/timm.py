@@ -1,7 +1,4 @@
-"""timm's published weights: their configuration, and their tensors by timm's own download.
-
-timm is no dependency of this project; these functions ask for it when they need it.
-"""
+"""timm's published weights: their configuration, and their tensors by timm's own download."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from backbones.data.decoding import load_entirely
 from backbones.errors import UserError
 from backbones.image_files import open_image
 from transfer.data.faults import MOST_NAMES, Fault, Faults
@@ -76,7 +77,7 @@ def check_label_map(path: Path, image: Path, size: tuple[int, int] | None, codin
     try:
         with open_image(path) as label:
             _refuse_wrong_format(label, path)
-            label.load()
+            load_entirely(label, path)
             label_size, histogram = label.size, label.histogram()
     except UserError:
         raise

@@ -2,7 +2,7 @@
 
 A table gives every tensor a published checkpoint of the family may hold exactly one fate: the name of a tensor of the
 classifier, or None where it is dropped on purpose. torchvision and timm name the tensors of a ResNet and of
-Inception-V3 alike, so one table serves both.
+Inception-V3 alike, so one table serves both; OpenMMLab names a deep stem otherwise.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 
 from backbones.external.keys.inception import inception_table
 from backbones.external.keys.mobilenet import mobilenet_table
-from backbones.external.keys.resnet import resnet_table
+from backbones.external.keys.resnet import OPENMMLAB_DEEP_STEM, resnet_table
 
 
 def key_table(architecture: str) -> dict[str, str | None]:
@@ -19,3 +19,11 @@ def key_table(architecture: str) -> dict[str, str | None]:
     if resnet := re.fullmatch(r"resnet(\d+)_([bcd])", architecture):
         return resnet_table(int(resnet[1]), resnet[2])
     return {"inception_v3": inception_table, "mobilenet_v1_relu6": mobilenet_table}[architecture]()
+
+
+def spellings(architecture: str) -> list[dict[str, str | None]]:
+    """Every table that a checkpoint of a network may follow: ``key_table``'s first, then other implementations'."""
+    tables = [key_table(architecture)]
+    if resnet := re.fullmatch(r"resnet(\d+)_([cd])", architecture):
+        tables.append(resnet_table(int(resnet[1]), resnet[2], OPENMMLAB_DEEP_STEM))
+    return tables

@@ -72,14 +72,14 @@ def next_steps(comparison: Comparison, records: Records, seeds_command: str | No
     while len(seeds) < needed:
         seeds.append(next(seed for seed in range(len(seeds) + 1) if seed not in seeds))
     there = {each.run.seed for each in records.finished}
-    added = [str(seed) for seed in sorted(seeds) if seed not in there]
+    added = [seed for seed in sorted(seeds) if seed not in there]
     rows = comparison.tree.rows().values()
     hours = hours_of_seeds(needed, tuple(TASKS), list(rows))
     commands = [f"{seeds_command} {' '.join(map(str, sorted(seeds)))}"] if seeds_command else _models(records, added)
     return NextSteps(
         tuple(found),
         tuple(sorted(seeds)),
-        joined(added),
+        joined(_runs_of(added)),
         tuple(commands),
         seeds_command is not None,
         "" if hours is None else two_digits(hours),
@@ -108,7 +108,18 @@ def _undecided(comparison: Comparison, place: int, metric: str) -> Undecided | N
     )
 
 
-def _models(records: Records, added: Sequence[str]) -> list[str]:
+def _runs_of(numbers: Sequence[int]) -> list[str]:
+    """Ascending numbers, three or more in a row as "3 to 9"."""
+    runs: list[list[int]] = []
+    for each in numbers:
+        if runs and each == runs[-1][-1] + 1:
+            runs[-1].append(each)
+        else:
+            runs.append([each])
+    return [text for run in runs for text in ([f"{run[0]} to {run[-1]}"] if len(run) > 2 else map(str, run))]
+
+
+def _models(records: Records, added: Sequence[int]) -> list[str]:
     """The commands of the runs with the highest seed, one for each row and task, with the first seed that is added."""
     last: dict[tuple[object, str], Record] = {}
     for each in sorted(records.finished, key=lambda record: record.run.seed):

@@ -92,7 +92,7 @@ def _draw(lines: Sequence[Line], stations: Sequence[str], baseline: str, size: F
     y = Scale(*limits(lines), size.bottom, size.top)
     edge = min(44, (size.right - size.left) // 6)
     step = (size.right - size.left - 2 * edge) / max(1, len(stations) - 1)
-    places = [size.left + edge + step * place for place in range(len(stations))]
+    places = [size.right - edge - step * place for place in reversed(range(len(stations)))]
     _draw_axes(drawing, y, places, stations, size)
     order = sorted(lines, key=lambda line: line.focus)
     offsets = {id(line): (place - (len(lines) - 1) / 2) * size.dodge for place, line in enumerate(lines)}

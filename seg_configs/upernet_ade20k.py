@@ -15,7 +15,8 @@ crop_size = (512, 512)
 max_iters = 160000
 norm_cfg = dict(type="BN", requires_grad=True)
 model = dict(
-    data_preprocessor=dict(size=crop_size),
+    # Tests are of whole images, filled up to what windows and patches of any network fit into.
+    data_preprocessor=dict(size=crop_size, test_cfg=dict(size_divisor=32)),
     backbone=dict(output_stride=32),
     decode_head=dict(
         _delete_=True,

@@ -8,6 +8,7 @@ _base_ = "./fcn_os8_index_png.py"
 
 norm_cfg = dict(type="BN", requires_grad=True)
 model = dict(
+    data_preprocessor=dict(test_cfg=dict(size_divisor=32)),
     backbone=dict(output_stride=32),
     decode_head=dict(
         _delete_=True,

@@ -10,16 +10,16 @@ from typing import Any
 import backbones.external.timm
 import backbones.external.torchvision
 from backbones.bundles.bundle import Bundle, make_bundle, read_bundle, save_bundle
-from backbones.bundles.ledger import HEAD_PREFIX
 from backbones.errors import UserError
-from backbones.external.accounting import head_size, load_by_table
+from backbones.external.checkpoints.accounting import head_size, load_by_table
+from backbones.external.checkpoints.locating import Located, locate
+from backbones.external.checkpoints.weight_file import WeightFile, read_weight_file
 from backbones.external.description import NO_HEAD, describe_import
 from backbones.external.families import AT, KEY, Source, parse_source, split_checkpoint
-from backbones.external.keys import spellings
-from backbones.external.locating import Located, locate
-from backbones.external.weight_file import WeightFile, read_weight_file
+from backbones.external.keys import head_modules, spellings
 from backbones.external.weights import PublicWeights, choose_download, choose_for_file
 from backbones.files import sha256_file
+from backbones.machine.lacks import blame_machine
 from backbones.models import create_classifier
 from backbones.runs.versions import package_versions
 
@@ -90,14 +90,16 @@ def import_bundle(
         UserError: As for ``import_weights``.
     """
     fetched = _read(asked, checkpoint, key) if checkpoint is not None else _download(asked)
-    located = locate(fetched.label, fetched.file, spellings(asked.architecture))
+    heads = head_modules(asked.architecture)
+    located = locate(fetched.label, fetched.file, spellings(asked.architecture), heads)
     count = (
         None if located.head is None else head_size(fetched.label, located.head, fetched.file.tensors.get(located.head))
     )
     names = _head_classes(fetched.label, count, classes, unnamed)
     classifier = create_classifier(asked.architecture, count or 1)
     ledger = load_by_table(fetched.label, classifier, fetched.file.tensors, located.table, located.reasons).summary()
-    without = [] if count else [name for name in classifier.state_dict() if name.startswith(HEAD_PREFIX)]
+    of_heads = tuple(f"{each}." for each in heads)
+    without = [] if count else [name for name in classifier.state_dict() if name.startswith(of_heads)]
     if without:
         ledger["absent"] = {NO_HEAD: without}
     origin = {**fetched.origin, **_whereabouts(fetched.file, located)}
@@ -169,6 +171,7 @@ def _class_names(label: str, count: int, file: str | os.PathLike[str] | None) ->
     try:
         names = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
+        blame_machine(error, f"--classes {path} cannot be read")
         raise UserError(f"--classes {path} cannot be read ({error})") from None
     if len(names) != count:
         holds = f"--classes {path} names {len(names)}" if file is not None else "ImageNet has 1000"

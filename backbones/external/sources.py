@@ -169,11 +169,11 @@ def _parse_public(text: str, option: str) -> WeightSource:
 
 
 def _network(text: str, option: str) -> str:
-    from backbones.models import default_image_size
+    from backbones.models import check_network
 
     network = text.removeprefix(RANDOM_PREFIX)
     try:
-        default_image_size(network)
+        check_network(network)
     except UserError as error:
         raise UserError(f"{option} {text}: {error}") from None
     return network

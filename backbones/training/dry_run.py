@@ -71,8 +71,8 @@ def _teacher_line(job: TrainingJob, teacher: Teacher, batch: Batch, step: float)
     operations = count_operations(teacher.network, size)["multiply_adds"]
     whole = _judging_seconds(job, teacher, batch)
     return (
-        f"teacher   {teacher.network}: {operations / 1e9:.2f} G multiply-adds for an image of {size} px, {whole:.3f} s "
-        f"per batch ({whole / step:.0%} of a step)"
+        f"teacher   {teacher.network}: {operations / 1e6:,.1f} M multiply-adds for an image of {size} px, "
+        f"{whole:.3f} s per batch ({whole / step:.0%} of a step)"
     )
 
 

@@ -173,5 +173,9 @@ def test_another_entry_can_be_put_in_the_place_of_a_file(seed: int) -> None:
         victim.write_text("a")
         before = state(Path(folder))
         assert change_entry(victim, Random(seed))
+        alone = Path(folder, "b.txt")
+        alone.write_text("b")
+        assert change_entry(alone, Random(seed), Path(folder))
+        assert Path(folder).is_dir()
         # A name that it already has is the one thing that can be drawn and changes nothing.
         assert state(Path(folder)) != before or victim.exists()

@@ -82,7 +82,7 @@ def check_inputs(preprocessor: nn.Module, images: Tensor, contract: InputContrac
         ProofError: Mean, standard deviation or channel order are not the contract's.
     """
     files = images.flip(1) if contract.channel_order == "RGB" else images
-    built = preprocessor({"inputs": list(files), "data_samples": None}, False)["inputs"].cpu()
+    built = preprocessor({"inputs": list(files), "data_samples": []}, False)["inputs"].cpu()
     difference = (built - normalise(images, contract)).abs().max().item()
     if not difference <= INPUT_TOLERANCE:
         raise ProofError(

@@ -111,7 +111,8 @@ def settle(task: Task, options: TransferOptions, world: World, ops: str) -> Tran
     with named_as(["train_dataloader", "test_dataloader"], options.config, options.cfg_options):
         if options.data:
             set_data_root(config, Path(options.data))
-        classes = find_classes(config, options.classes, task)
+        adopted = task.adopt(config)
+        classes = find_classes(config, options.classes, task, adopted)
     device = resolve_device("auto")
     precision = _transfer_precision(options.precision, device)
     with named_as(["model"], options.config, options.cfg_options):

@@ -116,8 +116,8 @@ def test_a_head_of_other_classes_needs_no_names_to_be_transferred(
     [
         ("nothing", f"--backbone nothing: there is no such run folder or bundle; taken are {TAKEN}"),
         ("keras:resnet50", "--backbone keras:resnet50: there is no such run folder or bundle; taken are"),
-        ("timm:resnet49", "--backbone timm:resnet49: of timm these networks can be imported"),
-        ("timm:resnet50s@x.pth", "--backbone timm:resnet50s: resnet50s cannot be imported: its stem has"),
+        ("timm:resnet49", "--backbone timm:resnet49: unknown network 'timm:resnet49': did you mean"),
+        ("torchvision:vgg16@x.pth", "--backbone torchvision:vgg16: of torchvision these networks can be imported"),
         ("random:resnet51_d", "--backbone random:resnet51_d: unknown network 'resnet51_d': did you mean"),
         (".", "--backbone .: no backbone.safetensors in it"),
     ],

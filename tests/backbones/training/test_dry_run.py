@@ -160,7 +160,7 @@ def test_every_teachers_cost_is_told(
         f"teacher   mobilenet_v1_050 from {large}",
         "          2 teachers: the student learns from the mean of their probabilities",
     ]
-    pattern = r"teacher   (\w+): [\d.]+ G multiply-adds for an image of 32 px, [\d.]+ s per batch \(\d+% of a step\)"
+    pattern = r"teacher   (\w+): [\d,.]+ M multiply-adds for an image of 32 px, [\d.]+ s per batch \(\d+% of a step\)"
     assert [re.fullmatch(pattern, line)[1] for line in lines[3:]] == ["mobilenet_v1_025", "mobilenet_v1_050"]
 
 

@@ -44,7 +44,7 @@ SHORT_UPERNET = (
     "model.data_preprocessor.size=(64,64)",
     "train_dataloader.dataset.pipeline.2.scale=(64,64)",
     "train_dataloader.dataset.pipeline.3.crop_size=(64,64)",
-    "test_dataloader.dataset.pipeline.1.scale=(64,64)",
+    "test_dataloader.dataset.pipeline.1.scale=(70,70)",  # no multiple of anything
     "model.decode_head.channels=16",
     "model.auxiliary_head.channels=16",
 )

@@ -11,16 +11,17 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backbones.bundles.ledger import HEAD, HEAD_PREFIX, TRUNK_PREFIX
+from backbones.bundles.ledger import TRUNK_PREFIX
 from backbones.errors import UserError
-from backbones.external import layouts
+from backbones.external.checkpoints import layouts
+from backbones.external.checkpoints.weight_file import AVERAGING_COUNTER, NO_PREFIX, WeightFile
 from backbones.external.keys.layers import BATCH_COUNTER
-from backbones.external.weight_file import AVERAGING_COUNTER, NO_PREFIX, WeightFile
 
 Table = Mapping[str, str | None]
 
 # A prefix with fewer of a network's names after it is that of a part: a block's, whose layers are called alike.
 _SHARE = 0.5
+OWN_HEAD = ("head",)
 
 
 @dataclass(frozen=True)
@@ -46,35 +47,58 @@ class Located:
         return (*((self.prefix,) if self.prefix else ()), *((f"head at {self.head}",) if elsewhere else ()))
 
 
-def locate(label: str, file: WeightFile, spellings: Sequence[Table]) -> Located:
+@dataclass(frozen=True)
+class _Names:
+    """A table, and the classifier's modules that are its heads, the first one of which is asked."""
+
+    table: Table
+    heads: tuple[str, ...]
+
+    def is_head(self, ours: str | None) -> bool:
+        """Whether a tensor of the classifier is one of a head's."""
+        return ours is not None and ours.startswith(tuple(f"{each}." for each in self.heads))
+
+    @property
+    def head(self) -> dict[str, str | None]:
+        """What of the table is heads'."""
+        return {theirs: ours for theirs, ours in self.table.items() if self.is_head(ours)}
+
+    @property
+    def trunk(self) -> set[str]:
+        """Names by which the network is found: those of its trunk."""
+        return {
+            theirs
+            for theirs, ours in self.table.items()
+            if ours and ours.startswith(TRUNK_PREFIX) and not self.is_head(ours) and BATCH_COUNTER not in ours
+        }
+
+
+def locate(label: str, file: WeightFile, spellings: Sequence[Table], heads: Sequence[str] = OWN_HEAD) -> Located:
     """Find a network.
 
     Args:
         label: What the file is called in messages.
         file: Its tensors, and what was asked for by a key.
         spellings: Tables that its names may follow.
+        heads: The classifier's modules that are its heads.
 
     Raises:
         UserError: It is there more than once, and nothing says which one is meant, or it is not where it is asked for.
     """
-    table, places = max(((each, _places(file.tensors, each)) for each in spellings), key=lambda pair: _most(pair[1]))
+    known = [_Names(each, tuple(heads)) for each in spellings]
+    network, places = max(
+        ((each, _places(file.tensors, each.trunk)) for each in known), key=lambda pair: _most(pair[1])
+    )
     prefix = _choose(label, file, places)
-    names = {prefix + theirs: ours for theirs, ours in table.items()}
-    reasons = _reasons(file, table, prefix, places)
+    names = {prefix + theirs: ours for theirs, ours in network.table.items()}
+    reasons = _reasons(file, network, prefix, places)
     names |= dict.fromkeys(reasons)
-    head = _place_head(file.tensors, table, names, prefix)
+    head = _place_head(file.tensors, network, names, prefix)
     return Located(names, {name: why for name, why in reasons.items() if name in names}, prefix, head)
 
 
-def _trunk_names(table: Table) -> set[str]:
-    return {
-        theirs for theirs, ours in table.items() if ours and ours.startswith(TRUNK_PREFIX) and BATCH_COUNTER not in ours
-    }
-
-
-def _places(names: Iterable[str], table: Table) -> dict[str, float]:
+def _places(names: Iterable[str], expected: Collection[str]) -> dict[str, float]:
     """Prefixes after which a trunk's names follow, and which share of them."""
-    expected = _trunk_names(table)
     counts: Counter[str] = Counter()
     for name in names:
         words = name.split(".")
@@ -115,30 +139,31 @@ def _key(file: WeightFile, prefix: str) -> str:
     return ".".join([*entries, prefix.rstrip(".") or NO_PREFIX])
 
 
-def _reasons(file: WeightFile, table: Table, prefix: str, places: Collection[str]) -> dict[str, str]:
+def _reasons(file: WeightFile, network: _Names, prefix: str, places: Collection[str]) -> dict[str, str]:
     """Why tensors beside the network, or in the place of its head, are dropped."""
     reasons = {}
     others = sorted((place for place in places if place != prefix), key=len, reverse=True)
-    unlabelled = _trained_without_labels(file.tensors, prefix)
+    own = {name for name in file.tensors if name.startswith(prefix) and name.removeprefix(prefix) in network.table}
+    unlabelled = _trained_without_labels(file.tensors.keys() - own, prefix)
     for name in file.tensors:
-        if name.startswith(prefix) and (inner := name.removeprefix(prefix)) in table:
-            if unlabelled and _is_head(table[inner]):
+        if name in own:
+            if unlabelled and network.is_head(network.table[name.removeprefix(prefix)]):
                 reasons[name] = layouts.DROPPED_PROJECTION
-        elif why := _reason(name, file.wanted, table, prefix, others, unlabelled):
+        elif why := _reason(name, file.wanted, network, prefix, others, unlabelled):
             reasons[name] = why
     return reasons
 
 
 def _reason(
-    name: str, wanted: str | None, table: Table, prefix: str, others: Sequence[str], unlabelled: bool
+    name: str, wanted: str | None, network: _Names, prefix: str, others: Sequence[str], unlabelled: bool
 ) -> str | None:
     if wanted is not None and not name.startswith(wanted):
         return layouts.DROPPED_UNASKED
     for other in others:
         inside = name.startswith(other) and not (prefix.startswith(other) and name.startswith(prefix))
-        if inside and (name.removeprefix(other) in table or not prefix.startswith(other)):
+        if inside and (name.removeprefix(other) in network.table or not prefix.startswith(other)):
             return layouts.DROPPED_MOMENTUM if _is_momentum_copy(other) else layouts.DROPPED_COPY
-    if unlabelled and name.startswith(tuple(f"{prefix}{head}." for head in _head_modules(table))):
+    if unlabelled and name.startswith(tuple(f"{prefix}{head}." for head in _head_modules(network))):
         return layouts.DROPPED_PROJECTION
     rests = [name.removeprefix(parent) for parent in _parents(prefix) if name.startswith(parent)]
     return next(
@@ -160,30 +185,27 @@ def _parents(prefix: str) -> list[str]:
     return ["".join(f"{word}." for word in words[:cut]) for cut in range(len(words) + 1)]
 
 
-def _is_head(ours: str | None) -> bool:
-    return ours is not None and ours.startswith(HEAD_PREFIX)
+def _head_modules(network: _Names) -> set[str]:
+    return {theirs.rpartition(".")[0] for theirs in network.head}
 
 
-def _head_modules(table: Table) -> set[str]:
-    return {theirs.rpartition(".")[0] for theirs, ours in table.items() if _is_head(ours)}
-
-
-def _place_head(tensors: Mapping[str, Any], table: Table, names: dict[str, str | None], prefix: str) -> str | None:
+def _place_head(tensors: Mapping[str, Any], network: _Names, names: dict[str, str | None], prefix: str) -> str | None:
     """Give the head's tensors their place in ``names``, which is changed; or take them out of it where there are none.
 
     Returns:
         The name of its weights.
     """
-    heads = {theirs: ours for theirs, ours in table.items() if _is_head(ours)}
-    inside = [prefix + theirs for theirs in heads]
+    inside = [prefix + theirs for theirs in network.head]
     if any(name in tensors and names[name] is not None for name in inside):
-        return next(prefix + theirs for theirs, ours in heads.items() if ours == HEAD)
+        first = tuple(f"{each}." for each in network.heads[:1])
+        weights = [theirs for theirs, ours in network.head.items() if ours and ours.startswith(first)]
+        return prefix + next(theirs for theirs in weights if theirs.endswith(".weight"))
     for name in inside:
         if name not in tensors:
             del names[name]
     beside = _parents(prefix)[-2] if prefix else None
-    for place in layouts.HEADS if beside is not None else ():
+    for place in layouts.HEADS if beside is not None and network.heads else ():
         if any(f"{beside}{place}{part}" in tensors for part in ("weight", "bias")):
-            names |= {f"{beside}{place}{part}": f"{HEAD_PREFIX}{part}" for part in ("weight", "bias")}
+            names |= {f"{beside}{place}{part}": f"{network.heads[0]}.{part}" for part in ("weight", "bias")}
             return f"{beside}{place}weight"
     return None

@@ -14,7 +14,7 @@ from pytest import fixture, mark, raises
 from safetensors.torch import save_file
 
 from backbones.errors import UserError
-from backbones.external.weight_file import read_weight_file
+from backbones.external.checkpoints.weight_file import read_weight_file
 
 TENSORS = {"conv1.weight": torch.arange(600.0), "fc.bias": torch.ones(3)}
 

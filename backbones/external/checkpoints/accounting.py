@@ -28,9 +28,9 @@ def head_size(source: str, name: str, tensor: Tensor | None) -> int:
         tensor: These; None where they are missing, which only a half head is.
 
     Raises:
-        UserError: They are no weights of a fully connected layer.
+        UserError: They are no weights of a fully connected layer, or of the 1 x 1 convolution that is one.
     """
-    if tensor is None or tensor.ndim != 2:
+    if tensor is None or tensor.ndim < 2 or any(side != 1 for side in tensor.shape[2:]):
         what = "is missing" if tensor is None else f"is {tuple(tensor.shape)}"
         raise UserError(f"{source}: {name}, the weights of its classifier, {what}; a fully connected layer has (K, C)")
     return len(tensor)

@@ -9,7 +9,7 @@ from pytest import fixture, mark, raises
 from torch import Tensor, nn
 
 from backbones.errors import UserError
-from backbones.external.accounting import head_size, load_by_table
+from backbones.external.checkpoints.accounting import head_size, load_by_table
 from backbones.external.families import FAMILIES
 from backbones.external.keys import key_table
 from backbones.models import create_classifier

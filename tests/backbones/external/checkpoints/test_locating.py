@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from backbones.bundles.bundle import read_bundle
 from backbones.bundles.loading import initialise_from, trained_classifier
 from backbones.errors import UserError
-from backbones.external.accounting import load_by_table
+from backbones.external.checkpoints.accounting import load_by_table
+from backbones.external.checkpoints.locating import Located, locate
+from backbones.external.checkpoints.weight_file import WRAPPERS, WeightFile, read_weight_file
 from backbones.external.families import parse_source
 from backbones.external.importing import import_bundle, import_weights
 from backbones.external.keys import key_table, spellings
-from backbones.external.locating import Located, locate
-from backbones.external.weight_file import WRAPPERS, WeightFile, read_weight_file
 from backbones.models import Classifier, create_classifier
 
 SOURCE = "torchvision:resnet18"

@@ -34,6 +34,7 @@ def build_parser() -> CommandParser:
     parser.add_argument(
         "--data", nargs="+", action="extend", default=[], metavar="TASK=DIR", help="folders in place of the suite's"
     )
+    parser.add_argument("--open", action="store_true", help="tell the address of the report, to open in a browser")
     parser.add_argument("--plan", action="store_true", help="print runs, states and cost; run nothing")
     parser.add_argument("--commands", action="store_true", help="with --plan: each run by itself, with its command")
     parser.add_argument("--price-per-hour", type=positive_float, metavar="PRICE", help="with --plan: of one device")
@@ -54,6 +55,22 @@ def parse_data(words: Sequence[str]) -> dict[str, pathlib.Path]:
         if not folder:
             raise UserError(f"--data {task}: write TASK=DIR (classification=IMAGENET)")
     return {task: pathlib.Path(os.path.abspath(os.path.expanduser(folder))) for task, _, folder in pairs}
+
+
+def report_words(options: argparse.Namespace, out: pathlib.Path) -> tuple[str, ...]:
+    """What the command of the report ends with: how seeds are added, and whether the address is told."""
+    from backbones.cli.shell import shell_command
+
+    words = ["tools/run_suite.py", str(options.suite), "--out", str(out)]
+    if options.data:
+        words += ["--data", *options.data]
+    for name in ("jobs", "gpus_per_run"):
+        if (value := getattr(options, name)) is not None:
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    if options.slurm is not None:
+        words += ["--slurm", *options.slurm]
+    command = f"python {shell_command([*words, '--seeds'])}"
+    return ("--seeds-command", command, *(["--open"] if options.open else []))
 
 
 def tool_parsers() -> Mapping[str, CommandParser]:
@@ -83,12 +100,15 @@ def run(options: argparse.Namespace) -> int:
     out = (options.out or pathlib.Path("runs", suite.name)).absolute()
     seeds = options.seeds and tuple(dict.fromkeys(options.seeds))
     rows = options.rows and tuple(options.rows)
-    conduct = Conduct(out, tool_parsers(), options.gpus_per_run or 1, seeds, rows, parse_data(options.data))
+    data, words = parse_data(options.data), report_words(options, out)
+    conduct = Conduct(out, tool_parsers(), options.gpus_per_run or 1, seeds, rows, data, words)
     if options.plan:
         on_gpus = options.slurm is not None or options.gpus_per_run is not None or bool(visible_gpus())
         price = Price(options.price_per_hour, options.currency or "") if options.price_per_hour else None
         print_plan(suite, conduct, on_gpus, price, options.commands)
         return 0
+    if options.open:
+        print(f"report, made anew after every run: {(out / 'report' / 'index.html').as_uri()}", flush=True)
     if options.slurm is not None:
         settings = parse_slurm_options(options.slurm)
         check_slurm_folder(out)

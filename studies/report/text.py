@@ -52,10 +52,16 @@ def as_text(comparison: Comparison, width: int = WIDTH) -> str:
         UserError: It is given something else than a comparison.
     """
     check_comparison("as_text", comparison)
+    return "\n".join(text_parts(comparison, width))
+
+
+def text_parts(comparison: Comparison, width: int = WIDTH) -> tuple[str, str]:
+    """``as_text`` in two: answer and tables, and the notes."""
     parts = [*wrapped(plain_answer(comparison), width), "", *text_table(_grid(comparison, metric_names()), width)]
     for title, grid in _sections(comparison):
         parts += ["", title, "", *text_table(grid, width)]
-    return "\n".join([*parts, *wrapped(comparison.notes, width), *wrapped(_unfinished(comparison), width)])
+    notes = [*wrapped(comparison.notes, width), *wrapped(_unfinished(comparison), width)]
+    return "\n".join(parts), "\n".join(notes)
 
 
 def _sections(comparison: Comparison) -> Iterator[tuple[str, Grid]]:

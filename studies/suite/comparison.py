@@ -23,17 +23,30 @@ from studies.suite.planned_run import PlannedRun
 FOLDER = "compared"
 
 
-def compare(runs: Sequence[PlannedRun], out: Path, suite: Suite) -> int:
-    """Link the runs, print ``tools/compare.py``'s command, and run it; its exit code."""
+def compare(runs: Sequence[PlannedRun], out: Path, suite: Suite, further: Sequence[str] = ()) -> int:
+    """Link the runs, print ``tools/compare.py``'s command, and run it; its exit code.
+
+    Args:
+        runs: Of the suite.
+        out: Its folder.
+        suite: Which.
+        further: Words that the command ends with.
+    """
     link_runs(runs, out)
+    words = command_words(runs, out, suite, further)
+    print(f"python {shell_command(words)}\n", flush=True)
+    return subprocess.call([sys.executable, *words], cwd=ROOT)
+
+
+def command_words(runs: Sequence[PlannedRun], out: Path, suite: Suite, further: Sequence[str] = ()) -> list[str]:
+    """The command that writes the suite's report."""
     words = ["tools/compare.py", str(out / FOLDER), "--out", str(out / "report")]
     for name in ("baseline", "title", "note"):
         if value := getattr(suite, name):
             words += [f"--{name}", value]
     for stated in stated_recipes(runs, suite):
         words += ["--beside", stated]
-    print(f"python {shell_command(words)}\n", flush=True)
-    return subprocess.call([sys.executable, *words], cwd=ROOT)
+    return [*words, *further]
 
 
 def stated_recipes(runs: Sequence[PlannedRun], suite: Suite) -> list[str]:

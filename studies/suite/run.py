@@ -11,7 +11,7 @@ from backbones.errors import UserError, did_you_mean
 from backbones.files import write_error, write_json
 from backbones.runs.fingerprint import ROOT
 from studies.suite.commands import Parsers
-from studies.suite.comparison import compare
+from studies.suite.comparison import command_words, compare, link_runs
 from studies.suite.costs.estimate import Estimator
 from studies.suite.costs.plan_table import Price, plan_lines
 from studies.suite.data import data_folder, make_images
@@ -19,6 +19,7 @@ from studies.suite.definition import Data, Suite
 from studies.suite.executors.board import DONE, Board
 from studies.suite.executors.local import Reporter
 from studies.suite.executors.progress import metrics_of
+from studies.suite.executors.refresh import LOG, refreshing
 from studies.suite.expectations import missed
 from studies.suite.planned_run import PlannedRun
 from studies.suite.planning import plan_runs
@@ -40,6 +41,7 @@ class Conduct:
         seeds: In place of the suite's.
         rows: Names of those that are to be run; None for all. The comparison has the others too, where they are done.
         data: Folders in place of the suite's, by task.
+        report_words: What the command of the report ends with.
     """
 
     out: Path
@@ -48,6 +50,7 @@ class Conduct:
     seeds: tuple[int, ...] | None = None
     rows: tuple[str, ...] | None = None
     data: Mapping[str, Path] | None = None
+    report_words: tuple[str, ...] = ()
 
 
 def settle_suite(suite: Suite, conduct: Conduct) -> tuple[Suite, list[PlannedRun], list[PlannedRun]]:
@@ -128,18 +131,24 @@ def run_suite(
     board = Board(runs)
     print(f"{len(runs)} runs in {conduct.out}, {sum(run.done for run in runs)} of them done; commands run in {ROOT}")
     try:
-        with shown(board) as reporter:
-            execute(runs, board, reporter)
+        with shown(board) as reporter, refreshing(reporter, lambda: _next_report(suite, everything, conduct)) as both:
+            execute(runs, board, both)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("repeat the command to continue") from None
-    return _conclude(suite, everything, board, conduct.out)
+    return _conclude(suite, everything, board, conduct)
 
 
-def _conclude(suite: Suite, everything: Sequence[PlannedRun], board: Board, out: Path) -> int:
+def _next_report(suite: Suite, runs: Sequence[PlannedRun], conduct: Conduct) -> tuple[list[str], str]:
+    """Link what there is, for the command of a report while the suite works; its words, and where it logs."""
+    link_runs(runs, conduct.out)
+    return command_words(runs, conduct.out, suite, conduct.report_words), str(conduct.out / "logs" / LOG)
+
+
+def _conclude(suite: Suite, everything: Sequence[PlannedRun], board: Board, conduct: Conduct) -> int:
     """Compare what there is of the suite, done now or before; say what failed, and what is not as expected."""
     code = 0
     if any(run.compared and run.done for run in everything):
-        code = compare(everything, out, suite)
+        code = compare(everything, conduct.out, suite, conduct.report_words)
     broken = board.broken()
     for status in broken:
         print(f"{status.state.upper()}: {status.run.name}: {status.note}; see {status.run.log}")

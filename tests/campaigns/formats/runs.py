@@ -18,9 +18,7 @@ from campaigns.mutators.fields import json_field, json_line
 from campaigns.mutators.mutation import BYTES, MISSING, TYPE, VALUE, WORDS
 from campaigns.mutators.words import JSON, with_words
 from studies.comparison.compare import compare_runs
-from studies.report.page import TITLE, render
-from studies.report.page_rows import page_rows
-from studies.report.records import read_records
+from studies.report.page import read_studies, render
 from studies.report.text import as_json, as_text
 from studies.results.metrics_log import last_records
 from studies.statistics.bootstrap import measure
@@ -103,14 +101,13 @@ def _finished(run: Path, asked: dict[str, Any], metrics: dict[str, float]) -> No
     (run / "metrics.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in (*lines, *epochs)))
 
 
-_MADE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC")  # when a page was made
+_MADE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC|<span>\d+ [A-Z][a-z]+ \d{4}</span>")  # when a page was made
 
 
 def _compare(folder: Path) -> Any:
     """The comparison in all its forms."""
     comparison = compare_runs(folder)
-    records = read_records(comparison)
-    page = _MADE.sub("", render(comparison, records, page_rows(comparison, records), TITLE))
+    page = _MADE.sub("", render(read_studies([comparison]), "A title"))
     return as_text(comparison), json.dumps(as_json(comparison)), digest(np.frombuffer(page.encode(), np.uint8))
 
 

@@ -18,6 +18,26 @@ def write_looks(folder: Path, looks: Looks) -> None:
     write_json(folder / NAME, {"seeds": looks.seeds, "counts": looks.counts, "spending": looks.spending})
 
 
+def check_plan(folder: Path, looks: Looks | None) -> None:
+    """See that a study is gone on with by the plan that it was begun by; a new one may have any.
+
+    Raises:
+        UserError: Its seeds were added by results, and now they are to be fixed, or added by another plan.
+    """
+    begun = read_looks(folder)
+    if begun in (None, looks):
+        return
+    plan = f"--seeds {_words(begun.seeds)} --looks {_words(begun.counts)} --spending {begun.spending}" if begun else ""
+    raise UserError(
+        f"{folder} has a study that was begun with --adaptive {plan}; its seeds were added by what results said, so "
+        "another plan would find differences where there are none: go on with these options, or name another --out"
+    )
+
+
+def _words(numbers: tuple[int, ...]) -> str:
+    return " ".join(map(str, numbers))
+
+
 def read_looks(folder: Path) -> Looks | None:
     """The plan in a folder of runs; None where there is none.
 

@@ -3,58 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from backbones.errors import UserError
+from backbones.errors import UserError, not_none
 from studies.comparison.compare import Comparison, compare_runs
-from studies.results.looks_file import write_looks
 from studies.statistics.looks import Looks
 from studies.suite.adaptive.plan import with_looks
-from studies.suite.adaptive.state import LEAST_CHANCE, Arrangement, Question, Standing, standings
-from studies.suite.adaptive.words import look_lines, standing_line
+from studies.suite.adaptive.state import Arrangement, Question, Standing, standings
+from studies.suite.adaptive.words import closing_lines, standing_lines
 from studies.suite.comparison import FOLDER, link_runs, stated_recipes
 from studies.suite.costs.estimate import Estimator
 from studies.suite.definition import Suite
-from studies.suite.executors.board import Board
-from studies.suite.executors.local import Reporter
 from studies.suite.planned_run import PlannedRun
-from studies.suite.run import Conduct, Execute, carry_out, conclude, prepare, settle_suite
-
-__all__ = ["LEAST_CHANCE", "Budget", "run_adaptively"]
+from studies.suite.run import Conduct, Execute, Shown, Study, carry_out, conclude, prepare, settle_suite
 
 
 @dataclass(frozen=True)
 class Budget:
-    """Device-hours that the study may take, runs that are done included, and how they are estimated."""
+    """``hours`` of devices that a study may take, runs that are done included; ``estimator`` is made anew each time."""
 
     hours: float
-    estimator: Estimator
+    estimator: Callable[[], Estimator]
 
-    def spent(self, runs: Sequence[PlannedRun]) -> float:
-        """Hours of what is done, as recorded or estimated."""
-        return sum(self.estimator.of(run).hours or 0.0 for run in runs if run.done)
+    def used_up(self, everything: Sequence[PlannedRun], chosen: Sequence[PlannedRun]) -> str | None:
+        """Why the chosen runs are too many, in words; None where they are not. Unknown hours count nothing."""
+        estimator = self.estimator()
+        spent = sum(estimator.of(run).hours or 0.0 for run in everything if run.done)
+        ahead = sum(estimator.of(run).hours or 0.0 for run in chosen if not run.done)
+        if spent + ahead <= self.hours:
+            return None
+        return (
+            f"the budget of {self.hours:g} h ends the study here: {spent:.2g} h are used, and the next look would take "
+            f"{ahead:.2g} h more; a larger --budget goes on"
+        )
 
-    def ahead(self, runs: Sequence[PlannedRun]) -> float:
-        """Hours of what is not; a run that nobody can estimate counts nothing."""
-        return sum(self.estimator.of(run).hours or 0.0 for run in runs if not run.done)
 
-
-def run_adaptively(
-    suite: Suite,
-    conduct: Conduct,
-    looks: Looks,
-    budget: Callable[[], Budget] | None,
-    execute: Execute,
-    shown: Callable[[Board], AbstractContextManager[Reporter]],
-) -> int:
+def run_adaptively(suite: Suite, conduct: Conduct, budget: Budget | None, execute: Execute, shown: Shown) -> int:
     """Run a suite look by look, until every question is closed or the budget is used.
 
     Args:
         suite: What to run.
-        conduct: How.
-        looks: The plan.
-        budget: Made anew before every look, when more is known of what runs take; None: no limit.
+        conduct: How; has the looks.
+        budget: None: no limit.
         execute: Carries runs out.
         shown: Shows how it goes.
 
@@ -62,27 +52,45 @@ def run_adaptively(
         The exit code, as ``studies.suite.run.run_suite``.
 
     Raises:
-        UserError: As there; also rows of which none is the baseline.
+        UserError: As there; also no baseline, or one that several rows fit.
         KeyboardInterrupt: Stopped; the same command continues.
     """
-    suite, runs, everything = settle_suite(with_looks(suite, looks), conduct)
-    arrangement = Arrangement(suite, everything, looks, baseline_row(suite))
-    rows = {run.row for run in runs}
-    prepare(suite, runs, everything, conduct)
-    chosen: list[PlannedRun] = []
-    board = Board([])
+    looks = not_none(conduct.looks)
+    baseline = baseline_row(suite)
+    study = prepare(with_looks(suite, looks), replace(conduct, seeds=None))
+    arrangement = Arrangement(study.suite, study.everything, looks, baseline)
+    rows = {run.row for run in study.wanted}
+    board = carry_out(study, [run for run in study.everything if run.done and run.row in rows], execute, shown)
     while True:
-        found = standings(arrangement, rows, lambda: _compare(suite, everything, looks, conduct))
-        chosen = _chosen(arrangement, found, everything)
-        print("\n".join(look_lines(found, looks)), flush=True)
-        if all(run.done for run in chosen) or (budget and _is_used_up(budget(), everything, chosen)):
+        found = standings(arrangement, rows, lambda: _compare(study, looks))
+        print("\n".join(["", *standing_lines(found, looks)]), flush=True)
+        chosen = _chosen(arrangement, found)
+        if all(run.done for run in chosen) or board.broken():
             break
-        board = carry_out(chosen, conduct, execute, shown)
-        if board.broken():
+        if budget and (words := budget.used_up(study.everything, chosen)):
+            print(words)
             break
-    _last_words(found)
-    done = Board(chosen)
-    return conclude(suite, everything, board if board.all else _looked_at(done), conduct.out, looks)
+        board = carry_out(study, chosen, execute, shown)
+    print("\n".join(closing_lines(found, looks)), flush=True)
+    return conclude(study, board)
+
+
+def print_adaptive_plan(suite: Suite, conduct: Conduct, estimator: Estimator) -> None:
+    """Print the looks, and what the least and the most comes to; nothing is run."""
+    looks = not_none(conduct.looks)
+    settled, wanted, everything = settle_suite(with_looks(suite, looks), replace(conduct, seeds=None))
+    arrangement = Arrangement(settled, everything, looks, baseline_row(suite))
+    questions = arrangement.questions({run.row for run in wanted})
+    print(f"\nadaptive: looks after {', '.join(map(str, looks.counts))} seeds, {len(questions)} questions")
+    for number, words in (
+        (1, "if all are closed at the first look"),
+        (len(looks.counts), "if none is before the last"),
+    ):
+        names = {run.name: run for question in questions for run in arrangement.needed(question, number)}
+        hours = [estimator.of(run).hours for run in names.values()]
+        known = [each for each in hours if each is not None]
+        cost = f"{sum(known):.2g} h" if len(known) == len(hours) else "unknown hours"
+        print(f"  {len(names):>4} runs, {cost}: {words}")
 
 
 def baseline_row(suite: Suite) -> str:
@@ -91,57 +99,33 @@ def baseline_row(suite: Suite) -> str:
     Raises:
         UserError: It names none, or one that several rows fit.
     """
-    wanted = suite.baseline
     fitting = [
         row.name
         for row in suite.rows
-        if wanted
-        in (row.name, row.recipe, f"{row.recipe} ({row.network})", row.source.source if row.source else row.recipe)
+        if suite.baseline
+        and suite.baseline
+        in (row.name, row.recipe, f"{row.recipe} ({row.network})", row.source.source if row.source else row.name)
     ]
     if len(fitting) == 1:
         return fitting[0]
-    names = ", ".join(row.name for row in suite.rows)
     raise UserError(
-        f"{suite.path}: baseline: {wanted} fits {len(fitting)} rows; an adaptive suite needs to know which it is of {names}"
+        f"{suite.path}: the baseline, {suite.baseline}, fits {len(fitting)} rows; an adaptive suite needs one of "
+        f"{', '.join(row.name for row in suite.rows)}"
     )
 
 
-def _chosen(
-    arrangement: Arrangement, found: Mapping[Question, Standing], everything: Sequence[PlannedRun]
-) -> list[PlannedRun]:
+def _chosen(arrangement: Arrangement, found: Mapping[Question, Standing]) -> list[PlannedRun]:
     """The runs of all looks that there have been, and of the next one of every question that goes on."""
-    wanted: set[str] = set()
-    for question, standing in found.items():
-        wanted |= {run.name for run in arrangement.needed(question, standing.looks + standing.going_on)}
-    return [run for run in everything if run.name in wanted]
+    wanted = {
+        run.name: run
+        for question, standing in found.items()
+        for run in arrangement.needed(question, standing.looks + standing.going_on)
+    }
+    return [run for run in arrangement.everything if run.name in wanted]
 
 
-def _compare(suite: Suite, everything: Sequence[PlannedRun], looks: Looks, conduct: Conduct) -> Comparison:
-    link_runs(everything, conduct.out)
-    write_looks(conduct.out / FOLDER, looks)
-    stated = dict(each.rsplit("=", 1) for each in stated_recipes(everything, suite))
-    return compare_runs(conduct.out / FOLDER, suite.baseline, stated_recipes=stated)
-
-
-def _is_used_up(budget: Budget, everything: Sequence[PlannedRun], chosen: Sequence[PlannedRun]) -> bool:
-    spent, ahead = budget.spent(everything), budget.ahead(chosen)
-    if spent + ahead <= budget.hours:
-        return False
-    print(
-        f"the budget of {budget.hours:g} h ends the study here: {spent:.2g} h are used, and the next look would take "
-        f"{ahead:.2g} h more; a larger --budget goes on"
-    )
-    return True
-
-
-def _last_words(found: Mapping[Question, Standing]) -> None:
-    still = [question for question, standing in found.items() if standing.is_undecided]
-    print(f"{len(found) - len(still)} of {len(found)} questions are decided")
-    for question in still:
-        print(f"  undecided: {standing_line(question, found[question])}")
-
-
-def _looked_at(board: Board) -> Board:
-    for status in board.all.values():
-        status.mark_done()
-    return board
+def _compare(study: Study, looks: Looks) -> Comparison:
+    out = study.conduct.out
+    link_runs(study.everything, out, looks)
+    stated = dict(each.rsplit("=", 1) for each in stated_recipes(study.everything, study.suite))
+    return compare_runs(out / FOLDER, study.suite.baseline, stated_recipes=stated)

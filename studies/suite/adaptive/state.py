@@ -9,7 +9,7 @@ one up. Everything follows from the finished runs, so a suite that was stopped g
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studies.comparison.compare import Comparison
@@ -43,6 +43,11 @@ class Standing:
     chance: float | None
     going_on: bool
 
+    @property
+    def undecided(self) -> bool:
+        """Whether it is not decided, or not yet."""
+        return self.verdict is None or self.verdict.outcome == UNDECIDED
+
 
 class Arrangement:
     """Which planned runs belong to which question, and to which of its seeds.
@@ -55,7 +60,7 @@ class Arrangement:
     """
 
     def __init__(self, suite: Suite, runs: Sequence[PlannedRun], looks: Looks, baseline: str) -> None:
-        self.looks, self.baseline = looks, baseline
+        self.looks, self.baseline, self.everything = looks, baseline, runs
         self._all = {run.name: run for run in runs}
         most = max((task.transfers_per_training for task in suite.tasks.values()), default=1)
         most = max(most, *(row.transfers_per_training or 1 for row in suite.rows))
@@ -66,6 +71,10 @@ class Arrangement:
             if run.compared and run.seed is not None:
                 place = order[run.seed] if run.kind == CLASSIFICATION else places[run.seed]
                 self._runs.setdefault((run.row, run.kind), []).append((place, run))
+
+    def homes(self) -> dict[str, str]:
+        """Row of each folder that the runs of a training are in, by the folder's name."""
+        return {run.folder.parent.name: row for (row, _), runs in self._runs.items() for _, run in runs}
 
     def questions(self, rows: Collection[str]) -> list[Question]:
         """Of those rows that are not the baseline, where the baseline has the task too."""
@@ -110,9 +119,9 @@ def _standing(reached: int, found: tuple[Verdict | None, float | None] | None, l
     if not reached:
         return Standing(0, None, None, True)
     verdict, chance = found or (None, None)
-    is_open = verdict is None or verdict.outcome == UNDECIDED
     hopeful = chance is None or chance >= LEAST_CHANCE
-    return Standing(reached, verdict, chance, is_open and hopeful and reached < len(looks.counts))
+    standing = Standing(reached, verdict, chance, hopeful and reached < len(looks.counts))
+    return standing if standing.undecided else replace(standing, going_on=False)
 
 
 def _verdicts(
@@ -128,16 +137,16 @@ def _verdicts(
             continue
         chance = chances(cells, metric, len(arrangement.looks.seeds))
         for place, name in enumerate(names):
-            if (name, task) in asked:
+            if name is not None and (name, task) in asked:
                 found[name, task] = cells[place][metric].verdict, chance.get(place)
     return found
 
 
 def _suite_names(comparison: Comparison, arrangement: Arrangement) -> list[str | None]:
     """What the suite calls the rows of a comparison of ``compared/``, where a row has the folders of its runs."""
-    homes = {run.folder.parent.name: row for (row, _), runs in arrangement._runs.items() for _, run in runs}
+    homes = arrangement.homes()
 
     def name(row: Row) -> str | None:
-        return next((homes[part] for path in row.paths if (part := Path(path).parts[0]) in homes), None)
+        return next((homes[part] for path in row.runs if (part := Path(path).parts[0]) in homes), None)
 
     return [name(row) for row in comparison.rows]

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from backbones.errors import not_none
 from studies.comparison.cells import Cell
-from studies.statistics.power import Assumed, decided, seeds_needed
+from studies.statistics.power import Assumed, seeds_needed
 from studies.statistics.seeds import Difference, holm, t_interval
 from studies.statistics.verdict import UNDECIDED, Verdict, direction_of, judge, judge_beside
 
@@ -92,27 +92,6 @@ def _plan(judged: Sequence[dict[str, Cell]], metric: str) -> None:
         for place, count in seeds_needed(assumed, wanted).items():
             verdict = replace(verdicts[place], seeds_needed=count)
             tested[place][metric] = replace(tested[place][metric], **{field: verdict})
-
-
-def chances(judged: Sequence[Mapping[str, Cell]], metric: str, n: int) -> dict[int, float]:
-    """The share of studies in which n seeds would decide each row, if differences and spreads are those seen here.
-
-    Args:
-        judged: All rows by metric, as ``judge_rows`` returns them.
-        metric: One of them.
-        n: Seeds of every row.
-
-    Returns:
-        By place in ``judged``; without rows that were not tested.
-    """
-    places = [place for place, cells in enumerate(judged) if _p_value(cells[metric]) is not None]
-    found = [judged[place][metric] for place in places]
-    assumed = [
-        _assumed(difference, difference.value, not_none(cell.verdict))
-        for cell in found
-        if (difference := cell.difference) is not None
-    ]
-    return dict(zip(places, decided(assumed, n).mean(axis=0).tolist(), strict=True)) if assumed else {}
 
 
 def _assumed(difference: Difference, true: float, verdict: Verdict) -> Assumed:

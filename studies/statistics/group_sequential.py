@@ -1,133 +1,172 @@
-"""Looking at a study several times, at the error of looking once: alpha spending and sequential p values.
+"""Looking more than once: how small p must be at each look, so that all looks together err as often as one test does.
 
-A difference tested after 3, 5 and 8 seeds, each time at 5 %, is found where there is none in far more than 5 % of
-studies. A spending function says how much of the error may have been used up at each *information fraction*, which is
-seeds now over seeds planned; from it follows, look by look, the nominal level at which a test may reject. The spending
-functions are those of K. K. G. Lan and D. L. DeMets, Discrete sequential boundaries for clinical trials, Biometrika 70
-(1983), near the boundaries of O'Brien and Fleming and of Pocock; the recursion behind the levels is that of
-P. Armitage, C. K. McPherson and B. C. Rowe, Journal of the Royal Statistical Society A 132 (1969), by Gauss-Legendre
-quadrature.
+A study is looked at when it has n1 < n2 < ... < nK seeds; look k has the share t = nk / nK of all its information. A
+spending function says how much of the error may be used up to t. With an error of a for both sides, each side spends
 
-Levels are computed for normal statistics and applied to the p values of t tests (the significance-level approach;
-C. Jennison and B. W. Turnbull, Group Sequential Methods, 2000, section 3.8). The *sequential p value* is the smallest
-error at which one of the looks so far would have rejected; Holm's correction of sequential p values over rows holds the
-family-wise error (E. Glimm, W. Maurer and F. Bretz, Statistics in Medicine 29, 2010). The t interval at a look's
-nominal level is a repeated confidence interval (Jennison and Turnbull 2000, chapter 9). How well this holds with few
-seeds: docs/simulations.md.
+    O'Brien-Fleming type   2 · (1 - Φ(z(1 - a/4) / √t))
+    Pocock type            a/2 · ln(1 + (e - 1) · t)
+
+K. K. G. Lan, D. L. DeMets, Discrete sequential boundaries for clinical trials, Biometrika 70 (1983). The boundary of
+look k is where the probability of crossing for the first time there is what is newly spent, by the recursive
+integration of P. Armitage, C. K. McPherson, B. C. Rowe, Repeated significance tests on accumulating data, JRSS A 132
+(1969). It is used as a *nominal level*, its two-sided normal p, for the p value of look k, of a t test as well
+(C. Jennison, B. W. Turnbull, Group Sequential Methods with Applications to Clinical Trials (2000), section 3.8);
+docs/simulations.md has how often that errs with few seeds.
+
+The **sequential p value** of a hypothesis is the smallest error a at which some look up to now would have rejected it
+(Q. Liu, K. M. Anderson, On adaptive extensions of group sequential trials for clinical investigations, JASA 103
+(2008)). It is at most x in a share x of studies without a difference, whatever made one stop: all planned looks are
+accounted for, taken or not. So Holm's correction may be applied to it as to any other p value (W. Maurer, F. Bretz,
+Multiple testing in group sequential trials using graphical approaches, Statistics in Biopharmaceutical Research 5
+(2013)).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
-from math import e, log, sqrt
+from functools import cache
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr, ndtri, stdtrit
 
-from backbones.errors import UserError, did_you_mean
-from studies.statistics.seeds import SIGNIFICANCE
+from studies.statistics.seeds import LEAST_SPREAD
 
 OBRIEN_FLEMING, POCOCK = "obrien-fleming", "pocock"
-NODES = 96  # of the quadrature, between the boundaries of a look
-# Errors between which sequential p values are told apart; beyond, they are rounded up.
-LEAST_ERROR, MOST_ERROR = 1e-5, 0.5
-ERRORS = 60
-_FARTHEST = 12.0  # standard errors; no boundary lies beyond
+NODES = 96  # of the integration, in each continuation region
+FARTHEST = 37.0  # beyond it a normal probability is 0 in double precision
+LEAST_CHANCE = 0.1  # below it, further seeds up to the last look are not worth their hours
+# Levels for which boundaries are computed; sequential p values in between are interpolated in the logarithms.
+LEVELS = np.geomspace(1e-10, 0.5, 60)
+
+Spending = Callable[[float, float], float]
 
 
-def _spend_late(fraction: float, error: float) -> float:
-    return 4 - 4 * float(ndtr(-ndtri(error / 4) / sqrt(fraction)))  # each side by itself
+def _obrien_fleming(level: float, share: float) -> float:
+    return 4 * float(ndtr(ndtri(level / 4) / math.sqrt(share)))
 
 
-def _spend_evenly(fraction: float, error: float) -> float:
-    return error * log(1 + (e - 1) * fraction)
+def _pocock(level: float, share: float) -> float:
+    return level * math.log1p((math.e - 1) * share)
 
 
-SPENDING: Mapping[str, Callable[[float, float], float]] = {OBRIEN_FLEMING: _spend_late, POCOCK: _spend_evenly}
+SPENDING: Mapping[str, Spending] = MappingProxyType({OBRIEN_FLEMING: _obrien_fleming, POCOCK: _pocock})
 
 
-def nominal_levels(
-    fractions: Sequence[float], error: float = SIGNIFICANCE, spending: str = POCOCK
-) -> tuple[float, ...]:
-    """Two-sided levels, one for each look, that together reject a true hypothesis with probability ``error``.
+def boundaries(looks: Sequence[int], spending: str, level: float) -> NDArray:
+    """c_k for each look, in standard errors: |difference| / error from there on rejects.
 
     Args:
-        fractions: Information at each look, ascending, the last one 1 where the study ends as planned.
-        error: Of all looks together.
-        spending: Name of a function in ``SPENDING``.
-
-    Raises:
-        UserError: Fractions that do not rise from above 0 to at most 1, or an unknown name.
+        looks: Numbers of seeds, ascending; the last is the most that there will be.
+        spending: Of ``SPENDING``.
+        level: The error, both sides together, above 0 and below 1.
     """
-    rising = all(low < high for low, high in zip((0.0, *fractions), fractions, strict=False))
-    if not fractions or not rising or fractions[-1] > 1:
-        raise UserError(f"information fractions {tuple(fractions)} do not rise from above 0 to at most 1")
-    if spending not in SPENDING:
-        raise UserError(
-            f"no spending function {spending!r}; {did_you_mean(spending, SPENDING)}there are {', '.join(SPENDING)}"
-        )
-    return _levels(tuple(fractions), error, spending)
+    shares = np.asarray(looks, dtype=float) / looks[-1]
+    spent = [min(level, SPENDING[spending](level, share)) for share in shares]
+    newly = np.diff(spent, prepend=0.0)
+    found = [float(-ndtri(newly[0] / 2))]
+    points, mass = _first(found[0], shares[0])
+    for place in range(1, len(shares)):
+        step, scale = math.sqrt(shares[place] - shares[place - 1]), math.sqrt(shares[place])
+
+        def excess(
+            bound: float,
+            points: NDArray = points,
+            mass: NDArray = mass,
+            step: float = step,
+            scale: float = scale,
+            wanted: float = newly[place],
+        ) -> float:
+            return 2 * float(mass @ ndtr((points - bound * scale) / step)) - wanted
+
+        found.append(float(brentq(excess, 0.0, FARTHEST)) if excess(0.0) > 0 else 0.0)
+        points, mass = _next(points, mass, found[-1] * scale, step)
+    return np.array(found)
 
 
-@lru_cache(maxsize=4096)
-def _levels(fractions: tuple[float, ...], error: float, spending: str) -> tuple[float, ...]:
-    spend = SPENDING[spending]
-    x, weights = np.polynomial.legendre.leggauss(NODES)
-    levels: list[float] = []
-    nodes: NDArray = np.zeros(1)
-    density: NDArray = np.ones(1)
-    spent = before = 0.0
-    for fraction in fractions:
-        step = sqrt(fraction - before)
-        now = spend(fraction, error)
-        bound = _boundary(nodes, density, step, now - spent, sqrt(fraction))
-        levels.append(2 * float(ndtr(-bound / sqrt(fraction))))
-        # What goes on lies inside the boundary: its density there, with the weights of the next integral.
-        inside = bound * x
-        spread = np.exp(-0.5 * ((inside[:, None] - nodes) / step) ** 2) / (step * sqrt(2 * np.pi))
-        density = (spread @ density) * weights * bound
-        nodes, spent, before = inside, now, fraction
-    return tuple(levels)
+_legendre = cache(np.polynomial.legendre.leggauss)
 
 
-def _boundary(nodes: NDArray, density: NDArray, step: float, increment: float, scale: float) -> float:
-    """Where a Brownian motion with this (weighted) density at ``nodes`` leaves with probability ``increment``."""
-
-    def excess(bound: float) -> float:
-        leaves = ndtr((nodes - bound) / step) + ndtr((-nodes - bound) / step)
-        return float(leaves @ density) - increment
-
-    farthest = _FARTHEST * scale
-    return farthest if excess(farthest) > 0 else float(brentq(excess, 0.0, farthest, xtol=1e-10))
+def _nodes(half_width: float) -> tuple[NDArray, NDArray]:
+    nodes, weights = _legendre(NODES)
+    return nodes * half_width, weights * half_width
 
 
-@lru_cache(maxsize=256)
-def _table(fractions: tuple[float, ...], spending: str) -> tuple[NDArray, NDArray]:
-    """Logarithms of errors, and of the nominal level of each look for each of them, (errors,) and (looks, errors)."""
-    errors = np.geomspace(LEAST_ERROR, MOST_ERROR, ERRORS)
-    levels = np.array([nominal_levels(fractions, float(error), spending) for error in errors]).T
-    return np.log(errors), np.log(np.maximum(levels, np.finfo(float).tiny))
+def _normal(values: NDArray) -> NDArray:
+    return np.exp(-(values**2) / 2) / math.sqrt(2 * math.pi)
 
 
-def sequential_p(p_values: ArrayLike, fractions: Sequence[float], spending: str = POCOCK) -> NDArray:
-    """The smallest error at which one of the looks so far rejects.
+def _first(bound: float, share: float) -> tuple[NDArray, NDArray]:
+    """Nodes of the score in the first continuation region, and the probability that each stands for."""
+    scale = math.sqrt(share)
+    points, weights = _nodes(bound * scale)
+    return points, weights * _normal(points / scale) / scale
+
+
+def _next(points: NDArray, mass: NDArray, half_width: float, step: float) -> tuple[NDArray, NDArray]:
+    """The same of the next look, which adds a normal step with standard deviation ``step``."""
+    further, weights = _nodes(half_width)
+    return further, weights * (_normal((further[:, None] - points) / step) / step @ mass)
+
+
+def nominal_levels(looks: Sequence[int], spending: str, level: float) -> NDArray:
+    """How small p must be at each look; see ``boundaries``."""
+    return 2 * ndtr(-boundaries(looks, spending, level))
+
+
+@cache
+def _nominal_table(looks: tuple[int, ...], spending: str) -> NDArray:
+    """(levels, looks) nominal levels of ``LEVELS``, none above that of a larger error, so that an inverse exists."""
+    table = np.array([nominal_levels(looks, spending, level) for level in LEVELS])
+    return np.minimum.accumulate(table[::-1])[::-1]
+
+
+def sequential_p(p_values: ArrayLike, looks: Sequence[int], spending: str) -> NDArray:
+    """Sequential p values after each look.
 
     Args:
-        p_values: (..., looks): two-sided, of each look so far; 1 where a look saw nothing to test.
-        fractions: Of the looks so far, as in ``nominal_levels``.
-        spending: Name of the spending function.
+        p_values: (..., looks taken) p values of the first looks, two-sided; NaN where a look has none.
+        looks: All that are planned, in numbers of seeds.
+        spending: Of ``SPENDING``.
 
     Returns:
-        (...): never below ``LEAST_ERROR``; 1 above ``MOST_ERROR``.
+        The same shape: after each look the smallest error at which one of the looks so far would have rejected; 1 above
+        the largest of ``LEVELS``.
     """
-    given = np.asarray(p_values, dtype=float)
-    errors, levels = _table(tuple(fractions), spending)
-    logarithms = np.log(np.maximum(given, np.finfo(float).tiny))
-    by_look = [
-        np.exp(np.interp(logarithms[..., look], levels[look], errors, left=errors[0], right=0.0))
-        for look in range(len(levels))
-    ]
-    return np.min(by_look, axis=0)
+    values = np.nan_to_num(np.asarray(p_values, dtype=float), nan=1.0)
+    table, found = _nominal_table(tuple(looks), spending), np.empty_like(values)
+    for place in range(values.shape[-1]):
+        found[..., place] = _level_of(values[..., place], table[:, place])
+    return np.minimum.accumulate(found, axis=-1)
+
+
+def _level_of(p_values: NDArray, nominal: NDArray) -> NDArray:
+    """The error whose nominal level is p."""
+    known = nominal > 0  # O'Brien and Fleming spend less than a double holds at an early look
+    if not known.any():
+        return np.ones_like(p_values)
+    logs = np.log(np.maximum(p_values, np.finfo(float).tiny))
+    found = np.exp(np.interp(logs, np.log(nominal[known]), np.log(LEVELS[known])))
+    return np.where(p_values > nominal[-1], 1.0, found)
+
+
+def chance_to_close(value: ArrayLike, spread: ArrayLike, most: int, nominal: float, margin: ArrayLike) -> NDArray:
+    """How likely the last look decides, if difference and spread are those seen: a reason to stop that spends nothing.
+
+    Args:
+        value: Difference, in points.
+        spread: Its standard error times the root of the number of seeds.
+        most: Seeds at the last look.
+        nominal: Level of the last look.
+        margin: Of no difference, in points.
+
+    Returns:
+        The larger of the probabilities of telling it from 0 and of an interval inside the margin (normal values).
+    """
+    error = np.maximum(np.asarray(spread, dtype=float), LEAST_SPREAD) / math.sqrt(most)
+    needed = float(-stdtrit(most - 1, nominal / 2))
+    size = np.abs(np.asarray(value, dtype=float))
+    return np.maximum(ndtr(size / error - needed), ndtr((np.asarray(margin) - size) / error - needed))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from studies.statistics.group_sequential import POCOCK, nominal_levels, sequential_p
+from studies.statistics.group_sequential import POCOCK, chance_to_close, nominal_levels, sequential_p
 from studies.statistics.seeds import SIGNIFICANCE, Difference, Seed, subtract, t_interval
 
 
@@ -28,9 +28,9 @@ class Looks:
     spending: str = POCOCK
 
     @property
-    def fractions(self) -> tuple[float, ...]:
-        """Information at each look."""
-        return tuple(count / len(self.seeds) for count in self.counts)
+    def levels(self) -> tuple[float, ...]:
+        """How small p must be at each look."""
+        return tuple(nominal_levels(self.counts, self.spending, SIGNIFICANCE).tolist())
 
     def reached(self, row: Mapping[Seed, float], baseline: Mapping[Seed, float]) -> int:
         """How many looks there are at two rows: all seeds of a look are there in both."""
@@ -48,17 +48,25 @@ def subtract_at_looks(row: Mapping[Seed, float], baseline: Mapping[Seed, float],
         bare = subtract(row, baseline)
         return bare and Difference(bare.value, bare.pairs, bare.n, bare.test)
     found = [_at(row, baseline, looks.seeds[:count]) for count in looks.counts[:reached]]
-    last, fractions = found[-1], looks.fractions[:reached]
+    last = found[-1]
     if last.error is None or last.freedom is None:
         return last
     p_values = [1.0 if each.p_value is None else each.p_value for each in found]
-    level = nominal_levels(fractions, SIGNIFICANCE, looks.spending)[-1]
+    level = looks.levels[reached - 1]
     return replace(
         last,
-        p_value=float(sequential_p(p_values, fractions, looks.spending)),
+        p_value=float(sequential_p(p_values, looks.counts, looks.spending)[-1]),
         interval=t_interval(last.value, last.error, last.freedom, error_rate=level),
         error_rate=level,
     )
+
+
+def chance(difference: Difference, margin: float, looks: Looks) -> float | None:
+    """How likely the last look decides, if difference and spread are those seen; None where nothing was tested."""
+    if difference.error is None:
+        return None
+    spread = difference.error * min(difference.n) ** 0.5
+    return float(chance_to_close(difference.value, spread, len(looks.seeds), looks.levels[-1], margin))
 
 
 def _at(row: Mapping[Seed, float], baseline: Mapping[Seed, float], seeds: tuple[int, ...]) -> Difference:

@@ -13,16 +13,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studies.comparison.compare import Comparison
-from studies.comparison.judging import TOP1, chances
+from studies.comparison.judging import TOP1
 from studies.comparison.rows import Row
-from studies.statistics.looks import Looks
+from studies.statistics.group_sequential import LEAST_CHANCE
+from studies.statistics.looks import Looks, chance
 from studies.statistics.verdict import UNDECIDED, Verdict
 from studies.suite.definition import Suite
 from studies.suite.planned_run import PlannedRun
 from studies.suite.seeds import transfer_seed
 from transfer.catalogue import CLASSIFICATION, questions
-
-LEAST_CHANCE = 0.1
 
 Question = tuple[str, str]  # row, task
 
@@ -127,18 +126,14 @@ def _standing(reached: int, found: tuple[Verdict | None, float | None] | None, l
 def _verdicts(
     comparison: Comparison, arrangement: Arrangement, asked: Sequence[Question]
 ) -> dict[Question, tuple[Verdict | None, float | None]]:
-    names = _suite_names(comparison, arrangement)
-    cells = [row.cells for row in comparison.rows]
     metrics = {CLASSIFICATION: TOP1, **questions()}
     found: dict[Question, tuple[Verdict | None, float | None]] = {}
-    for task in dict.fromkeys(task for _, task in asked):
-        metric = metrics[task]
-        if not cells or metric not in cells[0]:
-            continue
-        chance = chances(cells, metric, len(arrangement.looks.seeds))
-        for place, name in enumerate(names):
-            if name is not None and (name, task) in asked:
-                found[name, task] = cells[place][metric].verdict, chance.get(place)
+    for row, name in zip(comparison.rows, _suite_names(comparison, arrangement), strict=True):
+        for task, metric in metrics.items():
+            cell = row.cells.get(metric)
+            if name is not None and (name, task) in asked and cell and cell.difference and cell.verdict:
+                likely = chance(cell.difference, cell.verdict.margin, arrangement.looks)
+                found[name, task] = cell.verdict, likely
     return found
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from studies.statistics.group_sequential import LEAST_CHANCE
 from studies.statistics.looks import Looks
 from studies.statistics.verdict import UNDECIDED
-from studies.suite.adaptive.state import LEAST_CHANCE, Question, Standing
+from studies.suite.adaptive.state import Question, Standing
 
 
 def standing_lines(found: Mapping[Question, Standing], looks: Looks) -> Iterator[str]:

@@ -73,8 +73,10 @@ def adaptive_studies(values: NDArray, looks: Sequence[int], spending: str, margi
     """
     studies, tasks, rows = values.shape[0], values.shape[1], values.shape[2] - 1
     shape = (studies, tasks * rows)
-    open_, none, differs = np.ones(shape, bool), np.zeros(shape, bool), np.zeros(shape, bool)
-    seeds, shown, smallest = np.zeros(shape, int), np.zeros(shape), np.ones(shape)
+    open_, none = np.ones(shape, bool), np.zeros(shape, bool)
+    differs: NDArray = np.zeros(shape, bool)
+    seeds, shown = np.zeros(shape, int), np.zeros(shape)
+    smallest: NDArray = np.ones(shape)
     p_values = np.ones((*shape, len(looks)))
     whole = nominal_levels(looks, spending, SIGNIFICANCE)
     for place, n in enumerate(looks):

@@ -205,5 +205,17 @@ def sha256_file(path: str | os.PathLike[str]) -> str:
 
 
 def cache_dir() -> Path:
-    """Folder for things that can be made again: ``$CARRYOVER_CACHE``, else ``~/.cache/carryover``."""
-    return Path(os.environ.get("CARRYOVER_CACHE") or Path.home() / ".cache" / "carryover")
+    """Folder for things that can be made again: ``$CARRYOVER_CACHE``, else ``~/.cache/carryover``.
+
+    Raises:
+        MachineError: The user has no home folder, as some containers have it.
+    """
+    if chosen := os.environ.get("CARRYOVER_CACHE"):
+        return Path(chosen)
+    try:
+        return Path.home() / ".cache" / "carryover"
+    except RuntimeError:
+        raise MachineError(
+            "the user has no home folder, where it is remembered which images are sound; set HOME, or CARRYOVER_CACHE, "
+            "to a folder that can be written"
+        ) from None

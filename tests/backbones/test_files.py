@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from backbones.errors import UserError
-from backbones.files import atomic_path, read_json, sha256_file, write_json
+from backbones.errors import MachineError, UserError
+from backbones.files import atomic_path, cache_dir, read_json, sha256_file, write_json
 
 
 def test_json_comes_back_and_leaves_nothing_beside(tmp_path: Path) -> None:
@@ -85,3 +85,15 @@ def test_the_innermost_file_is_the_one_that_is_named(tmp_path: Path) -> None:
     expected = f"cannot write {tmp_path / 'inner'}: No space left on device; check disk and permissions"
     assert (str(caught.value), caught.value.errno) == (expected, 28)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_user_without_home_folder_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    monkeypatch.delenv("CARRYOVER_CACHE", raising=False)
+    with pytest.raises(MachineError, match=r"the user has no home folder.*set HOME, or CARRYOVER_CACHE"):
+        cache_dir()
+    monkeypatch.setenv("CARRYOVER_CACHE", str(tmp_path))
+    assert cache_dir() == tmp_path

@@ -86,6 +86,20 @@ def full_disk_told(folder: str | os.PathLike[str]) -> Iterator[None]:
         raise write_error(error.filename or folder, error) from error
 
 
+@contextmanager
+def emptied_on_error(folder: Path) -> Iterator[None]:
+    """On any error inside, a folder holds the files that it held before: half a report is in the way of a whole one."""
+    there = set(folder.iterdir()) if folder.is_dir() else None
+    try:
+        yield
+    except BaseException:
+        for entry in set(folder.iterdir() if folder.is_dir() else ()) - (there or set()):
+            entry.unlink()
+        if there is None and folder.is_dir():
+            folder.rmdir()
+        raise
+
+
 def open_to_append(path: str | os.PathLike[str], mode: str = "a") -> IO[str]:
     """Open a file that grows where it is: a log, or a lock that names its owner. It is made if it is not there.
 

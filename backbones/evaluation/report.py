@@ -29,7 +29,7 @@ from backbones.evaluation.metrics import (
     overall_metrics,
 )
 from backbones.evaluation.pictures import draw_class_accuracy, draw_confusion, draw_reliability
-from backbones.files import sha256_file, write_bytes, write_json
+from backbones.files import emptied_on_error, sha256_file, write_bytes, write_json
 from backbones.machine.precision import resolve_device, resolve_precision
 from backbones.reporting.csv_text import csv_text
 from backbones.runs.run_folder import command_line
@@ -89,7 +89,8 @@ def evaluate_bundle(request: EvaluationRequest) -> dict[str, Any]:
         "hardware": hardware(device),
         "command": command_line(),
     }
-    return write_report(request.out, predictions, data.classes, facts)
+    with emptied_on_error(request.out):
+        return write_report(request.out, predictions, data.classes, facts)
 
 
 def _finished_bundle(path: Path) -> Path:

@@ -151,7 +151,9 @@ def write_report(comparison: Comparison, out: str | Path | None = None) -> Path:
         write_bytes(folder / "comparison.csv", as_csv(comparison).encode())
         write_bytes(folder / "comparison.md", as_markdown(comparison).encode())
     except OSError as error:
-        raise UserError(f"cannot write the report to {folder}: {error.strerror}; choose another --out") from error
+        raise UserError(
+            f"cannot write the report to {folder}: {error.strerror or error}; choose another --out"
+        ) from error
     return folder / "comparison.md"
 
 

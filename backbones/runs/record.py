@@ -48,7 +48,14 @@ FIELDS: Mapping[str, _Kind] = {
     **dict.fromkeys(("data.train_images", "data.shared_images"), _COUNT),
     "settings": _SECTION,
     **{f"settings.{key}": _COUNT for key in ("epochs", "batch_size", "image_size", "parts", "batch_norm_images")},
-    **{"settings.plugin": _TEXT, "settings.recipe": _SECTION, "settings.recipe.epochs": _AMOUNT},
+    **{f"settings.{key}": _TEXT for key in ("plugin", "precision", "color", "learning_rate")},
+    **{"settings.schedule": _SECTION, "settings.recipe": _SECTION},
+    **{
+        f"settings.recipe.{key}": _AMOUNT
+        for key in ("epochs", "batch_size", "warmup_epochs", "label_smoothing", "mixup")
+    },
+    **{f"settings.recipe.{key}": _NUMBER for key in ("base_learning_rate", "momentum", "weight_decay", "distillation")},
+    **{"settings.recipe.schedule": _TEXT, "settings.recipe.milestones": _LIST, "settings.recipe.tricks": _SECTION},
     "hardware": _SECTION,
     **{"hardware.name": _TEXT, "hardware.device": _TEXT, "hardware.processes": _COUNT, "hardware.tf32": _TRUTH},
     **{"versions": _SECTION, f"versions.{ANY}": _TEXT},

@@ -30,7 +30,14 @@ from transfer.evaluation.pictures.predictions import read_predictions, write_pre
 
 IMAGES = 12
 _DATA = {"root": "/data", "fingerprint": "f1", "train_images": 8, "test_images": IMAGES}
-_SETTINGS = {"epochs": 2, "batch_size": 8, "image_size": 32, "parts": 1, "batch_norm_images": 8, "recipe": {"a": 1}}
+_SETTINGS = {
+    "epochs": 2,
+    "batch_size": 8,
+    "image_size": 32,
+    "parts": 1,
+    "batch_norm_images": 8,
+    "recipe": {"epochs": 2, "mixup": 0.2},
+}
 _TRANSFER = {
     **{"protocol": "detection_demo", "config_hash": "0123456789ab", "fixed_hash": "ba9876543210"},
     **{"backbone": {"sha256": "a" * 64, "seed": 0, "top1": 50.0, "path": "x"}, "ops": "bridge"},

@@ -6,10 +6,12 @@ import json
 import math
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from backbones.errors import UserError
+from backbones.machine.lacks import blame_machine
 
 LARGEST = 2**28  # bytes
 _MOST = 1e300  # of a number in a record, so that a sum of some is finite, too
@@ -48,14 +50,18 @@ def read_text(path: str | os.PathLike[str], largest: int = LARGEST) -> str:
         return stream.read(largest).decode("utf-8")
 
 
-def parse_json(text: str) -> Any:
+def parse_json(text: str, object_hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
     """JSON as the standard has it: numbers are finite.
+
+    Args:
+        text: The document.
+        object_hook: What to keep of each object, from the innermost on; all of it without.
 
     Raises:
         ValueError: It is none, a number is not finite or has thousands of digits, or it is nested too deeply.
     """
     try:
-        return json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        return json.loads(text, parse_constant=_refuse, parse_float=_finite, object_hook=object_hook)
     except RecursionError:
         raise ValueError("sections in sections without end") from None
 
@@ -71,6 +77,7 @@ def read_records(path: Path) -> list[dict[str, Any]]:
     try:
         lines = read_text(path).split("\n")
     except (OSError, UnicodeDecodeError) as error:
+        blame_machine(error, f"cannot read {path}")
         reason = getattr(error, "strerror", None) or "it is no text"
         raise UserError(f"cannot read {path}: {reason}; restore it, or begin the run anew in another folder") from None
     records = []

@@ -26,10 +26,12 @@ _FILES = "allow more (ulimit -n 4096), or use fewer loader processes (--workers)
 _PROCESSES = "allow more (ulimit -u, the limit of a container or of a job), or use fewer loader processes (--workers)"
 _PERMISSIONS = "check its permissions"
 _SHORTER = "give a shorter name"
+_NETWORK = "check the connection"
 _OTHERWISE = "check disk and permissions"
 _REMEDIES = {
     **{errno.ENOMEM: _MEMORY, errno.EMFILE: _FILES, errno.ENFILE: _FILES, errno.EAGAIN: _PROCESSES},
     **{errno.EACCES: _PERMISSIONS, errno.EPERM: _PERMISSIONS, errno.ENAMETOOLONG: _SHORTER},
+    **dict.fromkeys((errno.ECONNREFUSED, errno.ECONNRESET, errno.ENETUNREACH, errno.EHOSTUNREACH), _NETWORK),
     **{errno.ELOOP: "its links lead in a circle", errno.ENOTDIR: "a file is where a folder should be"},
 }
 # Of errors that carry no number.
@@ -50,7 +52,16 @@ _NUMBER = re.compile(r"\[Errno (\d+)\]")
 
 def lack_behind(error: BaseException) -> int | None:
     """The error number of what the machine refused, if an error, or one that led to it, comes of that; else None."""
-    return next((code for each in _led_to(error) if (code := _lack(each)) is not None), None)
+    return next((code for each in led_to(error) if (code := _lack(each)) is not None), None)
+
+
+def led_to(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, then what it was raised from or while handling, back to the first."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def is_lack_of_memory(error: BaseException) -> bool:
@@ -128,12 +139,3 @@ def _lack(error: BaseException) -> int | None:
         code = int(number[1])
         return None if code in _OF_FILES else code
     return next((code for words, code in _WORDS.items() if words in text), None)
-
-
-def _led_to(error: BaseException | None) -> Iterator[BaseException]:
-    """An error, then what it was raised from or while handling, back to the first."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backbones.bundles.loading import find_bundle
 from backbones.data.image_folder import ImageFolder, open_image_folder
 from backbones.errors import UserError
-from backbones.files import sha256_file
+from backbones.external.sources import open_source
 from backbones.machine.distributed import ALONE
 from backbones.runs.record import read_record
 from backbones.runs.run_folder import PLUGIN, flatten, with_former_settings
@@ -86,11 +85,11 @@ def _asked(
         "settings": settings,
     }
     for name, path in (("teacher", request.teacher), ("init_from", request.init_from)):
-        if path is not None:
-            file = find_bundle(path, f"--{name.replace('_', '-')}")
-            if file not in checksums:
-                checksums[file] = sha256_file(file)
-            whole[name] = {"sha256": checksums[file]}
+        if isinstance(path, Path):  # an ablation has one teacher
+            if path not in checksums:
+                opened = open_source(path, f"--{name.replace('_', '-')}", request.seed, training.data.classes)
+                checksums[path] = opened.sha256
+            whole[name] = {"sha256": checksums[path]}
     return {**flatten(whole), "accumulate": request.accumulate}
 
 

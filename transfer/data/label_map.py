@@ -12,6 +12,7 @@ from PIL import Image
 from backbones.data.decoding import load_entirely
 from backbones.errors import UserError
 from backbones.image_files import open_image
+from backbones.machine.lacks import blame_machine
 from transfer.data.faults import MOST_NAMES, Fault, Faults
 
 _MMSEG_IGNORE = 255  # what mmseg turns label 0 into, and what it pads with
@@ -82,6 +83,7 @@ def check_label_map(path: Path, image: Path, size: tuple[int, int] | None, codin
     except UserError:
         raise
     except Exception as error:  # Pillow's decoders raise a dozen types on damaged bytes
+        blame_machine(error, f"{path} cannot be read")
         raise UserError(f"{path} is not a readable PNG ({error}); restore it") from None
     found = []
     if size is not None and label_size != size:

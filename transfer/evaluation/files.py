@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from backbones.errors import UserError
 from backbones.files import atomic_path
+from backbones.machine.lacks import blame_machine
 from transfer.catalogue import DETECTION, SEGMENTATION
 from transfer.evaluation.archive import read_arrays
 from transfer.evaluation.per_image import DetectionEvaluation, EvaluatedImage, SegmentationEvaluation, SegmentedImage
@@ -118,6 +119,7 @@ def _read(path: Path, layout: _Layout) -> Any:
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; it is written when a run of this version is evaluated") from None
     except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        blame_machine(error, f"{path} cannot be read")
         raise UserError(f"{path} is damaged ({error}); delete result.json beside it and --resume the run") from None
 
 

@@ -20,8 +20,11 @@ from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
 from mmengine.optim import OptimWrapper
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
+from torch.utils.data import DataLoader
 
+from backbones.data.loader_processes import WatchedLoader
 from backbones.files import atomic_path
+from backbones.models.sync_batch_norm import synchronise_batch_norm
 from backbones.runs.checkpoint_file import remedied, unusable_on_error
 from transfer.openmmlab.checkpoints import (
     NAME,
@@ -101,6 +104,14 @@ class QuietRunner(Runner):
             check_training_state(content, self.optim_wrapper, self.param_schedulers or ())
         return content
 
+    @staticmethod
+    def build_dataloader(*arguments: Any, **options: Any) -> DataLoader:
+        """mmengine's, whose processes end in one line when the machine fails them."""
+        loader = Runner.build_dataloader(*arguments, **options)
+        if type(loader) is DataLoader:
+            loader.__class__ = WatchedLoader
+        return loader
+
     def build_train_loop(self, loop: BaseLoop | dict[str, Any]) -> BaseLoop:
         if isinstance(loop, dict) and loop.get("type") == "IterBasedTrainLoop":
             loop = {**loop, "type": ResumingTrainLoop}
@@ -118,6 +129,9 @@ class QuietRunner(Runner):
 
     def wrap_model(self, model_wrapper_cfg: Any, model: nn.Module) -> nn.Module:
         """mmengine's replica of several names its GPU, which PyTorch refuses for a model on the CPU."""
+        if self.distributed and self.cfg.get("sync_bn") == "torch":
+            # mmengine's own conversion would drop the activations that are part of timm's layers.
+            model = synchronise_batch_norm(model)
         if not self.distributed or get_device() != "cpu":
             return super().wrap_model(model_wrapper_cfg, model)
         return MMDistributedDataParallel(module=revert_sync_batchnorm(model), broadcast_buffers=False)

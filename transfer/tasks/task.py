@@ -31,6 +31,8 @@ class Task:
         main_metric: The one of them by which a validation is the best so far.
         bfloat16_modules: Submodules that may compute in bf16.
         per_class: OpenMMLab's metrics to ours of each class, in percent.
+        adopt: Have the configuration's data sets read what their folder holds, where that is in another layout than the
+            protocol's; returns what gives the names of its classes, or None where nothing has changed.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Task:
     main_metric: str
     bfloat16_modules: tuple[str, ...]
     per_class: Callable[[Mapping[str, float]], dict[str, dict[str, float]]] = lambda measured: {}
+    adopt: Callable[[Config], Callable[[], tuple[str, ...]] | None] = lambda config: None
 
 
 def innermost_datasets(config: Config) -> Iterator[tuple[str, Any]]:

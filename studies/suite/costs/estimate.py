@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from backbones.errors import UserError
+from backbones.errors import UserError, not_none
 from backbones.models import create_backbone, default_image_size
 from backbones.recipes.recipe_file import chosen_recipe
 from backbones.recipes.switches import needs_teacher
@@ -87,7 +87,10 @@ def _as_in_the_paper(facts: Mapping[str, Any]) -> Estimate:
     if needs_teacher(recipe) and not teacher:  # a bundle's, whose network is not known yet
         return Estimate()
     full = recipe.low_precision is False or asked.get("precision") == "fp32"
-    minutes, row = _epoch_minutes(network, side, full), stated_speeds.nearest(network)
+    row = stated_speeds.nearest(network)
+    if row is None or (teacher and stated_speeds.nearest(teacher) is None):
+        return Estimate()  # neither are of the paper's
+    minutes = _epoch_minutes(network, side, full)
     stated = (
         f"{row.baseline:g} minutes (32 bits, batch 256)" if full else f"{row.efficient:g} minutes (16 bits, batch 1024)"
     )
@@ -103,7 +106,7 @@ def _as_in_the_paper(facts: Mapping[str, Any]) -> Estimate:
 
 def _epoch_minutes(network: str, side: int | None, full_precision: bool) -> float:
     """For ImageNet, with the paper's GPUs."""
-    row = stated_speeds.nearest(network)
+    row = not_none(stated_speeds.nearest(network))
     minutes = row.baseline if full_precision else row.efficient
     return minutes * multiply_adds(network, side) / multiply_adds(row.network, None)
 

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from written_scenes import coco
 
 from backbones.errors import UserError
+from transfer.data.scenes.scene import Box, Scene
 from transfer.prepare.check import check_folder
 from transfer.prepare.report import Report, Split
 from transfer.prepare.sources import BENCHMARKS
@@ -55,6 +57,23 @@ def test_image_folder(image_folder: Path) -> None:
     report = check_folder(image_folder)
     assert (report.layout, report.faults, report.remarks) == ("ImageFolder", [], [])
     assert report.splits == [Split(name, 4, "images", {"a": 2, "b": 2}) for name in ("train", "val")]
+
+
+def test_coco(tmp_path: Path) -> None:
+    scenes = [Scene(f"i{number}", (20, 16), (Box(1, 2, 9, 10, "dog"),), "") for number in range(3)]
+    coco(tmp_path, {"train": scenes, "val": [scenes[0]._replace(image="v0")]})
+    report = check_folder(tmp_path)
+    assert (report.layout, report.faults) == ("COCO's JSON", [])
+    assert [(split.name, split.images, split.per_class) for split in report.splits] == [
+        ("train", 3, {"cat": 0, "dog": 3, "a bird": 0}),
+        ("val", 1, {"cat": 0, "dog": 1, "a bird": 0}),
+    ]
+    assert "det_configs/faster_rcnn_fpn_voc07.py" in report.ready
+    (tmp_path / "train2017" / "batch0" / "i0.png").write_bytes(b"no image")
+    (tmp_path / "train2017" / "batch1" / "i1.png").unlink()
+    report = check_folder(tmp_path)
+    assert len(report.faults) == 2
+    assert report.ready == []
 
 
 def test_devkit(devkit: Path) -> None:

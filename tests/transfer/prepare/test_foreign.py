@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from backbones.errors import UserError
+from transfer.data.scenes.formats.known import recognise_scenes
 from transfer.prepare.layouts import AnotherFolderIsMeant, Layout, recognise
 
 
@@ -18,39 +19,51 @@ def make(root: Path, *files: str) -> Path:
 
 
 FOREIGN = {
-    "LabelImg": (("a.jpg", "a.xml", "b.jpg", "b.xml", "classes.txt"), "VOC's XML beside them, as LabelImg writes them"),
-    "labelme": (("a.jpg", "a.json"), "images with JSON beside them, as labelme writes them"),
-    "YOLO in one folder": (("a.jpg", "a.txt", "classes.txt"), "images with text beside them, as YOLO has boxes"),
-    "XML in annotations": (("images/a.png", "annotations/a.xml"), "VOC's XML in annotations/, with images in another"),
-    "Roboflow, VOC": (
-        ("train/a.jpg", "train/a.xml", "valid/b.jpg", "valid/b.xml", "README.roboflow.txt"),
-        "VOC's XML beside them in train/, as Roboflow exports them",
+    "JSON of nobody": (("a.jpg", "a.json"), "images with JSON beside them that is neither labelme's nor COCO's"),
+    "JSON of nobody in annotations": (
+        ("images/a.jpg", "annotations/a.json"),
+        "JSON in annotations/ that is not COCO's",
     ),
-    "Roboflow, COCO": (
-        ("train/a.jpg", "train/_annotations.coco.json", "valid/b.jpg"),
-        "COCO's JSON beside them in train/",
-    ),
-    "Roboflow, YOLO": (("train/images/a.jpg", "train/labels/a.txt", "data.yaml"), "YOLO's images and labels"),
     "Roboflow, masks": (("train/a.jpg", "train/a_mask.png", "train/_classes.csv"), "masks beside them in train/"),
-    "YOLOv5": (("images/train/a.jpg", "labels/train/a.txt", "data.yaml"), "YOLO's images and labels"),
-    "COCO": (("train2017/a.jpg", "annotations/instances_train2017.json"), "COCO's JSON in annotations/"),
-    "CVAT, COCO": (("images/a.jpg", "annotations/instances_default.json"), "COCO's JSON in annotations/"),
-    "CVAT": (("images/a.jpg", "annotations.xml"), "CVAT's own export"),
-    "CVAT, VOC": (
-        ("JPEGImages/a.jpg", "Annotations/a.xml", "ImageSets/Main/default.txt", "labelmap.txt"),
-        "CVAT's export of Pascal VOC",
-    ),
     "CVAT, masks": (
         ("SegmentationClass/a.png", "ImageSets/Segmentation/default.txt", "labelmap.txt"),
         "masks in colours",
     ),
-    "CVAT, YOLO": (
-        ("obj_train_data/a.jpg", "obj_train_data/a.txt", "train.txt", "obj.names"),
-        "YOLO's .* CVAT exports",
-    ),
     "Cityscapes": (("leftImg8bit/train/aachen/a.png", "gtFine/train/aachen/a.png"), "Cityscapes"),
     "masks": (("images/a.jpg", "masks/a.png"), "images and masks in two folders"),
 }
+
+SCENES = {
+    "LabelImg": (("a.jpg", "a.xml", "b.jpg", "b.xml", "classes.txt"), "images with VOC's XML beside them"),
+    "YOLO in one folder": (("a.jpg", "a.txt", "classes.txt"), "YOLO's images and labels"),
+    "XML in annotations": (("images/a.png", "annotations/a.xml"), "images with VOC's XML in a folder of its own"),
+    "Roboflow, VOC": (
+        ("train/a.jpg", "train/a.xml", "valid/b.jpg", "valid/b.xml", "README.roboflow.txt"),
+        "images with VOC's XML beside them",
+    ),
+    "Roboflow, YOLO": (("train/images/a.jpg", "train/labels/a.txt", "classes.txt"), "YOLO's images and labels"),
+    "YOLOv5": (("images/train/a.jpg", "labels/train/a.txt", "classes.txt"), "YOLO's images and labels"),
+    "CVAT, VOC": (
+        ("JPEGImages/a.jpg", "Annotations/a.xml", "ImageSets/Main/default.txt", "labelmap.txt"),
+        "CVAT's export of Pascal VOC",
+    ),
+    "CVAT, YOLO": (
+        ("obj_train_data/a.jpg", "obj_train_data/a.txt", "train.txt", "obj.names"),
+        "YOLO's images and labels",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_formats_of_boxes_are_read(name: str, tmp_path: Path) -> None:
+    files, what = SCENES[name]
+    root = make(tmp_path, *files)
+    (root / "classes.txt").write_text("cat\n")
+    (root / "obj.names").write_text("cat\n")
+    assert recognise(root) is Layout.SCENES
+    found = recognise_scenes(root)
+    assert found is not None
+    assert found.what == what
 
 
 @pytest.mark.parametrize("name", FOREIGN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import pickletools
 import re
@@ -19,13 +20,17 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from backbones.errors import UserError
+from backbones.machine.lacks import blame_machine
 from backbones.reporting.printable import printable
 from backbones.tensor_files import strangeness
 
-# Where training scripts keep the network's tensors: timm's, and torchvision's.
-WRAPPERS = ("state_dict", "state_dict_ema", "model", "model_ema")
+# Where training scripts keep the network's tensors: timm's, Lightning's, OpenMMLab's; torchvision's; DINO's; and those
+# of PyTorch's tutorials.
+WRAPPERS = ("state_dict", "state_dict_ema", "model", "model_ema", "student", "teacher", "model_state_dict")
 # Put before every name by distributed and averaged models, and by compiled ones.
 PREFIXES = ("module.", "_orig_mod.")
+# As a key: those names that stand there without anything before them.
+NO_PREFIX = "."
 # How many models an averaged one is the mean of; no tensor of the network.
 AVERAGING_COUNTER = "n_averaged"
 _MOST_NAMED = 20
@@ -34,10 +39,16 @@ _LEGACY_PICKLES = 4  # magic number, version, system, object; more follow, and t
 
 @dataclass(frozen=True)
 class WeightFile:
-    """Tensors by name, and what had to be taken off to get at them, in order."""
+    """Tensors by name, and what had to be taken off to get at them, in order.
+
+    ``left`` names the other entries of the file. ``wanted`` is what of the key is no entry: the beginning of names that
+    is asked for, with a dot at its end, or empty for ``NO_PREFIX``; None where nothing is.
+    """
 
     tensors: dict[str, Tensor]
     unwrapped: tuple[str, ...]
+    left: tuple[str, ...] = ()
+    wanted: str | None = None
 
 
 def read_weight_file(path: str | os.PathLike[str], key: str | None = None) -> WeightFile:
@@ -45,7 +56,8 @@ def read_weight_file(path: str | os.PathLike[str], key: str | None = None) -> We
 
     Args:
         path: The file.
-        key: Entry of the file that holds the tensors; None takes the only one there is.
+        key: Entry of the file that holds the tensors, and entries in it, and how names in it begin, with dots between
+            them; None takes the only entry there is.
 
     Raises:
         UserError: The file is missing, cut short, holds anything besides tensors that would have to run code, or
@@ -54,24 +66,28 @@ def read_weight_file(path: str | os.PathLike[str], key: str | None = None) -> We
     if not Path(path).is_file():
         raise UserError(f"--checkpoint {path}: there is no such file")
     content = _read_safetensors(path) if str(path).endswith(".safetensors") else _read_pickle(path)
-    tensors, unwrapped = _take_entry(path, content, key)
-    _check_plain(path, tensors)
-    return _strip_prefixes(tensors, unwrapped)
+    file = _take_entry(path, content, key)
+    _check_plain(path, file.tensors)
+    return _strip_prefixes(file)
 
 
 def _read_safetensors(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
+        blame_machine(error, f"{path} cannot be read")
         raise UserError(f"{path} is not a whole safetensors file ({error}); copy or download it again") from None
 
 
 def _read_pickle(path: str | os.PathLike[str]) -> Any:
     _refuse_packed(path)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        # Training scripts keep their options with the weights. A Namespace takes attributes and does nothing else.
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            return torch.load(path, map_location="cpu", weights_only=True)
     # A damaged file can fail anywhere inside the unpickler, with any exception.
     except Exception as error:
+        blame_machine(error, f"{path} cannot be read")
         stranger = re.search(r"GLOBAL ([\w.]+)", str(error))
         if stranger and not _is_cut_off(path):
             raise UserError(
@@ -124,25 +140,45 @@ def _is_cut_off(path: str | os.PathLike[str]) -> bool:
     return False
 
 
-def _take_entry(
-    path: str | os.PathLike[str], content: Any, key: str | None
-) -> tuple[Mapping[str, Tensor], tuple[str, ...]]:
+def _take_entry(path: str | os.PathLike[str], content: Any, key: str | None) -> WeightFile:
     if not isinstance(content, Mapping) or not content:
         raise UserError(f"{path} holds no dictionary of tensors but a {type(content).__name__}; save a state_dict")
-    if key is None and all(isinstance(value, Tensor) for value in content.values()):
-        return content, ()
-    entries = [name for name, value in content.items() if isinstance(value, Mapping)]
-    wanted = [key] if key else [name for name in WRAPPERS if name in entries]
-    if len(wanted) != 1 or wanted[0] not in entries:
-        there = ", ".join(map(printable, entries[:_MOST_NAMED])) or "none"
-        raise UserError(f"{path}: give the entry that holds the tensors with --key; its dictionaries are: {there}")
-    tensors = content[wanted[0]]
-    others = [printable(name) for name, value in tensors.items() if not isinstance(value, Tensor)]
-    if others or not tensors:
-        raise UserError(
-            f"{path}: its entry {wanted[0]} does not hold tensors only ({', '.join(others[:4]) or 'empty'})"
-        )
-    return tensors, (wanted[0],)
+    if _holds_tensors_only(content) and (key in (None, NO_PREFIX) or any(_begins(name, key) for name in content)):
+        return WeightFile(dict(content), (), wanted=_beginning(key))
+    entries = [name for name, value in content.items() if isinstance(value, Mapping) and isinstance(name, str)]
+    wanted = [name for name in entries if _begins(key, name)] if key else [name for name in WRAPPERS if name in entries]
+    if len(wanted) != 1:
+        there = [name for name in entries if _holds_a_tensor(content[name])] or entries
+        told = ", ".join(map(printable, there[:_MOST_NAMED])) or "none"
+        raise UserError(f"{path}: give the entry that holds the tensors with --key; its dictionaries are: {told}")
+    (entry,) = wanted
+    left = tuple(str(name) for name in content if name != entry)
+    inner, rest = content[entry], (key or "")[len(entry) + 1 :] or None
+    if rest and not _holds_tensors_only(inner):
+        found = _take_entry(path, inner, rest)
+        return WeightFile(found.tensors, (entry, *found.unwrapped), (*left, *found.left), found.wanted)
+    others = [printable(name) for name, value in inner.items() if not isinstance(value, Tensor)]
+    if others or not inner:
+        held = ", ".join(others[:4]) or "empty"
+        raise UserError(f"{path}: its entry {printable(entry)} does not hold tensors only ({held})")
+    return WeightFile(dict(inner), (entry,), left, _beginning(rest))
+
+
+def _begins(name: Any, key: str | None) -> bool:
+    """Whether a name is a key or goes on after it with a dot."""
+    return key is not None and (name == key or str(name).startswith(f"{key}."))
+
+
+def _beginning(key: str | None) -> str | None:
+    return "" if key == NO_PREFIX else key and f"{key}."
+
+
+def _holds_tensors_only(content: Mapping[Any, Any]) -> bool:
+    return all(isinstance(value, Tensor) for value in content.values())
+
+
+def _holds_a_tensor(content: Mapping[Any, Any]) -> bool:
+    return any(isinstance(value, Tensor) for value in content.values())
 
 
 def _check_plain(path: str | os.PathLike[str], tensors: Mapping[Any, Tensor]) -> None:
@@ -160,8 +196,8 @@ def _check_plain(path: str | os.PathLike[str], tensors: Mapping[Any, Tensor]) ->
             )
 
 
-def _strip_prefixes(tensors: Mapping[str, Tensor], unwrapped: tuple[str, ...]) -> WeightFile:
-    stripped = dict(tensors)
+def _strip_prefixes(file: WeightFile) -> WeightFile:
+    stripped, unwrapped, wanted = dict(file.tensors), file.unwrapped, file.wanted
     if AVERAGING_COUNTER in stripped:
         del stripped[AVERAGING_COUNTER]
         unwrapped += (AVERAGING_COUNTER,)
@@ -170,4 +206,6 @@ def _strip_prefixes(tensors: Mapping[str, Tensor], unwrapped: tuple[str, ...]) -
     ):
         stripped = {name.removeprefix(prefix): tensor for name, tensor in stripped.items()}
         unwrapped += (prefix,)
-    return WeightFile(stripped, unwrapped)
+        # Written with it or without it; where nothing else was asked for, nothing is any more.
+        wanted = wanted and (wanted.removeprefix(prefix) or None)
+    return WeightFile(stripped, unwrapped, file.left, wanted)

@@ -34,7 +34,8 @@ _WHOLE = _Kind("a whole number", lambda value: isinstance(value, int) and not is
 _COUNT = _Kind("a whole number from 0", lambda value: _WHOLE.holds(value) and 0 <= value <= MOST)
 _NUMBER = _Kind("a number", _is_number)
 _AMOUNT = _Kind("a number from 0", lambda value: _is_number(value) and value >= 0)
-_SECTION = _Kind("a section", lambda value: isinstance(value, dict) or value == [])  # as PHP has an empty one
+_SECTION = _Kind("a section", lambda value: isinstance(value, dict))
+_SECTION_OR_EMPTY = _Kind("a section", lambda value: isinstance(value, dict) or value == [])
 _LIST = _Kind("a list", lambda value: isinstance(value, list))
 
 ANY = "*"  # every key of a section, every place of a list
@@ -43,7 +44,7 @@ FIELDS: Mapping[str, _Kind] = {
     **dict.fromkeys(("task", "recipe", "network", "protocol", "config_hash", "fixed_hash", "command"), _TEXT),
     **dict.fromkeys(("started", "precision", "batch_norm", "ops", "code"), _TEXT),
     "seed": _WHOLE,
-    "data": _SECTION,
+    "data": _SECTION_OR_EMPTY,
     **dict.fromkeys(("data.root", "data.fingerprint"), _TEXT),
     **dict.fromkeys(("data.train_images", "data.shared_images"), _COUNT),
     "settings": _SECTION,

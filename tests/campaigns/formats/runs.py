@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from backbones.files import as_bytes
 from backbones.runs.run_folder import RunFolder
 from campaigns.formats.format import Format, digest
 from campaigns.mutators.arrays import array_field, zipped_map
@@ -18,9 +19,7 @@ from campaigns.mutators.fields import json_field, json_line
 from campaigns.mutators.mutation import BYTES, MISSING, TYPE, VALUE, WORDS
 from campaigns.mutators.words import JSON, with_words
 from studies.comparison.compare import compare_runs
-from studies.report.page import TITLE, render
-from studies.report.page_rows import page_rows
-from studies.report.records import read_records
+from studies.report.page import read_studies, render
 from studies.report.text import as_json, as_text
 from studies.results.metrics_log import last_records
 from studies.statistics.bootstrap import measure
@@ -116,9 +115,8 @@ _MADE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC")  # when a page was made
 def _compare(folder: Path) -> Any:
     """The comparison in all its forms."""
     comparison = compare_runs(folder)
-    records = read_records(comparison)
-    page = _MADE.sub("", render(comparison, records, page_rows(comparison, records), TITLE))
-    return as_text(comparison), json.dumps(as_json(comparison)), digest(np.frombuffer(page.encode(), np.uint8))
+    page = as_bytes(_MADE.sub("", render(read_studies([comparison]), None, True)))
+    return as_text(comparison), json.dumps(as_json(comparison)), digest(np.frombuffer(page, np.uint8))
 
 
 def _continue(folder: Path) -> Any:

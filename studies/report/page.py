@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from backbones.files import write_bytes
+from backbones.files import as_bytes, write_bytes
 from studies.comparison.compare import Comparison, check_comparison
 from studies.report import words
 from studies.report.answer import answer, not_compared
@@ -110,8 +110,8 @@ def write_pages(
     studies = read_studies(comparisons)
     page = render(studies, title, with_images, seeds_command)
     for study in studies:
-        write_bytes(folder / study.folder / LATEX, as_latex(study.comparison, study.rows).encode())
-    write_bytes(folder / PAGE, page.encode())
+        write_bytes(folder / study.folder / LATEX, as_bytes(as_latex(study.comparison, study.rows)))
+    write_bytes(folder / PAGE, as_bytes(page))
     return folder / PAGE
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from backbones.errors import UserError
-from backbones.files import write_bytes, write_json
+from backbones.files import as_bytes, write_bytes, write_json
 from backbones.reporting.csv_text import csv_text
 from backbones.reporting.markdown import MISSING, escape, markdown_table
 from backbones.reporting.numbers import half_width, plain, signed
@@ -148,8 +148,8 @@ def write_report(comparison: Comparison, out: str | Path | None = None) -> Path:
     folder = comparison.root / "report" if out is None else Path(out)
     try:
         write_json(folder / "comparison.json", as_json(comparison))
-        write_bytes(folder / "comparison.csv", as_csv(comparison).encode())
-        write_bytes(folder / "comparison.md", as_markdown(comparison).encode())
+        write_bytes(folder / "comparison.csv", as_bytes(as_csv(comparison)))
+        write_bytes(folder / "comparison.md", as_bytes(as_markdown(comparison)))
     except OSError as error:
         raise UserError(
             f"cannot write the report to {folder}: {error.strerror or error}; choose another --out"

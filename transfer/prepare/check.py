@@ -29,7 +29,13 @@ from transfer.prepare.splits import (
     scene_splits,
 )
 
-_PUBLISHED = {name: count for benchmark in BENCHMARKS.values() for name, count in benchmark.images.items()}
+# By names of splits that no other data have; COCO's are called "train" and "val".
+_PUBLISHED = {
+    name: count
+    for benchmark in BENCHMARKS.values()
+    if benchmark.name != "coco"
+    for name, count in benchmark.images.items()
+}
 
 
 def check_folder(

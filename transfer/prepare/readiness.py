@@ -21,6 +21,7 @@ NEEDS: dict[Layout, dict[str, tuple[str, ...]]] = {
         "det_configs/faster_rcnn_fpn_voc07.py": _VOC07,
         "det_configs/faster_rcnn_fpn_voc0712.py": _VOC0712,
     },
+    Layout.SCENES: {"det_configs/faster_rcnn_fpn_coco.py": ()},
     Layout.ADE20K: {
         "seg_configs/fcn_os8_ade20k.py": _ADE20K,
         "seg_configs/fcn_os8_demo.py": _ADE20K,
@@ -31,7 +32,7 @@ NEEDS: dict[Layout, dict[str, tuple[str, ...]]] = {
 
 def ready_for_scenes(folder: SceneFolder) -> tuple[list[str], list[str]]:
     """The same of a folder in a format of boxes, which every protocol of detection reads."""
-    protocols = list(NEEDS[Layout.DEVKIT])
+    protocols = [*NEEDS[Layout.SCENES], *NEEDS[Layout.DEVKIT]]
     if TRAIN in folder.parts and {VAL, TEST} & set(folder.parts):
         return protocols, []
     return [], [f"not for {', '.join(protocols)}: there is {' and '.join(folder.parts)}, and no part to measure on"]

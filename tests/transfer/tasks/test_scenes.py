@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from mmdet.registry import DATASETS
 from written_scenes import CLASSES, coco
 
-from backbones.data.shapes import make_shapes
+from backbones.data.shapes import OBJECT_CLASSES, make_shapes
 from backbones.errors import UserError
 from transfer.data.scenes.scene import Box, Scene
 from transfer.protocol.load import load_config
@@ -68,6 +69,22 @@ def adopted(protocol: str, root: Path) -> list[tuple[str, str, str]]:
 def test_every_protocol_reads_each_image_once_where_it_read_two_years(path: Path, root: Path) -> None:
     found = [each for each in adopted(path.name, root) if each[0] != "val"]
     assert found == [("train", "SceneDataset", "train"), ("test", "SceneDataset", "val")]
+
+
+def test_the_protocol_of_coco_reads_a_devkit_too(tmp_path: Path) -> None:
+    """The same boxes as mmdetection's own reader gives of it."""
+    data = make_shapes(tmp_path / "shapes", images=8, size=48, layouts=("detection",)) / "VOCdevkit"
+    instances = []
+    for protocol in ("faster_rcnn_fpn_coco.py", "faster_rcnn_fpn_voc07.py"):
+        config = load_config(str(ROOT / "det_configs" / protocol), ())
+        set_data_root(config, data)
+        DETECTION.adopt(config)
+        DETECTION.set_classes(config, OBJECT_CLASSES)
+        dataset = config.test_dataloader.dataset
+        built = DATASETS.build({**dataset, "lazy_init": True})
+        instances.append([(each["instances"], each["width"], each["height"]) for each in built.load_data_list()])
+    assert instances[0] == instances[1]
+    assert len(instances[0]) > 0
 
 
 def test_a_devkit_is_read_as_ever(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from backbones.cli.options import add_allow_shared_images, natural_int, positive_int
+from backbones.cli.options import add_allow_shared_images, fraction, natural_int, positive_int
 
 
 def add_transfer_options(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +20,21 @@ def add_transfer_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--seed", type=natural_int, default=0, help="seed of heads, data order and random trunk (default: 0)"
+    )
+    parser.add_argument(
+        "--split",
+        type=fraction,
+        metavar="SHARE",
+        help="where the data have no part to measure on: hold out this share of the images, stratified by class",
+    )
+    parser.add_argument(
+        "--split-seed", type=natural_int, default=0, metavar="N", help="another one holds out other images (default: 0)"
+    )
+    parser.add_argument(
+        "--fraction",
+        type=fraction,
+        metavar="SHARE",
+        help="for a first look: train on this share of the images",
     )
     parser.add_argument(
         "--precision",
@@ -80,6 +95,8 @@ def parse_transfer_options(parser: argparse.ArgumentParser, arguments: Sequence[
     options = vars(parser.parse_args(arguments))
     if not (options["out"] or options["dry_run"] or options["dump_config"]):
         parser.error("--out is required, except with --dry-run or --dump-config")
+    if options["split_seed"] and options["split"] is None:
+        parser.error("--split-seed is of use with --split alone")
     if options["dump_config"] and (options["validate_every"] or options["tensorboard"]):
         parser.error("--dump-config writes the training alone, without --validate-every and --tensorboard")
     return options

@@ -8,11 +8,12 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
+from backbones.data.drawing_lots import HeldOut
 from backbones.data.shared_images import SplitImages, count_shared
 from backbones.errors import UserError, not_none
 from transfer.data.absent_classes import absent_classes, tell
 from transfer.data.scenes.check import check_scenes, scene_images
-from transfer.data.scenes.choice import HeldOut, held_out_of, scenes_of
+from transfer.data.scenes.choice import held_out_of, scenes_of
 from transfer.data.scenes.formats.known import recognise_scenes, scenes_or_devkit
 from transfer.data.scenes.scene import TEST, TRAIN, VAL, SceneFolder
 from transfer.tasks.task import SPLIT_NAMES, innermost_datasets
@@ -27,8 +28,12 @@ def is_scenes(config: Config) -> bool:
     return all(dataset.type == DATASET for _, dataset in innermost_datasets(config))
 
 
-def adopt_scenes(config: Config) -> SceneFolder | None:
+def adopt_scenes(config: Config, held_out: HeldOut | None = None) -> SceneFolder | None:
     """Have the data sets read what their folder holds, unless that is a VOCdevkit, which they read themselves.
+
+    Args:
+        config: Whose data sets have their folder.
+        held_out: The part of the training images that is measured on; None where the data have one.
 
     Returns:
         What the folder is; None where nothing has changed.
@@ -46,7 +51,10 @@ def adopt_scenes(config: Config) -> SceneFolder | None:
         for name, part in (("train", TRAIN), ("test", VAL)):
             loader = config[f"{name}_dataloader"]
             loader.dataset = _replaced(loader.dataset, part)
-    if VAL not in folder.parts and TEST in folder.parts:
+    if held_out is not None:
+        for _, dataset in innermost_datasets(config):
+            dataset.held_out = dict(share=held_out.share, split_seed=held_out.seed)
+    elif VAL not in folder.parts and TEST in folder.parts:
         for _, dataset in innermost_datasets(config):
             dataset.split = TEST if dataset.split == VAL else dataset.split
     from transfer import scene_dataset  # noqa: F401 -- OpenMMLab can only be imported once its ops are answered for
@@ -89,6 +97,7 @@ def check_scene_data(config: Config, classes: tuple[str, ...], allow_shared_imag
     return {
         "root": str(root.resolve()),
         "layout": folder.what,
+        **({"split": parts["test"][1]._asdict()} if parts["test"][1] else {}),
         "train_images": train.images,
         "test_images": test.images,
         "fingerprint": f"{train.fingerprint[:16]}-{test.fingerprint[:16]}",

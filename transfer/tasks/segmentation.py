@@ -9,6 +9,7 @@ from typing import Any
 from mmengine.config import Config
 
 from backbones.bundles.bundle import Bundle
+from backbones.data.drawing_lots import HeldOut
 from backbones.data.shared_images import SplitImages, count_shared
 from backbones.errors import UserError
 from transfer.data.absent_classes import absent_classes, tell
@@ -112,6 +113,16 @@ def _ours(measured: Mapping[str, float]) -> Iterator[tuple[str, float]]:
             yield f"{kind}{MULTI_SCALE if name != key else ''}{separator}{class_name}", value
 
 
+def adopt(config: Config, held_out: HeldOut | None) -> None:
+    """The data sets read what they name.
+
+    Raises:
+        UserError: A part is to be held out.
+    """
+    if held_out is not None:
+        raise UserError("--split: data for segmentation have lists of their own, train.txt and val.txt; leave it out")
+
+
 SEGMENTATION = Task(
     name="segmentation",
     framework="mmseg",
@@ -123,6 +134,7 @@ SEGMENTATION = Task(
     metrics=metrics,
     main_metric="miou",
     per_class=per_class,
+    adopt=adopt,
     # conv_cat: of a head with concat_input
     bfloat16_modules=(
         "backbone",

@@ -12,7 +12,14 @@ from typing import Any
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from backbones.cli.command import CommandParser, run_command
-from backbones.cli.options import add_allow_shared_images, fraction, natural_int, positive_float, positive_int
+from backbones.cli.options import (
+    add_allow_shared_images,
+    add_parts,
+    fraction,
+    natural_int,
+    positive_float,
+    positive_int,
+)
 from backbones.errors import UserError
 from backbones.machine.processes import loader_workers
 from backbones.recipes.recipe import COLORS, recipe_list
@@ -33,6 +40,7 @@ def build_parser() -> CommandParser:
     """The options; those without a default come from the recipe or the network."""
     parser = CommandParser(description=__doc__, epilog=EXAMPLE)
     parser.add_argument("--data", type=pathlib.Path, help="folder with train/CLASS/IMAGE and val/CLASS/IMAGE")
+    add_parts(parser)
     parser.add_argument("--network", help="network by name; 'list' prints the names")
     parser.add_argument("--out", type=pathlib.Path, help="run folder, new or to be resumed; not needed for a dry run")
     parser.add_argument("--resume", action="store_true", help="continue the run in --out exactly where it stopped")

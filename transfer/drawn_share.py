@@ -55,11 +55,11 @@ class DrawnShare:
 
     def get_data_info(self, index: int) -> dict[str, Any]:
         """What is known of an image."""
-        return self.dataset.get_data_info(self.places[index])  # type: ignore[no-any-return]
+        return self.dataset.get_data_info(self.places[index])
 
     def get_cat_ids(self, index: int) -> list[int]:
         """Classes of its objects."""
-        return self.dataset.get_cat_ids(self.places[index])  # type: ignore[no-any-return]
+        return self.dataset.get_cat_ids(self.places[index])
 
     def __getitem__(self, index: int) -> Any:
         return self.dataset[self.places[index]]

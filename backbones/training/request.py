@@ -14,7 +14,9 @@ class ClassificationRequest:
     ``switched_on`` and ``switched_off`` are tricks by name, as ``backbones.recipes.switches`` reads them. ``color`` is
     one of ``backbones.recipes.recipe.COLORS``. ``ema`` is the decay of the average of the weights, ``clip`` the largest
     norm of the gradient, ``accumulate`` the parts that a batch is cut into, in each process. Sizes are in images and
-    pixels. A dry run needs no ``out``. ``allow_shared_images``: those of ``train`` in ``val``, too.
+    pixels. A dry run needs no ``out``. ``allow_shared_images``: those of ``train`` in ``val``, too. ``split`` is the
+    share of ``train`` that is held out where there is no ``val``, by ``split_seed``; ``fraction`` the share that is
+    trained on.
     """
 
     data: Path
@@ -43,5 +45,8 @@ class ClassificationRequest:
     tensorboard: bool = False
     wandb: str | None = None
     allow_shared_images: bool = False
+    split: float | None = None
+    split_seed: int = 0
+    fraction: float | None = None
     resume: bool = False
     dry_run: bool = False

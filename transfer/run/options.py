@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from backbones.cli.options import add_allow_shared_images, fraction, natural_int, positive_int
+from backbones.cli.options import add_allow_shared_images, add_parts, natural_int, positive_int
 
 
 def add_transfer_options(parser: argparse.ArgumentParser) -> None:
@@ -21,21 +21,7 @@ def add_transfer_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=natural_int, default=0, help="seed of heads, data order and random trunk (default: 0)"
     )
-    parser.add_argument(
-        "--split",
-        type=fraction,
-        metavar="SHARE",
-        help="where the data have no part to measure on: hold out this share of the images, stratified by class",
-    )
-    parser.add_argument(
-        "--split-seed", type=natural_int, default=0, metavar="N", help="another one holds out other images (default: 0)"
-    )
-    parser.add_argument(
-        "--fraction",
-        type=fraction,
-        metavar="SHARE",
-        help="for a first look: train on this share of the images",
-    )
+    add_parts(parser)
     parser.add_argument(
         "--precision",
         choices=("auto", "fp32", "bf16"),

@@ -17,7 +17,7 @@ from transfer.data.scenes.formats.known import recognise_scenes
 from transfer.data.scenes.index import indexed
 from transfer.data.voc import VOC_CLASSES
 from transfer.prepare.layouts import Layout, recognise, years
-from transfer.prepare.readiness import ready_for, ready_for_scenes
+from transfer.prepare.readiness import command_for, options_for_scenes, ready_for, ready_for_scenes
 from transfer.prepare.report import Report
 from transfer.prepare.sources import BENCHMARKS, IMAGENET
 from transfer.prepare.splits import (
@@ -83,6 +83,7 @@ def check_folder(
     _add_remarks(report, {} if own_names else _PUBLISHED)
     ready, report.not_ready = ready_for(root, layout)
     report.ready = [] if report.faults else ready
+    report.command = command_for(root, report.ready)
     return report
 
 
@@ -95,8 +96,11 @@ def _check_scenes(root: Path, classes: Path | None, allow_shared_images: bool) -
     _compare(report, checks, allow_shared_images)
     report.remarks += [note for name, part in folder.parts.items() for note in indexed(root, name, part).remarks]
     _add_remarks(report, {})
+    if options := options_for_scenes(folder):
+        report.remarks.append(f"there is no part to measure on: {options} holds a fifth of the images out for it")
     ready, report.not_ready = ready_for_scenes(folder)
     report.ready = [] if report.faults else ready
+    report.command = command_for(root, report.ready, options)
     return report
 
 

@@ -69,6 +69,14 @@ def test_coco(tmp_path: Path) -> None:
         ("val", 1, {"cat": 0, "dog": 1, "a bird": 0}),
     ]
     assert "det_configs/faster_rcnn_fpn_voc07.py" in report.ready
+    assert report.command.split()[1:4:2] == ["tools/transfer_det.py", "--backbone"]
+    assert f"train with {report.command}" in report.lines()
+    assert "--split" not in report.command
+    (tmp_path / "annotations" / "instances_val2017.json").rename(tmp_path / "instances.away")
+    report = check_folder(tmp_path)
+    assert "--split 0.2" in report.command
+    assert any("no part to measure on" in remark for remark in report.remarks)
+    (tmp_path / "instances.away").rename(tmp_path / "annotations" / "instances_val2017.json")
     (tmp_path / "train2017" / "batch0" / "i0.png").write_bytes(b"no image")
     (tmp_path / "train2017" / "batch1" / "i1.png").unlink()
     report = check_folder(tmp_path)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backbones.cli.shell import shell_word
+from transfer.data.masks.folder import MaskFolder
 from transfer.data.scenes.scene import TEST, TRAIN, VAL, WHOLE, SceneFolder
 from transfer.prepare.layouts import Layout, years
 
@@ -24,6 +25,7 @@ NEEDS: dict[Layout, dict[str, tuple[str, ...]]] = {
         "det_configs/faster_rcnn_fpn_voc0712.py": _VOC0712,
     },
     Layout.SCENES: {"det_configs/faster_rcnn_fpn_coco.py": ()},
+    Layout.MASKS: {},  # those of the two below
     Layout.ADE20K: {
         "seg_configs/fcn_os8_ade20k.py": _ADE20K,
         "seg_configs/fcn_os8_demo.py": _ADE20K,
@@ -38,6 +40,17 @@ def ready_for_scenes(folder: SceneFolder) -> tuple[list[str], list[str]]:
     if set(folder.parts) & {TRAIN, WHOLE}:
         return protocols, []
     return [], [f"not for {', '.join(protocols)}: there is {' and '.join(folder.parts)}, and no part to train on"]
+
+
+def ready_for_masks(folder: MaskFolder) -> tuple[list[str], list[str]]:
+    """The same of a folder of masks in another layout, which every protocol of segmentation reads."""
+    protocols = [*NEEDS[Layout.INDEX_PNG], *NEEDS[Layout.ADE20K]]
+    if TRAIN in folder.parts and folder.measured in folder.parts:
+        return protocols, []
+    there = ", ".join(folder.parts)
+    return [], [
+        f"not for {', '.join(protocols)}: there is {there}; a part to train on and one to measure on are needed"
+    ]
 
 
 def options_for_scenes(folder: SceneFolder) -> str:

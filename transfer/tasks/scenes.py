@@ -25,7 +25,7 @@ _KEPT = ("data_root", "pipeline", "filter_cfg", "test_mode", "metainfo")  # of t
 
 def is_scenes(config: Config) -> bool:
     """Whether the configuration's data sets read scenes."""
-    return all(dataset.type == DATASET for _, dataset in innermost_datasets(config))
+    return all(dataset.get("type") == DATASET for _, dataset in innermost_datasets(config))
 
 
 def adopt_scenes(config: Config, held_out: HeldOut | None = None) -> SceneFolder | None:

@@ -10,6 +10,7 @@ Value = TypeVar("Value")
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, the shell's convention
+EXIT_UNHEARD = 141  # 128 + SIGPIPE
 
 _AS_SIMILAR = 0.1  # of difflib's ratio: further names than this below the best are no help
 
@@ -20,6 +21,10 @@ class UserError(Exception):
     The message names the culprit and says what to do about it. Command-line tools print it as a single line and exit
     with code 2; any other exception is a defect of this project and keeps its traceback.
     """
+
+
+class MachineError(UserError):
+    """What the machine or its settings lack, whatever file was at hand: no reason to doubt the file."""
 
 
 class ToldError(UserError):

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from backbones.errors import UserError
+from backbones.errors import MachineError, UserError
+from backbones.machine.lacks import blame_machine, remedy_of
 from backbones.text_files import parse_json, read_text
 
 PART_SUFFIX = ".part"
@@ -53,14 +54,19 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 def write_error(path: str | os.PathLike[str], error: OSError) -> WriteError:
     """What to tell of an error of the system while a file was written."""
-    problem = WriteError(f"cannot write {path}: {error.strerror or error}; check disk and permissions")
+    problem = WriteError(f"cannot write {path}: {error.strerror or error}; {_to_write(error.errno)}")
     problem.errno = error.errno
     return problem
 
 
+def _to_write(code: int | None) -> str:
+    # A permission may lack for the file, for its folder, or for the whole disk.
+    return remedy_of(None if code in (errno.EACCES, errno.EPERM) else code)
+
+
 def read_error(path: str | os.PathLike[str], error: OSError) -> UserError:
     """What to tell of an error of the system while a file was read."""
-    return UserError(f"cannot read {path}: {error.strerror or error}; check disk and permissions")
+    return MachineError(f"cannot read {path}: {error.strerror or error}; {remedy_of(error.errno)}")
 
 
 @contextmanager
@@ -180,7 +186,7 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     except IsADirectoryError:
         raise UserError(f"{path} is a folder where a file should be; move it away") from None
     except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}; check its permissions") from None
+        raise read_error(path, error) from None
     except ValueError as error:  # of UTF-8, too
         raise UserError(f"{path} is not valid JSON ({error}); delete it or restore it") from None
 
@@ -193,6 +199,7 @@ def sha256_file(path: str | os.PathLike[str]) -> str:
             while piece := stream.read(1 << 20):
                 digest.update(piece)
     except OSError as error:
+        blame_machine(error, f"cannot read {path}")
         raise UserError(f"cannot read {path}: {error.strerror or error}; check that it is a readable file") from None
     return digest.hexdigest()
 

@@ -26,6 +26,7 @@ LIMITS: Limits = {
     "color": one_of(*COLORS),
     "ema": fraction,
     "clip": positive_float,
+    "drop_path": fraction,
     "accumulate": positive_int,
     "seed": natural_int,
     "split": fraction,

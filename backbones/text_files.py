@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from backbones.errors import UserError
+from backbones.machine.lacks import blame_machine
 
 LARGEST = 2**28  # bytes
+_MOST = 1e300  # of a number in a record, so that a sum of some is finite, too
 
 
 def open_regular(path: str | os.PathLike[str]) -> IO[bytes]:
@@ -65,7 +67,7 @@ def parse_json(text: str, object_hook: Callable[[dict[str, Any]], Any] | None = 
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:
-    """The records of a run's ``metrics.jsonl``: objects with a word as "kind" and a whole number as "step".
+    """The records of a run's ``metrics.jsonl``; see ``is_record``.
 
     The last line is left out when a kill has cut it short.
 
@@ -75,6 +77,7 @@ def read_records(path: Path) -> list[dict[str, Any]]:
     try:
         lines = read_text(path).split("\n")
     except (OSError, UnicodeDecodeError) as error:
+        blame_machine(error, f"cannot read {path}")
         reason = getattr(error, "strerror", None) or "it is no text"
         raise UserError(f"cannot read {path}: {reason}; restore it, or begin the run anew in another folder") from None
     records = []
@@ -83,16 +86,24 @@ def read_records(path: Path) -> list[dict[str, Any]]:
             record = parse_json(line)
         except ValueError:
             record = None
-        if _is_record(record):
+        if is_record(record):
             records.append(record)
         elif number < len(lines) - (lines[-1] == ""):
             raise UserError(f"{path}, line {number}: no record of a run; delete this line, and the run goes on")
     return records
 
 
-def _is_record(value: Any) -> bool:
-    step = value.get("step") if isinstance(value, dict) else None
-    return isinstance(step, int) and not isinstance(step, bool) and step >= 0 and isinstance(value.get("kind"), str)
+def is_record(value: Any) -> bool:
+    """Whether it is an object with a word as "kind", a whole number as "step" and numbers as all else."""
+    if not isinstance(value, dict) or not isinstance(value.get("kind"), str):
+        return False
+    step = value.get("step")
+    numbers = (number for key, number in value.items() if key != "kind")
+    return isinstance(step, int) and step >= 0 and all(map(_is_number, numbers))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= _MOST
 
 
 def _refuse(constant: str) -> NoReturn:

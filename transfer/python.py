@@ -40,8 +40,8 @@ def to_detection(**options: Any) -> dict[str, Any]:
 
     Args:
         options: Those of the command, with ``_`` for ``-``. ``config`` (the protocol's file) and ``backbone`` (a
-            bundle, the folder of the run that wrote it, or "random:NETWORK") are needed, and ``out``, unless
-            ``dry_run`` or ``dump_config`` is given. ``cfg_options`` is a list of "KEY=VALUE".
+            bundle, the folder of the run that wrote it, "random:NETWORK", or "timm:NAME.TAG" and the like) are needed,
+            and ``out``, unless ``dry_run`` or ``dump_config`` is given. ``cfg_options`` is a list of "KEY=VALUE".
 
     Returns:
         The content of ``result.json``: ``metrics`` and ``per_class`` in percent, ``timings`` in seconds, ``proof``.
@@ -100,7 +100,7 @@ def read_segmentations(run: str | os.PathLike[str]) -> SegmentationEvaluation:
 
 
 def _transfer(function: str, task: str, given: dict[str, Any]) -> dict[str, Any]:
-    options = read_keywords(function, TransferOptions, _with_bundle_of_run(function, given), LIMITS)
+    options = read_keywords(function, TransferOptions, given, LIMITS)
     _check_together(function, options)
 
     from transfer.openmmlab import ops_bridge
@@ -121,16 +121,6 @@ def _transfer(function: str, task: str, given: dict[str, Any]) -> dict[str, Any]
     code_fingerprint.cache_clear()
     with main_not_run_again():
         return run_transfer(cast(Any, load(task)), options)
-
-
-def _with_bundle_of_run(function: str, given: dict[str, Any]) -> dict[str, Any]:
-    """The arguments with the bundle in place of the folder of the run that wrote it."""
-    backbone = given.get("backbone")
-    if not isinstance(backbone, (str, os.PathLike)) or not Path(backbone).is_dir():
-        return given
-    from backbones.bundles.loading import find_bundle
-
-    return {**given, "backbone": find_bundle(backbone, f"{function}() backbone")}
 
 
 def _check_together(function: str, options: TransferOptions) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from backbones.bundles.contract import InputContract
 from backbones.bundles.header import FORMAT, read_header
 from backbones.errors import UserError
 from backbones.files import write_bytes
+from backbones.machine.lacks import blame_machine
 from backbones.models import Classifier, FeatureInfo
 from backbones.reporting.printable import printable
 
@@ -57,18 +58,34 @@ def tensor_checksum(tensor: Tensor) -> str:
     return digest.hexdigest()
 
 
+def content_checksum(bundle: Bundle) -> str:
+    """SHA-256 over everything that decides what a bundle computes; also of one that no file holds."""
+    content = [bundle.architecture, asdict(bundle.input_contract), bundle.training.get("classes"), bundle.checksums]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def joint_checksum(checksums: Sequence[str]) -> str:
+    """SHA-256 of several weights that compute together, in their order."""
+    return hashlib.sha256(" ".join(checksums).encode()).hexdigest()
+
+
 def make_bundle(
     classifier: Classifier,
     architecture: str,
     input_contract: InputContract,
     training: Mapping[str, Any],
     source: str,
+    without: Collection[str] = (),
 ) -> Bundle:
-    """Describe a classifier in memory exactly as ``read_bundle`` would describe its file."""
+    """Describe a classifier in memory exactly as ``read_bundle`` would describe its file.
+
+    ``without`` names tensors that are left out: those of a head that nobody trained.
+    """
     # A copy, contiguous: the classifier may train on, and safetensors stores no strides.
     tensors = {
         name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, value in classifier.state_dict().items()
+        if name not in without
     }
     checksums = {name: tensor_checksum(value) for name, value in tensors.items()}
     feature_info = tuple(classifier.trunk.feature_info)
@@ -87,12 +104,20 @@ def write_bundle(
     Raises:
         WriteError: The file cannot be written.
     """
-    bundle = make_bundle(classifier, architecture, input_contract, training, str(path))
+    return save_bundle(path, make_bundle(classifier, architecture, input_contract, training, str(path)))
+
+
+def save_bundle(path: str | os.PathLike[str], bundle: Bundle) -> Bundle:
+    """Write a bundle, atomically, and return it.
+
+    Raises:
+        WriteError: The file cannot be written.
+    """
     header = {
         "format": FORMAT,
         "architecture": bundle.architecture,
         "feature_info": [asdict(info) for info in bundle.feature_info],
-        "input_contract": asdict(input_contract),
+        "input_contract": asdict(bundle.input_contract),
         "training": bundle.training,
         "checksums": bundle.checksums,
     }
@@ -114,6 +139,7 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
             metadata = stream.metadata() or {}
             tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 (not a mapping)
     except (SafetensorError, OSError) as error:
+        blame_machine(error, f"{path} cannot be read")
         raise UserError(f"{path} is not a whole safetensors file ({error}); write or copy it again") from None
     if HEADER_KEY not in metadata:
         raise UserError(f"{path} is a safetensors file but not a bundle of tools/train_cls.py: its header is missing")

@@ -4,8 +4,23 @@ from __future__ import annotations
 
 import argparse
 import math
+from typing import Any
 
+# What --backbone, --teacher, --init-from and --model take (``backbones.external.sources``).
+WEIGHTS_HELP = (
+    "bundle, run folder, random:NETWORK, timm:NAME.TAG or torchvision:NAME.TAG, with @FILE a local checkpoint"
+)
 LARGEST = 2**32 - 1  # NumPy's and PyTorch's seeds agree up to here
+
+
+class OneOrSeveral(argparse.Action):
+    """Of an option that takes several values: one as itself, as where it could take no more, several as a tuple."""
+
+    def __call__(
+        self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: str | None = None
+    ) -> None:
+        """Keep what was given."""
+        setattr(namespace, self.dest, values[0] if len(values) == 1 else tuple(values))
 
 
 def natural_int(text: str) -> int:

@@ -22,6 +22,7 @@ from backbones.data.decoded_images import KnownImages
 from backbones.data.decoding import what_is_wrong
 from backbones.data.verification import check_each, refuse_irregular
 from backbones.errors import UserError
+from backbones.machine.lacks import blame_machine
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _SUFFIXES = tuple(map(os.fsencode, IMAGE_SUFFIXES))
@@ -238,6 +239,7 @@ def _list_images(folder: Path, faults: list[tuple[str, str]]) -> Iterator[tuple[
                         yield entry.name, status.st_size, status.st_ctime_ns
     except OSError as error:
         path = os.fsdecode(error.filename)
+        blame_machine(error, f"{path} cannot be listed")
         raise UserError(f"{path} cannot be listed ({error.strerror}); check its permissions") from None
 
 

@@ -7,6 +7,7 @@ import sys
 from typing import NamedTuple
 
 from backbones.errors import UserError
+from backbones.machine.place import processes_here
 
 SHARED_MEMORY = "/dev/shm"
 PREFETCHED_BYTES = 1 << 30
@@ -41,11 +42,13 @@ def plan_prefetch(image_bytes: int, workers: int) -> Prefetch:
 
 
 def describe_room() -> str:
-    """Free and whole size of the shared memory, in words."""
+    """Free and whole size of the shared memory, in words, or that nothing can be written there."""
     try:
         status = os.statvfs(SHARED_MEMORY)
     except OSError:
         return f"there is no {SHARED_MEMORY}"
+    if status.f_flag & os.ST_RDONLY:
+        return f"{SHARED_MEMORY} is read-only"
     free, whole = (blocks * status.f_frsize >> 20 for blocks in (status.f_bavail, status.f_blocks))
     return f"{SHARED_MEMORY} has {free} of {whole} MiB free"
 
@@ -56,4 +59,4 @@ def _free_bytes() -> int:
         status = os.statvfs(SHARED_MEMORY)
     except OSError:  # not Linux: shared memory is not a file system there, and has no size of its own
         return 2 * PREFETCHED_BYTES
-    return status.f_bavail * status.f_frsize // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return status.f_bavail * status.f_frsize // processes_here()

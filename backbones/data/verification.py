@@ -22,6 +22,7 @@ from tqdm import tqdm
 from backbones import image_files
 from backbones.errors import UserError
 from backbones.files import cache_dir, read_json, write_json
+from backbones.machine.lacks import blame_machine
 from backbones.machine.processes import process_pool, usable_cpus
 
 Item = TypeVar("Item")
@@ -77,6 +78,7 @@ def stamp(root: Path, path: Path, complaint: str) -> FileStamp:
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(complaint) from None
     except OSError as error:  # no permission for a folder, a circle of links, a path that is too long
+        blame_machine(error, f"{path} cannot be found")
         raise UserError(f"{path} cannot be found ({error.strerror}); check its name and its folders") from None
     refuse_irregular(path, status.st_mode)
     return FileStamp(path.relative_to(root).as_posix(), status.st_size, status.st_ctime_ns)

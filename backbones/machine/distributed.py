@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -19,7 +21,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from backbones.errors import EXIT_INTERRUPTED, ToldError, UserError
+from backbones.errors import EXIT_INTERRUPTED, MachineError, ToldError, UserError
+from backbones.machine.place import UNSET, Place, place_among_processes
 from backbones.machine.signals import ignored
 
 Result = TypeVar("Result")
@@ -158,6 +161,7 @@ ALONE = World()
 PATIENCE = timedelta(hours=12)
 # After an error in one process, how long it waits to learn whether the others have met it too.
 COURTESY = timedelta(seconds=10)
+LONGEST = 200  # characters of PyTorch's own words
 
 
 def join_world(device: str) -> World:
@@ -167,26 +171,39 @@ def join_world(device: str) -> World:
 
     Raises:
         UserError: One device was named for several processes, or there are more processes than GPUs here.
+        MachineError: The environment says something impossible of the processes, or they cannot be reached.
     """
-    if not {"RANK", "WORLD_SIZE", "MASTER_ADDR"} <= os.environ.keys():
+    place = place_among_processes()
+    if place is None:
         return ALONE
-    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    local_rank = int(os.environ.get("LOCAL_RANK", rank))
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", size))
     gpus = torch.cuda.device_count() if device != "cpu" else 0
-    lonely = World(rank, size)  # who cannot speak with the others yet; they find the same
+    lonely = World(place.rank, place.size)  # who cannot speak with the others yet; they find the same
     if device.startswith("cuda:"):
-        raise lonely.error(f"--device {device} names one GPU for {size} processes; use --device cuda")
-    if gpus and here > gpus:
+        raise lonely.error(f"--device {device} names one GPU for {place.size} processes; use --device cuda")
+    if gpus and place.local_size > gpus:
         raise lonely.error(
             f"torchrun started more processes than this machine has GPUs ({gpus}); lower --nproc-per-node"
         )
     if gpus:
-        torch.cuda.set_device(local_rank)
+        torch.cuda.set_device(place.local_rank)
     if not dist.is_initialized():
-        dist.init_process_group("nccl" if gpus else "gloo")
+        _meet_the_others(place, "nccl" if gpus else "gloo")
     groups = [dist.new_group(backend="gloo", timeout=timeout) for timeout in (PATIENCE, COURTESY)]
-    return World(rank, size, local_rank, *groups)
+    return World(place.rank, place.size, place.local_rank, *groups)
+
+
+def _meet_the_others(place: Place, backend: str) -> None:
+    where = place.meeting_point()
+    if place.size > 1 and "TORCHELASTIC_RUN_ID" not in os.environ:
+        said = f"process {place.rank} of {place.size}, as the environment says: waiting for the others at {where}"
+        print(f"{said} (started alone? {UNSET})", file=sys.stderr, flush=True)
+    try:
+        dist.init_process_group(backend)
+    except RuntimeError as error:  # an address that there is not, a port that is taken, nobody who answers
+        words = textwrap.shorten(str(error), LONGEST, placeholder=" …")
+        raise MachineError(
+            f"no other process can be met at {where} ({words}); start with torchrun, or {UNSET}"
+        ) from error
 
 
 def leave_world() -> None:

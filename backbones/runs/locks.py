@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from backbones.errors import MachineError
 from backbones.files import open_to_append, write_error
 
 
@@ -35,6 +36,7 @@ def try_lock(path: Path) -> IO[str] | Owner:
 
     Raises:
         WriteError: The file cannot be written.
+        MachineError: The file system of its folder has no locks.
     """
     while True:
         try:
@@ -70,6 +72,12 @@ def _lock(stream: IO[str]) -> bool:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:  # of NFS without locks: ENOLCK, EOPNOTSUPP
+        stream.close()
+        raise MachineError(
+            f"{stream.name} cannot be locked ({error.strerror or error}), and without a lock two processes might write "
+            "there at once: choose a folder on another disk, or have this one mounted with locks (NFS: version 4)"
+        ) from None
     return True
 
 

@@ -17,13 +17,13 @@ from backbones.data.sampling import check_shares, count_steps
 from backbones.errors import UserError
 from backbones.machine.distributed import World
 from backbones.machine.precision import precision_for, resolve_device
-from backbones.models import default_image_size
+from backbones.models import TIMM_PREFIX, default_image_size, initialisation
 from backbones.monitoring.trackers import check_trackers
 from backbones.recipes.plugin import check_origin, load_plugin
 from backbones.recipes.recipe import Recipe
 from backbones.recipes.recipe_file import chosen_recipe
 from backbones.recipes.schedule import Schedule, peak_learning_rate, resolve_schedule
-from backbones.recipes.switches import needs_teacher, switch
+from backbones.recipes.switches import needs_teacher, switch, tricks_with
 from backbones.runs.fingerprint import recorded_code
 from backbones.runs.versions import hardware, package_versions
 from backbones.training.request import ClassificationRequest
@@ -68,6 +68,7 @@ class Training:
             "schedule": asdict(self.schedule),
             "recipe": self._recipe(),
             **({"plugin": self.plugin} if self.plugin else {}),
+            **({"drop_path": request.drop_path} if request.drop_path else {}),
         }
 
     def _recipe(self) -> dict[str, Any]:
@@ -169,12 +170,18 @@ def settle_training(request: ClassificationRequest, recipe: Recipe, data: ImageF
 
 
 def _check_teacher(request: ClassificationRequest, recipe: Recipe) -> None:
-    if needs_teacher(recipe) and request.teacher is None:
+    if needs_teacher(recipe) and not request.teachers:
         raise UserError(
             f"{recipe.name} distils and has no teacher: give --teacher RUN_OR_BUNDLE, or --without distillation"
         )
-    if request.teacher is not None and not needs_teacher(recipe):
+    if request.teachers and not needs_teacher(recipe):
         raise UserError(f"--teacher: {recipe.name} does not distil; add --with distillation, or take --teacher away")
+    learning = [trick for trick, _ in tricks_with(recipe, "needs_teacher")]
+    if len(request.teachers) > 1 and not all(trick.several_teachers for trick in learning):
+        raise UserError(
+            f"--teacher: {recipe.name} learns from one teacher, and {len(request.teachers)} are given; give one (a "
+            "trick that takes the logits of several says several_teachers=True)"
+        )
 
 
 def _check_parts(batch_size: int, request: ClassificationRequest, world: World) -> None:
@@ -188,6 +195,7 @@ def asked(plan: Plan) -> dict[str, Any]:
     """What ``run.json`` says: everything that decides the outcome, and where it ran."""
     request, data = plan.request, plan.data
     measured = {"image_size": plan.image_size, "fingerprint": data.fingerprint}
+    of_timm = request.network.startswith(TIMM_PREFIX)
     return {
         "task": "classification",
         "network": request.network,
@@ -200,6 +208,7 @@ def asked(plan: Plan) -> dict[str, Any]:
             "parts": plan.parts,
             "batch_norm_images": plan.batch_norm_images,
             "precision": plan.precision,
+            **({"initialisation": initialisation(request.network)} if of_timm else {}),
         },
         "data": {
             "root": str(data.root.resolve()),
@@ -210,7 +219,7 @@ def asked(plan: Plan) -> dict[str, Any]:
             **({} if request.split is None else {"split": {"share": request.split, "seed": request.split_seed}}),
             **({} if request.fraction is None else {"fraction": request.fraction}),
         },
-        "versions": package_versions(VERSIONED),
+        "versions": package_versions((*VERSIONED, "timm") if of_timm else VERSIONED),
         "code": recorded_code("tools/train_cls.py"),
         "hardware": {**hardware(plan.device), "workers": request.workers, "processes": plan.world.size},
     }

@@ -26,6 +26,7 @@ from studies.results.paper import PaperRow, find_row, paper_number, recipe_order
 from studies.results.replicates import Noise, read_noise
 from studies.results.run_record import Run
 from studies.results.run_tree import RunTree, read_tree
+from studies.results.settings import read_settings
 from studies.results.units import unit_notes
 from studies.statistics.variance import Components, noise_components
 from studies.statistics.verdict import direction_of
@@ -103,8 +104,37 @@ def compare_runs(
     if not is_list_of_texts(remarks):
         raise UserError(f"compare_runs(remarks={remarks!r}): a list of texts is wanted")
     tree = read_tree(as_path(f"compare_runs({root!r})", root))
+    return compare_tree(tree, baseline, remarks, stated_recipes)
+
+
+def compare_settings(
+    root: str | Path,
+    baseline: str | None = None,
+    remarks: Sequence[str] = (),
+    stated_recipes: Mapping[str, str] = MappingProxyType({}),
+) -> list[Comparison]:
+    """As ``compare_runs``, and a comparison each where runs are of several data sets or protocols.
+
+    The first has the measurements with most runs (``studies.results.settings``).
+
+    Raises:
+        UserError: See ``compare_runs``; runs that were not measured alike are none.
+    """
+    trees = read_settings(as_path(f"compare_settings({root!r})", root))
+    rows = [run.row for tree in trees for run in (*tree.finished, *tree.unfinished)]
+    return [compare_tree(tree, baseline, remarks, stated_recipes, rows) for tree in trees]
+
+
+def compare_tree(
+    tree: RunTree,
+    baseline: str | None,
+    remarks: Sequence[str],
+    stated_recipes: Mapping[str, str],
+    elsewhere: Sequence[tuple[str, str]] = (),
+) -> Comparison:
+    """``compare_runs`` of runs that have been read; ``elsewhere`` has rows that may be named though none is here."""
     grouped = tree.rows()
-    unfinished = [run.row for run in tree.unfinished]
+    unfinished = [*(run.row for run in tree.unfinished), *elsewhere]
     check_stated_recipes(stated_recipes, (recipe for recipe, _ in (*grouped, *unfinished)))
     names = _names(grouped, stated_recipes)
     chosen = choose_baseline(names, baseline, unfinished)

@@ -35,6 +35,17 @@ def read_tree(root: Path) -> RunTree:
         UserError: No folder, no finished run, a file that is not what it should be, two runs that claim the same place,
             or runs that were not measured alike.
     """
+    tree = find_runs(root)
+    check_comparable(tree.finished)
+    return tree
+
+
+def find_runs(root: Path) -> RunTree:
+    """Every run folder under ``root``, links followed, whether or not its runs may be compared.
+
+    Raises:
+        UserError: No folder, no finished run, or a file that is not what it should be.
+    """
     if not root.is_dir():
         raise UserError(f"{root} is not a folder; give the folder that holds the runs")
     finished, unfinished = [], []
@@ -47,7 +58,6 @@ def read_tree(root: Path) -> RunTree:
         waiting = ", ".join(str(run.path.parent) for run in unfinished)
         state = f"only unfinished ones ({waiting}); continue them with --resume" if waiting else "none"
         raise UserError(f"no finished run under {root}: {state}")
-    check_comparable(finished)
     return RunTree(root, finished, unfinished)
 
 

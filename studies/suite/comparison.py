@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backbones.cli.shell import shell_command
-from backbones.files import read_json
 from backbones.runs.fingerprint import ROOT
+from backbones.runs.record import read_record
 from studies.results.paper import recipe_order
 from studies.suite.definition import Suite
 from studies.suite.planned_run import PlannedRun
@@ -40,7 +40,8 @@ def stated_recipes(runs: Sequence[PlannedRun], suite: Suite) -> list[str]:
     """WEIGHTS=RECIPE for each row of public weights that has the name of a row of the paper, once a run of it began."""
     rows = {row.name for row in suite.rows if row.source and row.name in recipe_order()}
     records = [(run.folder / "run.json", run.row) for run in runs if run.compared and run.row in rows]
-    return list(dict.fromkeys(f"{read_json(path)['recipe']}={row}" for path, row in records if path.is_file()))
+    begun = [(read_record(path).get("recipe"), row) for path, row in records if path.is_file()]
+    return list(dict.fromkeys(f"{recipe}={row}" for recipe, row in begun if recipe))
 
 
 def link_runs(runs: Sequence[PlannedRun], out: Path) -> None:

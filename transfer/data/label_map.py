@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from backbones.data.decoding import load_entirely
 from backbones.errors import UserError
 from backbones.image_files import open_image
+from backbones.machine.lacks import blame_machine
 from transfer.data.faults import MOST_NAMES, Fault, Faults
 
 _MMSEG_IGNORE = 255  # what mmseg turns label 0 into, and what it pads with
@@ -76,11 +78,12 @@ def check_label_map(path: Path, image: Path, size: tuple[int, int] | None, codin
     try:
         with open_image(path) as label:
             refuse_wrong_format(label, path)
-            label.load()
+            load_entirely(label, path)
             label_size, histogram = label.size, label.histogram()
     except UserError:
         raise
     except Exception as error:  # Pillow's decoders raise a dozen types on damaged bytes
+        blame_machine(error, f"{path} cannot be read")
         raise UserError(f"{path} is not a readable PNG ({error}); restore it") from None
     found = []
     if size is not None and label_size != size:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from backbones.data.image_folder import open_image_folder, verify_images
 from backbones.data.shared_images import REMEDY, SplitImages, describe_shared, shared_images
-from backbones.errors import UserError, not_none
+from backbones.errors import MachineError, UserError, not_none
 from transfer.data.absent_classes import absent_classes
 from transfer.data.class_names import OWN_NAMES, choose_classes
 from transfer.data.faults import texts
@@ -128,11 +128,15 @@ def _image_folder_splits(report: Report, root: Path) -> list[SplitCheck]:
     """The splits of an ImageFolder; images that cannot be decoded are a fault."""
     try:
         folder = open_image_folder(root)
+    except MachineError:
+        raise
     except UserError as error:
         report.faults.append(str(error))
         return []
     try:
         verify_images(folder)
+    except MachineError:
+        raise
     except UserError as error:
         report.faults.append(str(error))
     return image_folder_splits(folder)
@@ -142,6 +146,8 @@ def _count(report: Report, checks: Sequence[SplitCheck]) -> None:
     for check in checks:
         try:
             report.splits.append(check.count())
+        except MachineError:
+            raise
         except UserError as error:
             report.faults += texts(error)
 

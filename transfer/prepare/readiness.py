@@ -13,6 +13,7 @@ from transfer.prepare.layouts import Layout, years
 _VOC07 = ("VOC2007/ImageSets/Main/trainval.txt", "VOC2007/ImageSets/Main/test.txt")
 _VOC0712 = (*_VOC07, "VOC2012/ImageSets/Main/trainval.txt")
 _ADE20K = tuple(f"{kind}/{split}" for split in ("training", "validation") for kind in ("images", "annotations"))
+_INDEX_PNG = ("images", "annotations", "train.txt", "val.txt")
 
 # What each command or protocol reads, below --data; a test holds the protocols' to their files.
 NEEDS: dict[Layout, dict[str, tuple[str, ...]]] = {
@@ -29,8 +30,12 @@ NEEDS: dict[Layout, dict[str, tuple[str, ...]]] = {
     Layout.ADE20K: {
         "seg_configs/fcn_os8_ade20k.py": _ADE20K,
         "seg_configs/fcn_os8_demo.py": _ADE20K,
+        "seg_configs/upernet_ade20k.py": _ADE20K,
     },
-    Layout.INDEX_PNG: {"seg_configs/fcn_os8_index_png.py": ("images", "annotations", "train.txt", "val.txt")},
+    Layout.INDEX_PNG: {
+        "seg_configs/fcn_os8_index_png.py": _INDEX_PNG,
+        "seg_configs/upernet_index_png.py": _INDEX_PNG,
+    },
 }
 
 

@@ -6,13 +6,13 @@ import argparse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from backbones.cli.options import add_allow_shared_images, add_parts, natural_int, positive_int
+from backbones.cli.options import WEIGHTS_HELP, add_allow_shared_images, add_parts, natural_int, positive_int
 
 
 def add_transfer_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of a transfer; their names are the fields of ``transfer.run.run.TransferOptions``."""
     parser.add_argument("config", help="protocol file of det_configs/ or seg_configs/")
-    parser.add_argument("--backbone", required=True, help="backbone.safetensors of a run, or random:NETWORK")
+    parser.add_argument("--backbone", required=True, help=WEIGHTS_HELP)
     parser.add_argument("--out", help="run folder to make")
     parser.add_argument("--data", help="data set folder (default: the configuration's data_root)")
     parser.add_argument(

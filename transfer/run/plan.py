@@ -12,7 +12,7 @@ from mmengine.config import Config
 from backbones.bundles.bundle import Bundle
 from backbones.data.drawing_lots import HeldOut, share_size
 from backbones.errors import UserError
-from backbones.files import sha256_file
+from backbones.external.sources import RANDOM_PREFIX, Opened
 from backbones.machine.distributed import World
 from backbones.machine.precision import resolve_device, resolve_precision
 from backbones.monitoring.trackers import check_trackers
@@ -20,7 +20,7 @@ from backbones.runs.fingerprint import recorded_code
 from backbones.runs.versions import hardware, package_versions
 from transfer.catalogue import TASKS
 from transfer.openmmlab.batch_norm import images_per_estimate
-from transfer.openmmlab.trunk import RANDOM_PREFIX, bundle_trunk, open_bundle
+from transfer.openmmlab.trunk import bundle_trunk, open_backbone
 from transfer.protocol.config_errors import named_as
 from transfer.protocol.derive import find_classes, set_input_contract, set_workers
 from transfer.protocol.identity import config_hash
@@ -54,6 +54,7 @@ class TransferPlan:
     rate: str
     moved: tuple[str, ...]
     asked: dict[str, Any]
+    told: tuple[str, ...] = ()
 
     @property
     def bfloat16_modules(self) -> tuple[str, ...]:
@@ -88,7 +89,9 @@ class TransferPlan:
             "rate": self.rate,
             "epochs": epochs(self.config, images),
             "length": describe_epochs(self.config, images),
-            "batch_norm_images": images_per_estimate(self.config, chosen, self.batch),
+            "batch_norm_images": images_per_estimate(
+                self.config, chosen, self.batch, any(name.endswith("running_var") for name in self.bundle.tensors)
+            ),
         }
 
 
@@ -124,13 +127,13 @@ def settle(task: Task, options: TransferOptions, world: World, ops: str) -> Tran
         task.set_classes(config, classes)
         downstream, fixed = (config_hash(each, precision) for each in (config, without_tunable(config)))
         set_batch(config, batch)  # after the hashes, which are of the total batch
-        bundle = _set_backbone(task, config, options)
+        opened = _set_backbone(task, config, options)
     with named_as(["test_evaluator"], options.config, options.cfg_options):
         task.check_evaluator(config)
     set_validation(config, options.validate_every)
     set_workers(config, options.workers)
     config.randomness = dict(seed=options.seed)
-    asked = _asked(task, options, bundle) | {
+    asked = _asked(task, options, opened) | {
         "config_hash": downstream,
         "fixed_hash": fixed,
         **tuned,
@@ -139,12 +142,16 @@ def settle(task: Task, options: TransferOptions, world: World, ops: str) -> Tran
         "hardware": {**hardware(device), "processes": world.size},
         "ops": ops,
     }
-    return TransferPlan(task, options, world, config, bundle, classes, device, precision, batch, rate, moved, asked)
+    return TransferPlan(
+        *(task, options, world, config, opened.bundle, classes, device, precision, batch, rate, moved, asked),
+        told=opened.told,
+    )
 
 
-def _set_backbone(task: Task, config: Config, options: TransferOptions) -> Bundle:
+def _set_backbone(task: Task, config: Config, options: TransferOptions) -> Opened:
     """Write the bundle, its channels and its input contract into the configuration."""
-    bundle = open_bundle(options.backbone, options.seed)
+    opened = open_backbone(options.backbone, options.seed)
+    bundle = opened.bundle
     if "recipe" not in bundle.training:
         raise UserError(
             f"{bundle.source} does not say by which recipe it was trained (training.recipe); write it again"
@@ -154,7 +161,7 @@ def _set_backbone(task: Task, config: Config, options: TransferOptions) -> Bundl
     config.model.backbone.update(bundle=options.backbone, seed=options.seed)
     # Built once on its own: an error here is a plain one, not wrapped in the frameworks' registries.
     bundle_trunk(**{key: value for key, value in config.model.backbone.items() if key != "type"})
-    return bundle
+    return opened
 
 
 def _transfer_precision(requested: str, device: torch.device) -> str:
@@ -165,21 +172,23 @@ def _transfer_precision(requested: str, device: torch.device) -> str:
     return "fp32" if resolved == "fp16" else resolved
 
 
-def _asked(task: Task, options: TransferOptions, bundle: Bundle) -> dict[str, Any]:
+def _asked(task: Task, options: TransferOptions, opened: Opened) -> dict[str, Any]:
     return {
         "task": task.name,
-        "network": bundle.architecture,
-        "recipe": bundle.training["recipe"],
+        "network": opened.bundle.architecture,
+        "recipe": opened.bundle.training["recipe"],
         "seed": options.seed,
         "protocol": Path(options.config).stem,
-        "backbone": _backbone_facts(options.backbone, bundle),
+        "backbone": _backbone_facts(options.backbone, opened),
         "versions": package_versions(PACKAGES),
         "code": recorded_code(TASKS[task.name].tool, Path(options.config)),
     }
 
 
-def _backbone_facts(source: str, bundle: Bundle) -> dict[str, Any]:
+def _backbone_facts(source: str, opened: Opened) -> dict[str, Any]:
     facts: dict[str, Any] = {"path": source}
     if not source.startswith(RANDOM_PREFIX):
-        facts["sha256"] = sha256_file(source)
-    return facts | {key: bundle.training[key] for key in ("top1", "top5", "seed", "epochs") if key in bundle.training}
+        facts |= opened.record()
+    training = opened.bundle.training
+    kept = ("top1", "top5", "seed", "epochs", "initialisation")
+    return facts | {key: training[key] for key in kept if key in training}

@@ -14,6 +14,7 @@ from backbones.data.shared_images import SplitImages, count_shared
 from backbones.errors import UserError
 from transfer.data.absent_classes import absent_classes, tell
 from transfer.data.voc import VOC_CLASSES, check_voc, voc_images
+from transfer.protocol.levels import LEVELS, Levels
 from transfer.tasks.scenes import adopt_scenes, check_scene_data, is_scenes
 from transfer.tasks.task import SPLIT_NAMES, Task, innermost_datasets
 
@@ -30,11 +31,11 @@ def set_classes(config: Config, classes: tuple[str, ...]) -> None:
 
 def set_channels(config: Config, bundle: Bundle) -> None:
     """Whatever reads the trunk takes the stages that it gives: a feature pyramid, or RPN and the head of regions."""
-    stages = config.model.backbone.get("out_indices", (0, 1, 2, 3))
+    stages = config.model.backbone.get("out_indices", range(LEVELS))
     if "shared_head" in config.model.roi_head:
         _set_shared_stage(config.model, bundle, stages[-1])
     else:
-        config.model.neck.in_channels = [bundle.feature_info[index].channels for index in stages]
+        config.model.neck.in_channels = [info.channels for info in Levels.of(bundle).infos(stages)]
 
 
 def _set_shared_stage(model: ConfigDict, bundle: Bundle, last: int) -> None:

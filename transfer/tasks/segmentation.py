@@ -1,4 +1,4 @@
-"""FCN on index PNGs, ADE20K's layout or one's own, with mmsegmentation."""
+"""FCN, UPerNet and others on index PNGs, ADE20K's layout or one's own, with mmsegmentation."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from transfer.data.absent_classes import absent_classes, tell
 from transfer.data.class_names import ade20k_classes
 from transfer.data.index_png import check_index_png, index_png_images
 from transfer.openmmlab import multi_scale
+from transfer.protocol.levels import LEVELS, Levels
 from transfer.tasks.masks import adopt_masks, check_mask_data, is_masks
 from transfer.tasks.task import SPLIT_NAMES, Task, innermost_datasets
 
@@ -24,6 +25,13 @@ HEAD_REDUCTION = 4
 EVALUATOR = "SegmentationMetric"
 PREFIX = "segmentation/"  # of all that SegmentationMetric measures
 MULTI_SCALE = "_multiscale"  # ends the names of what is averaged over scales and mirror images
+
+
+# Of UPerHead, what is called as a module.
+_OF_UPERNET = (
+    *(f"decode_head.{name}.{level}" for name in ("lateral_convs", "fpn_convs") for level in range(LEVELS - 1)),
+    *("decode_head.psp_modules", "decode_head.bottleneck", "decode_head.fpn_bottleneck"),
+)
 
 
 def _heads(config: Config) -> list[Any]:
@@ -39,10 +47,15 @@ def set_classes(config: Config, classes: tuple[str, ...]) -> None:
 
 
 def set_channels(config: Config, bundle: Bundle) -> None:
-    """Each head reads one stage of the trunk and works on a quarter of its channels."""
+    """Each head reads one stage of the trunk, or several; one that names no width has a quarter of what it reads."""
+    infos = Levels.of(bundle).infos(range(LEVELS))
     for head in _heads(config):
-        head.in_channels = bundle.feature_info[head.in_index].channels
-        head.channels = head.in_channels // HEAD_REDUCTION
+        if isinstance(head.in_index, (list, tuple)):
+            head.in_channels = [infos[index].channels for index in head.in_index]
+        else:
+            head.in_channels = infos[head.in_index].channels
+        if "channels" not in head:
+            head.channels = head.in_channels // HEAD_REDUCTION
 
 
 def check_evaluator(config: Config) -> None:
@@ -147,5 +160,6 @@ SEGMENTATION = Task(
         "decode_head.conv_cat",
         "auxiliary_head.convs",
         "auxiliary_head.conv_cat",
+        *_OF_UPERNET,
     ),
 )

@@ -60,12 +60,14 @@ class Sample:
 class RunPair(NamedTuple):
     """A run of the baseline and one of the row that gained most, of one seed.
 
-    ``root`` is the folder of their images; None where these cannot be reached.
+    ``root`` is the folder of their images; None where these cannot be reached. ``at`` begins the anchors of the part of
+    the page that the two are on.
     """
 
     names: tuple[str, str]
     runs: tuple[Record, Record]
     root: Path | None
+    at: str = ""
 
 
 def predictions(record: Record) -> Path | None:

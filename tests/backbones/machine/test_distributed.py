@@ -13,11 +13,11 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from pytest import MonkeyPatch, TempPathFactory, approx, fixture, mark, raises
+from pytest import CaptureFixture, MonkeyPatch, TempPathFactory, approx, fixture, mark, raises
 from safetensors.torch import load_file
 
 from backbones.bundles.bundle import read_bundle
-from backbones.errors import ToldError, UserError
+from backbones.errors import MachineError, ToldError, UserError
 from backbones.machine.distributed import ALONE, World, join_world, leave_world
 from backbones.training.request import ClassificationRequest
 from backbones.training.run import run_classification
@@ -53,6 +53,7 @@ def started_by_torchrun(monkeypatch: MonkeyPatch) -> MonkeyPatch:
     """The third of four processes."""
     for name, value in (("RANK", "2"), ("WORLD_SIZE", "4"), ("LOCAL_RANK", "2"), ("MASTER_ADDR", "localhost")):
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MASTER_PORT", "29500")
     monkeypatch.setattr(dist, "init_process_group", lambda backend: raise_user_error())
     return monkeypatch
 
@@ -67,6 +68,21 @@ def test_without_torchrun_one_is_alone(monkeypatch: MonkeyPatch) -> None:
 def test_one_gpu_is_not_enough_for_several_processes(started_by_torchrun: MonkeyPatch) -> None:
     with raises(UserError, match="--device cuda:1 names one GPU for 4 processes; use --device cuda"):
         join_world("cuda:1")
+
+
+def test_others_that_cannot_be_met_are_told_in_one_line(
+    started_by_torchrun: MonkeyPatch, capsys: CaptureFixture[str]
+) -> None:
+    def refuse(backend: str) -> None:
+        raise RuntimeError("the port is taken\nby somebody")
+
+    started_by_torchrun.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    started_by_torchrun.setattr(dist, "init_process_group", refuse)
+    with raises(
+        MachineError, match=r"no other process can be met at localhost:29500 \(the port is taken by somebody\)"
+    ):
+        join_world("cpu")
+    assert capsys.readouterr().err.startswith("process 2 of 4, as the environment says: waiting for the others at")
 
 
 def test_more_processes_than_gpus_are_refused(started_by_torchrun: MonkeyPatch) -> None:
@@ -94,7 +110,7 @@ from backbones.bundles.bundle import tensor_checksum
 from backbones.training.run import run_classification
 from backbones.cli.command import run_command
 from backbones.machine.distributed import join_world, leave_world
-from backbones.errors import ToldError, UserError
+from backbones.errors import MachineError, ToldError, UserError
 from backbones.training.request import ClassificationRequest
 
 torch.set_num_threads(1)

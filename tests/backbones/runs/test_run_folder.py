@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -15,7 +16,7 @@ from typing import IO
 
 from pytest import MonkeyPatch, fail, mark, raises
 
-from backbones.errors import UserError
+from backbones.errors import MachineError, UserError
 from backbones.runs.run_folder import RunFolder, with_former_settings
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -277,6 +278,23 @@ def test_a_lock_on_a_file_that_was_removed_keeps_nobody_out(tmp_path: Path, monk
     with folder.locked(), raises(UserError, match="another process works in this folder"), other.locked():
         pass
     assert removed
+
+
+@mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.EIO])
+def test_a_disk_without_locks_is_told_and_nothing_begins(number: int, tmp_path: Path, monkeypatch: MonkeyPatch) -> None:
+    """As NFS without its lock service; ``BlockingIOError`` alone means that another process has the lock."""
+
+    def refuse(stream: IO[str], operation: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    folder = RunFolder.check(tmp_path / "run", ASKED, resume=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(fcntl, "flock", refuse)
+        with raises(MachineError, match=r"run/\.lock cannot be locked .*another disk"), folder.locked():
+            pass
+    assert [entry.name for entry in folder.path.iterdir()] == [".lock"]
+    with folder.locked():  # with locks, the same folder serves
+        folder.begin()
 
 
 @mark.parametrize(

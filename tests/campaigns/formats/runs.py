@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -102,11 +103,14 @@ def _finished(run: Path, asked: dict[str, Any], metrics: dict[str, float]) -> No
     (run / "metrics.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in (*lines, *epochs)))
 
 
+_MADE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC")  # when a page was made
+
+
 def _compare(folder: Path) -> Any:
     """The comparison in all its forms."""
     comparison = compare_runs(folder)
     records = read_records(comparison)
-    page = render(comparison, records, page_rows(comparison, records), TITLE)
+    page = _MADE.sub("", render(comparison, records, page_rows(comparison, records), TITLE))
     return as_text(comparison), json.dumps(as_json(comparison)), digest(np.frombuffer(page.encode(), np.uint8))
 
 

@@ -24,6 +24,8 @@ PINNED = {
     "fcn_os8_ade20k": "129d85c0d5af",
     "fcn_os8_demo": "c8951fb976c7",
     "fcn_os8_index_png": "8eef88d3602b",
+    "upernet_ade20k": "821048c2b6ef",
+    "upernet_index_png": "edeeb5a83d1e",
 }
 
 

@@ -63,7 +63,10 @@ STATED = {
     "faster_rcnn_c4_voc0712": Stated(4, 0.001, VOC0712_IMAGES, 20 * 4138, 20, False),  # 16551 / 4 = 4137.8
     # GluonCV, scripts/segmentation/train.py, for ADE20K: 4 GPUs x 4 with SyncBN, 0.01, 120 epochs.
     "fcn_os8_ade20k": Stated(16, 0.01, ADE20K_IMAGES, 151_575, 120, True),
+    # mmsegmentation, configs/upernet/upernet_r50_4xb4-160k_ade20k-512x512.py: 4 GPUs x 4 with SyncBN, 0.01, 160,000.
+    "upernet_ade20k": Stated(16, 0.01, ADE20K_IMAGES, 160_000, 160_000 * 16 / ADE20K_IMAGES, True),
     # Of this project.
+    "upernet_index_png": Stated(8, 0.01, UNKNOWN_IMAGES, 600, 600 * 8 / UNKNOWN_IMAGES, True),
     "faster_rcnn_fpn_voc07": Stated(8, 0.01, VOC07_IMAGES, 6 * 627, 6, True),
     "faster_rcnn_c4_voc07": Stated(8, 0.01, VOC07_IMAGES, 6 * 627, 6, True),
     "faster_rcnn_fpn_demo": Stated(8, 0.01, 320, 4 * 40, 4, True),

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from backbones.data.decoding import load_entirely
 from backbones.errors import UserError
 from backbones.image_files import open_image
 from transfer.data.label_map import refuse_wrong_format
@@ -56,9 +57,11 @@ def read_mask(path: Path, coding: MaskCoding, size: tuple[int, int] | None = Non
         with open_image(path) as image:
             if coding.kind == VALUES:
                 refuse_wrong_format(image, path)
+                load_entirely(image, path)
                 return _by_value(np.asarray(image), path, coding.labels)
             if image.format in _LOSSY:
                 raise UserError(f"{path} is a {image.format} file, whose colours are not exact; save masks as PNG")
+            load_entirely(image, path)
             return _by_colour(np.asarray(image.convert("RGB")), path, coding.labels)
     except UserError:
         raise

@@ -12,7 +12,7 @@ from mmdet.registry import DATASETS
 from backbones.errors import UserError
 from transfer.data.scenes.check import clipped
 from transfer.data.scenes.choice import held_out_of, scenes_of
-from transfer.data.scenes.formats.known import recognise_scenes
+from transfer.data.scenes.formats.known import scenes_or_devkit
 from transfer.data.scenes.scene import Scene
 
 
@@ -38,7 +38,7 @@ class SceneDataset(XMLDataset):
             UserError: The folder is in none of the formats, or lacks the part.
         """
         root = Path(self.data_root)
-        folder = recognise_scenes(root)
+        folder = scenes_or_devkit(root)
         if folder is None:
             raise UserError(f"{root} is in no format of boxes that is known")
         labels = {name: label for label, name in enumerate(self._metainfo["classes"])}

@@ -5,9 +5,22 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Hashable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+class HeldOut(NamedTuple):
+    """The share of the training images that is measured on instead, from 0 to 1, and the seed that it is drawn from."""
+
+    share: float
+    seed: int
+
+
+def share_size(images: int, share: float) -> int:
+    """How many of them ``draw_share`` draws."""
+    return max(math.floor(images * share + 1e-9), min(images, 1))
 
 
 def draw_share(names: Sequence[str], groups: Sequence[Hashable], share: float, seed: int) -> NDArray:

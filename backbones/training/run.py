@@ -231,6 +231,10 @@ def _describe(plan: Plan, model: Classifier, origin: str, teachers: Sequence[Tea
         f"machine   {plan.world.size} x {plan.device}, {plan.precision}, {torch.get_num_threads()} threads, "
         f"{plan.request.workers} workers",
     ]
+    if plan.request.split is not None:
+        lines.insert(2, f"split     {plan.request.split:g} of train is held out, by seed {plan.request.split_seed}")
+    if plan.request.fraction is not None:
+        lines.insert(2, f"fraction  {plan.request.fraction:g} of the training images, for a first look")
     if plan.plugin:
         lines.insert(3, f"plugin    {plan.request.plugin}, sha256 {plan.plugin}")
     lines[1:1] = describe_teachers(teachers, plan.request.teachers)

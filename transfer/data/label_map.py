@@ -77,7 +77,7 @@ def check_label_map(path: Path, image: Path, size: tuple[int, int] | None, codin
     """
     try:
         with open_image(path) as label:
-            _refuse_wrong_format(label, path)
+            refuse_wrong_format(label, path)
             load_entirely(label, path)
             label_size, histogram = label.size, label.histogram()
     except UserError:
@@ -147,7 +147,7 @@ def refuse_labels_from_zero(total: np.ndarray, coding: LabelCoding, folder: Path
         )
 
 
-def _refuse_wrong_format(label: Image.Image, path: Path) -> None:
+def refuse_wrong_format(label: Image.Image, path: Path) -> None:
     remedy = "save label maps as 8-bit PNG with one channel (gray or palette) holding the class index"
     if label.format != "PNG":
         raise UserError(f"{path} is a {label.format} file, whose values may not be exact; {remedy}")

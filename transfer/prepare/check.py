@@ -13,11 +13,12 @@ from backbones.errors import MachineError, UserError, not_none
 from transfer.data.absent_classes import absent_classes
 from transfer.data.class_names import OWN_NAMES, choose_classes
 from transfer.data.faults import texts
+from transfer.data.masks.folder import recognise_masks
 from transfer.data.scenes.formats.known import recognise_scenes
 from transfer.data.scenes.index import indexed
 from transfer.data.voc import VOC_CLASSES
 from transfer.prepare.layouts import Layout, recognise, years
-from transfer.prepare.readiness import ready_for, ready_for_scenes
+from transfer.prepare.readiness import command_for, options_for_scenes, ready_for, ready_for_masks, ready_for_scenes
 from transfer.prepare.report import Report
 from transfer.prepare.sources import BENCHMARKS, IMAGENET
 from transfer.prepare.splits import (
@@ -26,10 +27,17 @@ from transfer.prepare.splits import (
     devkit_splits,
     image_folder_splits,
     index_png_splits,
+    mask_splits,
     scene_splits,
 )
 
-_PUBLISHED = {name: count for benchmark in BENCHMARKS.values() for name, count in benchmark.images.items()}
+# By names of splits that no other data have; COCO's are called "train" and "val".
+_PUBLISHED = {
+    name: count
+    for benchmark in BENCHMARKS.values()
+    if benchmark.name != "coco"
+    for name, count in benchmark.images.items()
+}
 
 
 def check_folder(
@@ -56,6 +64,8 @@ def check_folder(
     suffix = image_suffix or ".jpg"
     if layout is Layout.SCENES:
         return _check_scenes(root, classes, allow_shared_images)
+    if layout is Layout.MASKS or (layout is Layout.INDEX_PNG and image_suffix is None and recognise_masks(root)):
+        return _check_masks(root, classes, allow_shared_images)
     if layout is Layout.IMAGE_FOLDER:
         if classes is not None:
             raise UserError("--classes is of no use here: the classes of an ImageFolder are its folders; leave it out")
@@ -77,6 +87,7 @@ def check_folder(
     _add_remarks(report, {} if own_names else _PUBLISHED)
     ready, report.not_ready = ready_for(root, layout)
     report.ready = [] if report.faults else ready
+    report.command = command_for(root, report.ready)
     return report
 
 
@@ -89,8 +100,27 @@ def _check_scenes(root: Path, classes: Path | None, allow_shared_images: bool) -
     _compare(report, checks, allow_shared_images)
     report.remarks += [note for name, part in folder.parts.items() for note in indexed(root, name, part).remarks]
     _add_remarks(report, {})
+    if options := options_for_scenes(folder):
+        report.remarks.append(f"there is no part to measure on: {options} holds a fifth of the images out for it")
     ready, report.not_ready = ready_for_scenes(folder)
     report.ready = [] if report.faults else ready
+    report.command = command_for(root, report.ready, options)
+    return report
+
+
+def _check_masks(root: Path, classes: Path | None, allow_shared_images: bool) -> Report:
+    """Each part of a folder of masks in another layout than index PNGs."""
+    if classes is not None:
+        raise UserError("--classes is of no use here: the data say what their masks' pixels mean; leave it out")
+    folder = not_none(recognise_masks(root))
+    report = Report(str(root), folder.what)
+    checks = mask_splits(folder)
+    _count(report, checks)
+    _compare(report, checks, allow_shared_images)
+    _add_remarks(report, {})
+    ready, report.not_ready = ready_for_masks(folder)
+    report.ready = [] if report.faults else ready
+    report.command = command_for(root, report.ready)
     return report
 
 

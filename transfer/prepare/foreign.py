@@ -12,10 +12,6 @@ _LOOKED_AT = 500  # entries of a folder; what it holds shows in the first ones
 _SPLITS = ("train", "valid", "val", "test")
 _IMAGES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
 _CONVERT = "export boxes as COCO's JSON, YOLO's text or Pascal VOC's XML"
-_AS_INDEX_PNG = (
-    "for segmentation, write label maps with the class's number in each pixel: images/NAME.jpg, annotations/NAME.png, "
-    "train.txt, val.txt, classes.txt"
-)
 
 
 class Foreign(NamedTuple):
@@ -34,7 +30,7 @@ def foreign_layout(root: Path, may_be_image_folder: bool) -> Foreign | None:
     """
     inner = [root / name for name in _SPLITS if (root / name).is_dir()]
     found = _one_folder(root, inner if may_be_image_folder else [root, *inner])
-    return found if found or may_be_image_folder else _json(root) or _masks(root)
+    return found if found or may_be_image_folder else _json(root)
 
 
 def suffixes_in(folder: Path) -> set[str]:
@@ -63,8 +59,6 @@ def _one_folder(root: Path, places: Sequence[Path]) -> Foreign | None:
         where = "" if place == root else f" in {place.name}/"
         if ".json" in suffixes:
             return Foreign(f"images with JSON beside them{where} that is neither labelme's nor COCO's", _CONVERT)
-        if _has(place, "*_mask.png"):
-            return Foreign(f"images with masks beside them{where}, as Roboflow exports them", _AS_INDEX_PNG)
         if ".txt" in suffixes and place != root:
             return Foreign(f"images with text beside them{where} that is not YOLO's", _CONVERT)
     return None
@@ -74,13 +68,3 @@ def _json(root: Path) -> Foreign | None:
     return (
         Foreign("JSON in annotations/ that is not COCO's", _CONVERT) if _has(root / "annotations", "*.json") else None
     )
-
-
-def _masks(root: Path) -> Foreign | None:
-    if (root / "labelmap.txt").is_file() and (root / "SegmentationClass").is_dir():
-        return Foreign("masks in colours, as CVAT's 'Segmentation mask' exports them", _AS_INDEX_PNG)
-    if (root / "leftImg8bit").is_dir() or (root / "gtFine").is_dir():
-        return Foreign("Cityscapes", _AS_INDEX_PNG)
-    if (root / "images").is_dir() and (root / "masks").is_dir():
-        return Foreign("images and masks in two folders", _AS_INDEX_PNG)
-    return None

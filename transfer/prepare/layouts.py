@@ -6,6 +6,7 @@ from enum import Enum
 from pathlib import Path
 
 from backbones.errors import UserError
+from transfer.data.masks.folder import recognise_masks
 from transfer.data.scenes.formats.known import recognise_scenes
 from transfer.prepare.foreign import foreign_layout, suffixes_in
 
@@ -17,6 +18,7 @@ class Layout(Enum):
     DEVKIT = "VOCdevkit"
     ADE20K = "ADEChallengeData2016"
     INDEX_PNG = "index PNG"
+    MASKS = "masks"  # in several layouts, which ``transfer.data.masks`` names
     SCENES = "a format of boxes"  # of several, which ``transfer.data.scenes`` names
 
 
@@ -52,6 +54,8 @@ def recognise(root: Path) -> Layout:
         return layout
     if recognise_scenes(root) is not None:
         return Layout.SCENES
+    if recognise_masks(root) is not None:
+        return Layout.MASKS
     foreign = foreign_layout(root, layout is Layout.IMAGE_FOLDER)
     if foreign is not None:
         raise UserError(f"{root} holds {foreign.what}, which no protocol reads; {foreign.remedy}")

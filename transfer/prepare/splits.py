@@ -13,6 +13,8 @@ from backbones.data.image_folder import ImageFolder, ImageSplit
 from backbones.data.shared_images import SplitImages
 from backbones.data.verification import FileStamp
 from transfer.data.index_png import IndexPngSummary, check_index_png, index_png_images
+from transfer.data.masks.check import check_masks, mask_images
+from transfer.data.masks.folder import MaskFolder
 from transfer.data.scenes.check import check_scenes, scene_images
 from transfer.data.scenes.scene import TRAIN, SceneFolder
 from transfer.data.voc import VocSummary, check_voc, voc_images
@@ -77,6 +79,18 @@ def scene_splits(folder: SceneFolder, classes: Sequence[str]) -> list[SplitCheck
             part == TRAIN,
             partial(_count_boxes, folder, part, classes),
             partial(_scene_images, folder, part),
+        )
+        for part in folder.parts
+    ]
+
+
+def mask_splits(folder: MaskFolder) -> list[SplitCheck]:
+    """The parts of a folder of masks in another layout."""
+    return [
+        SplitCheck(
+            part == TRAIN,
+            partial(_count_pixels, part, partial(check_masks, folder, part)),
+            partial(_png_images, folder.root, part, partial(mask_images, folder, part)),
         )
         for part in folder.parts
     ]

@@ -9,6 +9,7 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 from backbones.bundles.bundle import Bundle
+from backbones.data.drawing_lots import HeldOut
 from backbones.data.shared_images import SplitImages, count_shared
 from backbones.errors import UserError
 from transfer.data.absent_classes import absent_classes, tell
@@ -93,9 +94,15 @@ def check_data(config: Config, classes: tuple[str, ...], allow_shared_images: bo
     }
 
 
-def adopt(config: Config) -> Callable[[], tuple[str, ...]] | None:
-    """Have the data sets read another format than VOC's where that is what their folder holds (``adopt_scenes``)."""
-    folder = adopt_scenes(config)
+def adopt(config: Config, held_out: HeldOut | None = None) -> Callable[[], tuple[str, ...]] | None:
+    """Have the data sets read another format than VOC's where that is what their folder holds (``adopt_scenes``).
+
+    Raises:
+        UserError: The folder cannot be read as what it seems to be, or has nothing that could be held out.
+    """
+    folder = adopt_scenes(config, held_out)
+    if folder is None and held_out is not None:
+        raise UserError("--split is for data without a part to measure on, and these have lists; leave it out")
     return None if folder is None else lambda: folder.classes
 
 

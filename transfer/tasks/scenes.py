@@ -8,12 +8,13 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
+from backbones.data.drawing_lots import HeldOut
 from backbones.data.shared_images import SplitImages, count_shared
 from backbones.errors import UserError, not_none
 from transfer.data.absent_classes import absent_classes, tell
 from transfer.data.scenes.check import check_scenes, scene_images
-from transfer.data.scenes.choice import HeldOut, held_out_of, scenes_of
-from transfer.data.scenes.formats.known import recognise_scenes
+from transfer.data.scenes.choice import held_out_of, scenes_of
+from transfer.data.scenes.formats.known import recognise_scenes, scenes_or_devkit
 from transfer.data.scenes.scene import TEST, TRAIN, VAL, SceneFolder
 from transfer.tasks.task import SPLIT_NAMES, innermost_datasets
 
@@ -24,11 +25,15 @@ _KEPT = ("data_root", "pipeline", "filter_cfg", "test_mode", "metainfo")  # of t
 
 def is_scenes(config: Config) -> bool:
     """Whether the configuration's data sets read scenes."""
-    return all(dataset.type == DATASET for _, dataset in innermost_datasets(config))
+    return all(dataset.get("type") == DATASET for _, dataset in innermost_datasets(config))
 
 
-def adopt_scenes(config: Config) -> SceneFolder | None:
+def adopt_scenes(config: Config, held_out: HeldOut | None = None) -> SceneFolder | None:
     """Have the data sets read what their folder holds, unless that is a VOCdevkit, which they read themselves.
+
+    Args:
+        config: Whose data sets have their folder.
+        held_out: The part of the training images that is measured on; None where the data have one.
 
     Returns:
         What the folder is; None where nothing has changed.
@@ -37,16 +42,21 @@ def adopt_scenes(config: Config) -> SceneFolder | None:
         UserError: The folder cannot be read as what it seems to be.
     """
     root = Path(next(dataset.data_root for _, dataset in innermost_datasets(config)))
-    folder = recognise_scenes(root)
+    folder = scenes_or_devkit(root) if is_scenes(config) else recognise_scenes(root)
     if folder is None:
         if is_scenes(config):
             raise UserError(f"{root} is in no format of boxes that is known; see 'Layouts' in docs/data.md")
         return None
     if not is_scenes(config):
-        measured = VAL if VAL in folder.parts or TEST not in folder.parts else TEST
-        for name, part in (("train", TRAIN), ("test", measured)):
+        for name, part in (("train", TRAIN), ("test", VAL)):
             loader = config[f"{name}_dataloader"]
             loader.dataset = _replaced(loader.dataset, part)
+    if held_out is not None:
+        for _, dataset in innermost_datasets(config):
+            dataset.held_out = dict(share=held_out.share, split_seed=held_out.seed)
+    elif VAL not in folder.parts and TEST in folder.parts:
+        for _, dataset in innermost_datasets(config):
+            dataset.split = TEST if dataset.split == VAL else dataset.split
     from transfer import scene_dataset  # noqa: F401 -- OpenMMLab can only be imported once its ops are answered for
 
     imports = config.get("custom_imports") or {"imports": []}
@@ -72,7 +82,7 @@ def check_scene_data(config: Config, classes: tuple[str, ...], allow_shared_imag
     """
     used = {name: dataset for name, dataset in innermost_datasets(config) if name != "val"}
     root = Path(used["train"].data_root)
-    folder = not_none(recognise_scenes(root))
+    folder = not_none(scenes_or_devkit(root))
     parts = {name: (dataset.split, held_out_of(dataset.get("held_out"))) for name, dataset in used.items()}
     print(f"note: {root} is {folder.what}; {_used(parts)}", flush=True)
     found, images = {}, []
@@ -87,6 +97,7 @@ def check_scene_data(config: Config, classes: tuple[str, ...], allow_shared_imag
     return {
         "root": str(root.resolve()),
         "layout": folder.what,
+        **({"split": parts["test"][1]._asdict()} if parts["test"][1] else {}),
         "train_images": train.images,
         "test_images": test.images,
         "fingerprint": f"{train.fingerprint[:16]}-{test.fingerprint[:16]}",

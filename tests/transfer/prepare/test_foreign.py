@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from backbones.errors import UserError
+from transfer.data.masks.folder import recognise_masks
 from transfer.data.scenes.formats.known import recognise_scenes
 from transfer.prepare.layouts import AnotherFolderIsMeant, Layout, recognise
 
@@ -24,13 +25,6 @@ FOREIGN = {
         ("images/a.jpg", "annotations/a.json"),
         "JSON in annotations/ that is not COCO's",
     ),
-    "Roboflow, masks": (("train/a.jpg", "train/a_mask.png", "train/_classes.csv"), "masks beside them in train/"),
-    "CVAT, masks": (
-        ("SegmentationClass/a.png", "ImageSets/Segmentation/default.txt", "labelmap.txt"),
-        "masks in colours",
-    ),
-    "Cityscapes": (("leftImg8bit/train/aachen/a.png", "gtFine/train/aachen/a.png"), "Cityscapes"),
-    "masks": (("images/a.jpg", "masks/a.png"), "images and masks in two folders"),
 }
 
 SCENES = {
@@ -64,6 +58,30 @@ def test_formats_of_boxes_are_read(name: str, tmp_path: Path) -> None:
     found = recognise_scenes(root)
     assert found is not None
     assert found.what == what
+
+
+MASKS = {
+    "Roboflow, masks": (("train/a.jpg", "train/a_mask.png"), "images and masks of values"),
+    "Cityscapes": (
+        ("leftImg8bit/train/ulm/a_leftImg8bit.png", "gtFine/train/ulm/a_gtFine_labelIds.png"),
+        "Cityscapes",
+    ),
+    "masks": (("images/train/a.jpg", "masks/train/a.png"), "images and masks of values"),
+    "masks and lists": (("images/a.jpg", "masks/a.png", "train.txt", "val.txt"), "images and masks of values"),
+    "another suffix": (("images/a.png", "annotations/a.png", "train.txt", "val.txt"), "images and masks of values"),
+}
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_masks_in_other_layouts_are_read(name: str, tmp_path: Path) -> None:
+    files, what = MASKS[name]
+    root = make(tmp_path, *files)
+    (root / "classes.txt").write_text("sky\nroad\n")
+    found = recognise_masks(root)
+    assert found is not None
+    assert found.what == what
+    if name != "another suffix":  # which ``--image-suffix`` names, too
+        assert recognise(root) is Layout.MASKS
 
 
 @pytest.mark.parametrize("name", FOREIGN)

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from backbones.data.drawing_lots import HeldOut
 from backbones.data.verification import FileStamp, content_fingerprint, remembered, stamp
 from backbones.errors import UserError
 from transfer.data.faults import Fault, Faults
 from transfer.data.good_files import GoodFiles, check_files
 from transfer.data.images import verify_image
 from transfer.data.nearby import Neighbours
-from transfer.data.scenes.choice import HeldOut, scenes_of
+from transfer.data.scenes.choice import scenes_of
 from transfer.data.scenes.index import part_stamps, reading_code
 from transfer.data.scenes.scene import Box, Reading, Scene, SceneFolder
 from transfer.data.voc_annotation import shown_class

@@ -5,21 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from backbones.data.drawing_lots import draw_share
+from backbones.data.drawing_lots import HeldOut, draw_share
 from backbones.errors import UserError
 from transfer.data.scenes.index import indexed
 from transfer.data.scenes.scene import TRAIN, VAL, WHOLE, Reading, Scene, SceneFolder
-
-
-class HeldOut(NamedTuple):
-    """The share of the training images that is tested on, from 0 to 1, and the seed that it is drawn from."""
-
-    share: float
-    seed: int
 
 
 def held_out_of(section: Mapping[str, Any] | None) -> HeldOut | None:

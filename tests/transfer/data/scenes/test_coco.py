@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from written_scenes import CLASSES, bare
 from written_scenes import coco as write
 
+from backbones.data.drawing_lots import HeldOut
 from backbones.errors import UserError
 from transfer.data.faults import Faults
 from transfer.data.scenes.check import check_scenes
-from transfer.data.scenes.choice import HeldOut, scenes_of
+from transfer.data.scenes.choice import scenes_of
 from transfer.data.scenes.formats import coco
 from transfer.data.scenes.formats.known import recognise_scenes
 from transfer.data.scenes.scene import Box, Scene, SceneFolder

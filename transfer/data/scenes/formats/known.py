@@ -11,6 +11,11 @@ from transfer.data.scenes.scene import SceneFolder
 _FORMATS = (coco.recognise, cvat.recognise, voc_xml.recognise, labelme.recognise, yolo.recognise)
 
 
+def scenes_or_devkit(root: Path) -> SceneFolder | None:
+    """``recognise_scenes``, and a VOCdevkit besides, for protocols that read scenes alone."""
+    return recognise_scenes(root) or voc_xml.recognise_devkit(root)
+
+
 def recognise_scenes(root: Path) -> SceneFolder | None:
     """The folder in the first format that it has the marks of; None where it has those of none.
 

@@ -18,13 +18,14 @@ from backbones.errors import UserError, not_none
 from transfer.data.faults import Fault, Faults
 from transfer.data.scenes.formats.pairs import Pair, part_of_pairs, size_of
 from transfer.data.scenes.names import IMAGE_SUFFIXES, PART_WORDS, files_below, files_in, part_folders
-from transfer.data.scenes.scene import WHOLE, Box, Part, Scene, SceneFolder
+from transfer.data.scenes.scene import TEST, TRAIN, VAL, WHOLE, Box, Part, Scene, SceneFolder
 from transfer.data.text_file import read_lines
 from transfer.data.voc_annotation import read_annotation
 
 BESIDE = "images with VOC's XML beside them"
 TWO_FOLDERS = "images with VOC's XML in a folder of its own"
 CVAT = "CVAT's export of Pascal VOC"
+DEVKIT = "a VOCdevkit"
 WITHOUT_LISTS = "VOC's folders without lists of images"
 _FOLDERS = ("annotations", "Annotations", "xml", "labels")
 _LOOKED_AT = 500
@@ -51,6 +52,35 @@ def recognise(root: Path) -> SceneFolder | None:
         if images.is_dir() and annotations.is_dir() and _has_xml(files_below(annotations)):
             return SceneFolder(root, TWO_FOLDERS, _divided(root, images, annotations))
     return None
+
+
+def recognise_devkit(root: Path) -> SceneFolder | None:
+    """A VOCdevkit as scenes: ``trainval`` (else ``train``) and ``test`` of all its years, ``val`` where it is no part.
+
+    Raises:
+        UserError: A list names what is not there.
+    """
+    lists: dict[str, list[Path]] = {}
+    for year in sorted(path for path in root.glob("*") if (path / "ImageSets" / "Main").is_dir()):
+        there = {path.stem: path for path in (year / "ImageSets" / "Main").glob("*.txt")}
+        trained = "trainval" if "trainval" in there else "train"
+        measured = {"test": TEST, **({} if trained == "trainval" else {"val": VAL})}
+        for name, part in {trained: TRAIN, **measured}.items():
+            if name in there:
+                lists.setdefault(part, []).append(there[name])
+    if TRAIN not in lists:
+        return None
+    return SceneFolder(root, DEVKIT, {part: _of_years(root, paths) for part, paths in lists.items()})
+
+
+def _of_years(root: Path, lists: list[Path]) -> Part:
+    pairs = []
+    for path in lists:
+        year = path.parents[2]
+        pairs += [
+            Pair(year / "JPEGImages" / f"{name}.jpg", year / "Annotations" / f"{name}.xml") for name in _listed(path)
+        ]
+    return part_of_pairs(root, pairs, read_scene)
 
 
 def _has_xml(files: list[Path]) -> bool:

@@ -34,6 +34,11 @@ def plan_looks(
             f"--spending {spending}: {did_you_mean(spending, SPENDING)}there are {', '.join(sorted(SPENDING))}"
         )
     chosen = tuple(counts) if counts else default_counts(len(seeds))
+    if len(seeds) <= chosen[0] and not counts:
+        raise UserError(
+            f"--adaptive: {suite.path} has {len(seeds)} seed{'s' * (len(seeds) > 1)}, so there is one look and nothing "
+            "to adapt; give more, the most that a row may get, with --seeds"
+        )
     if list(chosen) != sorted(set(chosen)) or chosen[0] < 2 or chosen[-1] > len(seeds):
         raise UserError(
             f"--looks {' '.join(map(str, chosen))}: give rising numbers of seeds from 2 to {len(seeds)}, which is how "
@@ -42,10 +47,7 @@ def plan_looks(
     if chosen[-1] < len(seeds):
         chosen = (*chosen, len(seeds))
     if len(chosen) < 2:
-        raise UserError(
-            f"--adaptive: {suite.path} has {len(seeds)} seeds, so there is one look and nothing to adapt; give more, "
-            "the most that a row may get, with --seeds"
-        )
+        raise UserError(f"--looks {chosen[0]}: that is all seeds of {suite.path}, and one look; give fewer, or --seeds")
     return Looks(seeds, chosen, spending or POCOCK)
 
 

@@ -193,6 +193,9 @@ def test_counts(study: Study) -> None:
     for counts in ((5, 4), (1, 8), (3, 9), (8,)):
         with raises(UserError, match=r"--looks|one look"):
             plan_looks(study.suite, counts=counts)
+    for seeds in ((0,), (0, 1, 2)):
+        with raises(UserError, match="one look and nothing to adapt; give more, the most that a row may get"):
+            plan_looks(study.suite, seeds=seeds)
     with raises(UserError, match="--spending pokock: did you mean pocock"):
         plan_looks(study.suite, spending="pokock")
 

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from backbones.errors import UserError
+from backbones.errors import MachineError, UserError
+from backbones.machine.lacks import blame_machine, remedy_of
 from backbones.text_files import parse_json, read_text
 
 PART_SUFFIX = ".part"
@@ -53,14 +54,19 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 def write_error(path: str | os.PathLike[str], error: OSError) -> WriteError:
     """What to tell of an error of the system while a file was written."""
-    problem = WriteError(f"cannot write {path}: {error.strerror or error}; check disk and permissions")
+    problem = WriteError(f"cannot write {path}: {error.strerror or error}; {_to_write(error.errno)}")
     problem.errno = error.errno
     return problem
 
 
+def _to_write(code: int | None) -> str:
+    # A permission may lack for the file, for its folder, or for the whole disk.
+    return remedy_of(None if code in (errno.EACCES, errno.EPERM) else code)
+
+
 def read_error(path: str | os.PathLike[str], error: OSError) -> UserError:
     """What to tell of an error of the system while a file was read."""
-    return UserError(f"cannot read {path}: {error.strerror or error}; check disk and permissions")
+    return MachineError(f"cannot read {path}: {error.strerror or error}; {remedy_of(error.errno)}")
 
 
 @contextmanager
@@ -78,6 +84,20 @@ def full_disk_told(folder: str | os.PathLike[str]) -> Iterator[None]:
         if error.errno not in NO_ROOM:
             raise
         raise write_error(error.filename or folder, error) from error
+
+
+@contextmanager
+def emptied_on_error(folder: Path) -> Iterator[None]:
+    """On any error inside, a folder holds the files that it held before: half a report is in the way of a whole one."""
+    there = set(folder.iterdir()) if folder.is_dir() else None
+    try:
+        yield
+    except BaseException:
+        for entry in set(folder.iterdir() if folder.is_dir() else ()) - (there or set()):
+            entry.unlink()
+        if there is None and folder.is_dir():
+            folder.rmdir()
+        raise
 
 
 def open_to_append(path: str | os.PathLike[str], mode: str = "a") -> IO[str]:
@@ -166,6 +186,11 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
         temporary.write_bytes(data)
 
 
+def as_bytes(text: str) -> bytes:
+    """A text as it is written: in UTF-8, and the bytes of a name that is none as Python's escapes."""
+    return text.encode("utf-8", "backslashreplace")
+
+
 def write_json(path: str | os.PathLike[str], data: Any) -> None:
     """Write indented JSON atomically; NaN and infinity are refused, because JSON has neither."""
     write_bytes(path, (json.dumps(data, indent=2, allow_nan=False) + "\n").encode())
@@ -180,7 +205,7 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     except IsADirectoryError:
         raise UserError(f"{path} is a folder where a file should be; move it away") from None
     except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}; check its permissions") from None
+        raise read_error(path, error) from None
     except ValueError as error:  # of UTF-8, too
         raise UserError(f"{path} is not valid JSON ({error}); delete it or restore it") from None
 
@@ -193,10 +218,23 @@ def sha256_file(path: str | os.PathLike[str]) -> str:
             while piece := stream.read(1 << 20):
                 digest.update(piece)
     except OSError as error:
+        blame_machine(error, f"cannot read {path}")
         raise UserError(f"cannot read {path}: {error.strerror or error}; check that it is a readable file") from None
     return digest.hexdigest()
 
 
 def cache_dir() -> Path:
-    """Folder for things that can be made again: ``$CARRYOVER_CACHE``, else ``~/.cache/carryover``."""
-    return Path(os.environ.get("CARRYOVER_CACHE") or Path.home() / ".cache" / "carryover")
+    """Folder for things that can be made again: ``$CARRYOVER_CACHE``, else ``~/.cache/carryover``.
+
+    Raises:
+        MachineError: The user has no home folder, as some containers have it.
+    """
+    if chosen := os.environ.get("CARRYOVER_CACHE"):
+        return Path(chosen)
+    try:
+        return Path.home() / ".cache" / "carryover"
+    except RuntimeError:
+        raise MachineError(
+            "the user has no home folder, where it is remembered which images are sound; set HOME, or CARRYOVER_CACHE, "
+            "to a folder that can be written"
+        ) from None

@@ -15,6 +15,7 @@ from backbones.cli.options import (
     WEIGHTS_HELP,
     OneOrSeveral,
     add_allow_shared_images,
+    add_parts,
     fraction,
     natural_int,
     positive_float,
@@ -41,6 +42,7 @@ def build_parser() -> CommandParser:
     """The options; those without a default come from the recipe or the network."""
     parser = CommandParser(description=__doc__, epilog=EXAMPLE)
     parser.add_argument("--data", type=pathlib.Path, help="folder with train/CLASS/IMAGE and val/CLASS/IMAGE")
+    add_parts(parser)
     parser.add_argument("--network", help="network by name, or timm:NAME; 'list' prints the names")
     parser.add_argument("--out", type=pathlib.Path, help="run folder, new or to be resumed; not needed for a dry run")
     parser.add_argument("--resume", action="store_true", help="continue the run in --out exactly where it stopped")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from backbones.cli.keywords import Limits, as_path, one_of, read_keywords, takes_keywords_of
-from backbones.cli.options import natural_int, positive_int
+from backbones.cli.options import fraction, natural_int, positive_int
 from backbones.errors import UserError
 from backbones.machine.main_module import main_not_run_again
 from transfer.catalogue import SINGLE_SCALE, load
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 LIMITS: Limits = {
     "seed": natural_int,
+    "split": fraction,
+    "split_seed": natural_int,
+    "fraction": fraction,
     "precision": one_of("auto", "fp32", "bf16"),
     "accumulate": positive_int,
     "total_batch": positive_int,
@@ -126,6 +129,8 @@ def _check_together(function: str, options: TransferOptions) -> None:
         raise UserError(f"{function}() takes dry_run or dump_config, not both")
     if not (options.out or options.dry_run or options.dump_config):
         raise UserError(f"{function}() needs out=, except with dry_run or dump_config")
+    if options.split_seed and options.split is None:
+        raise UserError(f"{function}() takes split_seed with split alone")
     if options.dump_config and (options.validate_every or options.tensorboard):
         raise UserError(f"{function}(dump_config=...) holds no validate_every and no tensorboard")
 

@@ -24,6 +24,7 @@ from backbones.bundles.contract import InputContract
 from backbones.bundles.header import FORMAT, read_header
 from backbones.errors import UserError
 from backbones.files import write_bytes
+from backbones.machine.lacks import blame_machine
 from backbones.models import Classifier, FeatureInfo
 from backbones.reporting.printable import printable
 
@@ -138,6 +139,7 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
             metadata = stream.metadata() or {}
             tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 (not a mapping)
     except (SafetensorError, OSError) as error:
+        blame_machine(error, f"{path} cannot be read")
         raise UserError(f"{path} is not a whole safetensors file ({error}); write or copy it again") from None
     if HEADER_KEY not in metadata:
         raise UserError(f"{path} is a safetensors file but not a bundle of tools/train_cls.py: its header is missing")

@@ -59,6 +59,22 @@ def add_allow_shared_images(parser: argparse._ActionsContainer) -> None:
     )
 
 
+def add_parts(parser: argparse._ActionsContainer) -> None:
+    """The options of all trainings that divide their data, or train on a share of them."""
+    parser.add_argument(
+        "--split",
+        type=fraction,
+        metavar="SHARE",
+        help="where the data have no part to measure on: hold out this share of the images, stratified by class",
+    )
+    parser.add_argument(
+        "--split-seed", type=natural_int, default=0, metavar="N", help="another one holds out other images (0)"
+    )
+    parser.add_argument(
+        "--fraction", type=fraction, metavar="SHARE", help="for a first look: train on this share of the images"
+    )
+
+
 def fraction(text: str) -> float:
     """A number above 0 and below 1."""
     if (value := positive_float(text)) >= 1:

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import yaml
 
 from backbones.errors import UserError, did_you_mean
+from backbones.machine.lacks import blame_machine
 from backbones.text_files import read_text
 
 LARGEST = 2**20  # bytes; what people write is a hundredth of it
@@ -80,6 +81,7 @@ def read_yaml(path: Path) -> Any:
     try:
         return yaml.load(read_text(path, LARGEST), _Loader)  # a SafeLoader
     except (OSError, UnicodeDecodeError) as error:
+        blame_machine(error, f"cannot read {path}")
         raise UserError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
     except RecursionError:
         raise UserError(f"{path}: sections in sections without end; is it the right file?") from None

@@ -15,6 +15,8 @@ from backbones.data.jpeg.plain import plain_pixels
 from backbones.data.jpeg.scan import lost_scan_data
 from backbones.errors import UserError
 from backbones.image_files import open_image
+from backbones.machine.lacks import blame_machine
+from backbones.reporting.printable import printable
 
 _JPEG_FORMATS = ("JPEG", "MPO")  # MPO: a JPEG followed by more JPEGs, as some cameras write
 _START_OF_SCAN, _END_OF_JPEG = b"\xff\xda", b"\xff\xd9"
@@ -57,23 +59,26 @@ def decode_image(path: str | os.PathLike[str]) -> Image.Image:
     Raises:
         UserError: The file cannot be read as an image: missing, truncated, not an image, or of a kind without a
             defined conversion (floating point). The message names it.
+        MachineError: The machine keeps it from being read: too little memory, a failing disk, a permission.
     """
     try:
         return _decode(path, _load)
-    except MemoryError:
-        raise
     except Exception as error:  # Pillow's decoders raise many types: OSError, ValueError, SyntaxError, struct.error
         name = os.fsdecode(path)
+        blame_machine(error, f"{name} cannot be read")
         raise UserError(f"{name} cannot be read as an image ({_reason(error)}); replace or remove it") from None
 
 
 def what_is_wrong(path: str | os.PathLike[str]) -> str | None:
-    """Why a data set should do without a file, or None: ``decode_image`` would refuse it, or make up part of it."""
+    """Why a data set should do without a file, or None: ``decode_image`` would refuse it, or make up part of it.
+
+    Raises:
+        MachineError: The machine keeps it from being read.
+    """
     try:
         _decode(path, load_entirely)
-    except MemoryError:
-        raise
     except Exception as error:
+        blame_machine(error, f"{os.fsdecode(path)} cannot be read")
         return _reason(error)
     return None
 
@@ -127,7 +132,7 @@ def lost_chunks(path: str | os.PathLike[str]) -> str | None:
         checksum = int.from_bytes(content[end - 4 : end], "big")
         counts = kind[:1].isupper() or kind in _PNG_OPTIONS
         if end <= len(content) and counts and zlib.crc32(content[start + 4 : end - 4]) != checksum:
-            return f"the checksum of its {kind.decode('ascii', 'replace')} chunk is wrong"
+            return f"the checksum of its {printable(kind.decode('ascii', 'replace'))} chunk is wrong"
         if end <= len(content) and kind == b"IEND":
             return None
         start = end

@@ -22,11 +22,13 @@ from backbones.data.decoded_images import KnownImages
 from backbones.data.decoding import what_is_wrong
 from backbones.data.verification import check_each, refuse_irregular
 from backbones.errors import UserError
+from backbones.machine.lacks import blame_machine
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _SUFFIXES = tuple(map(os.fsencode, IMAGE_SUFFIXES))
 _LISTING_THREADS = 16  # for network file systems, which answer slowly and many at once
 _NAMED_IMAGES = 5
+_RENAME = "so it cannot be written into results; rename its folders in train and val (convmv does)"
 _MOST_NAMES = 10
 _REMEMBERED_AT_ONCE = 50_000  # a check that is interrupted loses no more than this
 
@@ -82,6 +84,18 @@ def open_image_folder(root: str | os.PathLike[str]) -> ImageFolder:
     return ImageFolder(root, tuple(classes), train, val, digest.hexdigest()[:16])
 
 
+def open_training_images(root: Path) -> tuple[list[str], ImageSplit, str]:
+    """Classes, images and fingerprint of ``train`` alone.
+
+    Raises:
+        UserError: As ``open_image_folder``.
+    """
+    classes = _class_names(root / "train")
+    digest = hashlib.sha256()
+    train = _scan_split(root / "train", classes, digest)
+    return classes, train, digest.hexdigest()[:16]
+
+
 def verify_images(folder: ImageFolder, workers: int | None = None) -> None:
     """Decode every image that was not found good before; ``workers`` defaults to the CPUs this process may use.
 
@@ -128,7 +142,8 @@ def _class_names(split: Path) -> list[str]:
         others = sorted(folder.name for folder in split.parent.iterdir() if folder.is_dir())
         beside = f"; beside it there is {_up_to_ten(others)}: rename the one that is meant" if others else ""
         expected = "--data wants a folder with train/CLASS/IMAGE and val/CLASS/IMAGE"
-        raise UserError(f"{split} is not there; {expected}{beside}")
+        divide = ", or hold a part of train out with --split 0.2" if split.name == "val" else ""
+        raise UserError(f"{split} is not there; {expected}{beside}{divide}")
     names, outside = [], []
     with os.scandir(split) as entries:
         for entry in entries:
@@ -139,9 +154,25 @@ def _class_names(split: Path) -> list[str]:
             elif entry.name.lower().endswith(IMAGE_SUFFIXES):
                 outside.append((entry.path, f"lies outside every class folder; move it to {split / 'CLASS'}"))
     _refuse(outside)
+    _refuse(
+        [
+            (str(split / name), "is a class whose name is not in UTF-8, " + _RENAME)
+            for name in names
+            if not _is_text(name)
+        ]
+    )
     if len(names) < 2:
         raise UserError(f"{split} has {len(names)} class folders; a classifier needs two or more")
     return sorted(names)
+
+
+def _is_text(name: str) -> bool:
+    """Whether the name of a file is text: one in another encoding could neither be written nor drawn later on."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _check_same_classes(root: Path, train: list[str], val: list[str]) -> None:
@@ -225,6 +256,7 @@ def _list_images(folder: Path, faults: list[tuple[str, str]]) -> Iterator[tuple[
                         yield entry.name, status.st_size, status.st_ctime_ns
     except OSError as error:
         path = os.fsdecode(error.filename)
+        blame_machine(error, f"{path} cannot be listed")
         raise UserError(f"{path} cannot be listed ({error.strerror}); check its permissions") from None
 
 

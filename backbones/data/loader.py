@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
@@ -20,15 +19,17 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, get_worker_info
+from torch.utils.data import Dataset, get_worker_info
 
 from backbones.data.augmentation import Crop, random_crop, resized, validation_view
 from backbones.data.decoding import decode_pixels
 from backbones.data.image_folder import ImageSplit
-from backbones.data.prefetch import REMEDY, describe_room, plan_prefetch
+from backbones.data.loader_processes import WatchedLoader, cannot_hand_over
+from backbones.data.prefetch import plan_prefetch
 from backbones.data.randomness import Purpose, keyed_generator
 from backbones.data.sampling import Request, TrainingRequests, ValidationRequests, count_steps
 from backbones.errors import UserError
+from backbones.machine.lacks import lack_behind
 
 __all__ = ["Batch", "ImageBatches", "TrainingRequests", "ValidationRequests", "count_steps", "load_batches"]
 
@@ -99,7 +100,7 @@ def load_batches(
     """
     prefetch = plan_prefetch(3 * dataset.size**2, workers)
     pieces = _Pieces(requests, prefetch.images)
-    loader = DataLoader(
+    loader = WatchedLoader(
         dataset,
         batch_size=None,
         sampler=pieces,
@@ -111,7 +112,7 @@ def load_batches(
         worker_init_fn=_start_beside_training if device.type == "cpu" else _leave_signals_to_the_main_process,
         generator=torch.Generator(),  # its own, so that a loader does not advance torch's global one
     )
-    with closing(_until_a_worker_dies(loader)) as arriving:
+    with closing(_sound(loader)) as arriving:
         for piece in arriving:
             yield _complete(piece, arriving, pieces.sizes.popleft(), device)
 
@@ -152,24 +153,14 @@ def _complete(first: Batch, following: Iterator[Batch], size: int, device: torch
         piece = next(following)
 
 
-def _until_a_worker_dies(loader: DataLoader[Batch | UserError]) -> Generator[Batch, None, None]:
-    """What the workers send, with every failure that a user can mend as ``UserError``."""
-    handler = signal.getsignal(signal.SIGCHLD)
+def _sound(loader: WatchedLoader) -> Generator[Batch, None, None]:
+    """What the workers send, up to an error that one of them sends instead."""
     arriving = iter(loader)
-    if threading.current_thread() is threading.main_thread():
-        # PyTorch's handler would raise wherever the main process happens to be, for example while it saves. Without it
-        # a dead worker is noticed here, when its batch is missing.
-        signal.signal(signal.SIGCHLD, handler)
     try:
         for piece in arriving:
             if isinstance(piece, UserError):
                 raise piece
             yield piece
-    except RuntimeError as error:
-        if not str(error).startswith(("DataLoader worker", "Pin memory thread exited")):
-            raise
-        cause = f"most likely because memory ran out: {describe_room()}"
-        raise UserError(f"a loader worker died, {cause}; {REMEDY}") from None
     finally:
         # Workers end with their iterator, and the traceback of an error would keep it: until the garbage collector
         # comes, or for ever, since at exit Python waits for workers and they ignore its SIGTERM.
@@ -180,8 +171,8 @@ def _share(batch: Batch) -> Batch | UserError:
     """Move a batch to shared memory here, where running out of it can be told; later only PyTorch would notice."""
     try:
         return Batch(batch.images.share_memory_(), batch.labels.share_memory_())
-    except RuntimeError:
-        return UserError(f"a loader worker cannot hand over its images: {describe_room()}; {REMEDY}")
+    except (RuntimeError, OSError) as error:
+        return cannot_hand_over(lack_behind(error))
 
 
 def _as_it_is(batch: Any) -> Any:

@@ -42,11 +42,13 @@ def plan_prefetch(image_bytes: int, workers: int) -> Prefetch:
 
 
 def describe_room() -> str:
-    """Free and whole size of the shared memory, in words."""
+    """Free and whole size of the shared memory, in words, or that nothing can be written there."""
     try:
         status = os.statvfs(SHARED_MEMORY)
     except OSError:
         return f"there is no {SHARED_MEMORY}"
+    if status.f_flag & os.ST_RDONLY:
+        return f"{SHARED_MEMORY} is read-only"
     free, whole = (blocks * status.f_frsize >> 20 for blocks in (status.f_bavail, status.f_blocks))
     return f"{SHARED_MEMORY} has {free} of {whole} MiB free"
 

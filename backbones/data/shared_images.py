@@ -20,6 +20,7 @@ from backbones.data.image_folder import ImageSplit
 from backbones.data.verification import FileStamp, check_each
 from backbones.errors import UserError
 from backbones.files import cache_dir, read_json, sha256_file, write_json
+from backbones.machine.lacks import blame_machine
 
 REMEDY = "a test on them measures memory: take them out of one of the two, or allow them (--allow-shared-images)"
 _MOST_NAMES = 10
@@ -150,4 +151,5 @@ def _peek(path: str) -> str:
             stream.seek(max(0, os.fstat(stream.fileno()).st_size - _PEEK) // 2)
             return hashlib.sha256(stream.read(_PEEK)).hexdigest()
     except OSError as error:
+        blame_machine(error, f"{path} cannot be read")
         raise UserError(f"{path} cannot be read ({error.strerror})") from None

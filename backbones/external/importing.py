@@ -19,6 +19,7 @@ from backbones.external.families import AT, KEY, Source, parse_source, split_che
 from backbones.external.keys import head_modules, spellings
 from backbones.external.weights import PublicWeights, choose_download, choose_for_file
 from backbones.files import sha256_file
+from backbones.machine.lacks import blame_machine
 from backbones.models import create_classifier
 from backbones.runs.versions import package_versions
 
@@ -170,6 +171,7 @@ def _class_names(label: str, count: int, file: str | os.PathLike[str] | None) ->
     try:
         names = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
+        blame_machine(error, f"--classes {path} cannot be read")
         raise UserError(f"--classes {path} cannot be read ({error})") from None
     if len(names) != count:
         holds = f"--classes {path} names {len(names)}" if file is not None else "ImageNet has 1000"

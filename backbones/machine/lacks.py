@@ -7,6 +7,7 @@ put it into words of their own, in errors of types that they raise for other thi
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import re
 import textwrap
@@ -15,6 +16,7 @@ from collections.abc import Iterator
 from backbones.errors import MachineError, UserError
 
 LONGEST = 160  # characters of a library's own words
+FEW, LITTLE = 4, 2**22  # descriptors, and bytes of memory, that nothing works without
 AROUND = 40  # characters before and behind one that cannot be written
 # Error numbers that are about a name or about what a file holds. Every other one is the machine's.
 _OF_FILES = (
@@ -23,13 +25,18 @@ _OF_FILES = (
 )
 _MEMORY = "free some, allow more (ulimit -v, the limit of a container or of a job), or ask for less at once"
 _FILES = "allow more (ulimit -n 4096), or use fewer loader processes (--workers)"
-_PROCESSES = "allow more (ulimit -u, the limit of a container or of a job), or use fewer loader processes (--workers)"
+_PROCESSES = (
+    "allow more processes and threads (ulimit -u, the limit of a container or of a job), free memory, or use fewer "
+    "loader processes (--workers)"
+)
 _PERMISSIONS = "check its permissions"
 _SHORTER = "give a shorter name"
+_NETWORK = "check the connection"
 _OTHERWISE = "check disk and permissions"
 _REMEDIES = {
     **{errno.ENOMEM: _MEMORY, errno.EMFILE: _FILES, errno.ENFILE: _FILES, errno.EAGAIN: _PROCESSES},
     **{errno.EACCES: _PERMISSIONS, errno.EPERM: _PERMISSIONS, errno.ENAMETOOLONG: _SHORTER},
+    **dict.fromkeys((errno.ECONNREFUSED, errno.ECONNRESET, errno.ENETUNREACH, errno.EHOSTUNREACH), _NETWORK),
     **{errno.ELOOP: "its links lead in a circle", errno.ENOTDIR: "a file is where a folder should be"},
 }
 # Of errors that carry no number.
@@ -50,7 +57,16 @@ _NUMBER = re.compile(r"\[Errno (\d+)\]")
 
 def lack_behind(error: BaseException) -> int | None:
     """The error number of what the machine refused, if an error, or one that led to it, comes of that; else None."""
-    return next((code for each in _led_to(error) if (code := _lack(each)) is not None), None)
+    return next((code for each in led_to(error) if (code := _lack(each)) is not None), None)
+
+
+def led_to(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, then what it was raised from or while handling, back to the first."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def is_lack_of_memory(error: BaseException) -> bool:
@@ -85,8 +101,11 @@ def blame_machine(error: BaseException, what: str) -> None:
 
 def told(error: BaseException) -> UserError | None:
     """What to tell, in one line, of an error that nobody has caught: None if it is a defect of the program."""
-    if (code := lack_behind(error)) is None:
-        return _told_of_name(error)
+    code = lack_behind(error)
+    if code is None and (problem := _told_of_name(error)):
+        return problem
+    if code is None and (code := _shortage()) is None:
+        return None
     words = os.strerror(code)
     said = textwrap.shorten(str(error) or type(error).__name__, LONGEST, placeholder=" …")
     if isinstance(error, OSError) and error.filename is not None:
@@ -94,6 +113,17 @@ def told(error: BaseException) -> UserError | None:
     elif words not in said:
         words = f"{words} ({said})"
     return MachineError(f"{words}; {remedy_of(code)}")
+
+
+def _shortage() -> int | None:
+    """What there is not enough of now: a library may have passed over that, and failed later at what it then missed."""
+    try:
+        for handle in [os.open(os.devnull, os.O_RDONLY) for _ in range(FEW)]:
+            os.close(handle)
+        mmap.mmap(-1, LITTLE).close()
+    except (OSError, MemoryError) as error:
+        return lack_behind(error)
+    return None
 
 
 def _told_of_name(error: BaseException) -> UserError | None:
@@ -128,12 +158,3 @@ def _lack(error: BaseException) -> int | None:
         code = int(number[1])
         return None if code in _OF_FILES else code
     return next((code for words, code in _WORDS.items() if words in text), None)
-
-
-def _led_to(error: BaseException | None) -> Iterator[BaseException]:
-    """An error, then what it was raised from or while handling, back to the first."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)

@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from backbones.errors import UserError
+from backbones.machine.lacks import blame_machine
 from backbones.recipes.checked import check_recipe
 from backbones.recipes.recipe import RECIPES, Recipe
 from backbones.tricks import TRICKS
@@ -41,6 +42,7 @@ def load_plugin(path: str | os.PathLike[str]) -> str:
     try:
         source = file.read_bytes()
     except OSError as error:
+        blame_machine(error, f"--plugin {file}: cannot read it")
         raise UserError(f"--plugin {file}: cannot read it: {error.strerror}") from None
     digest = hashlib.sha256(source).hexdigest()
     if digest not in _loaded.values():
@@ -90,6 +92,7 @@ def _run(file: Path, source: bytes, digest: str) -> ModuleType:
         exec(compile(source, str(file), "exec"), module.__dict__)
     except Exception as error:
         del sys.modules[name]
+        blame_machine(error, f"--plugin {file}: cannot run it")
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
         where = lines[-1] if lines else getattr(error, "lineno", "?")
         raise UserError(f"--plugin {file}, line {where}: {type(error).__name__}: {error}") from error

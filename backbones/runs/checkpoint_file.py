@@ -22,11 +22,11 @@ import torch
 
 from backbones.errors import UserError
 from backbones.files import read_error
+from backbones.machine.lacks import lack_behind
 from backbones.reporting.printable import printable
 from backbones.runs.run_folder import differences
 from backbones.tensor_files import strangeness, tensors_in
 
-NO_MEMORY = "allocate memory"  # in PyTorch's words for it, on a CPU
 LONGEST = 200  # characters of PyTorch's own words
 PIECE = 1 << 20  # bytes read at once
 
@@ -67,7 +67,7 @@ def unusable_on_error(words: str) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:  # they raise what they like
-        if isinstance(error, (OSError, MemoryError, torch.OutOfMemoryError)) or NO_MEMORY in str(error):
+        if isinstance(error, OSError) or lack_behind(error) is not None:
             raise
         raise UnusableCheckpoint(f"{words} ({_words(error)})") from error
 
@@ -146,4 +146,4 @@ def _words(error: Exception) -> str:
     """An error in one line; PyTorch's own words about what it does not read advise to switch the protection off."""
     if stranger := re.search(r"GLOBAL ([\w.]+)", str(error)):
         return f"it holds {stranger[1]} besides tensors, and reading that could run code"
-    return textwrap.shorten(str(error) or type(error).__name__, LONGEST, placeholder=" …")
+    return printable(textwrap.shorten(str(error) or type(error).__name__, LONGEST, placeholder=" …"))

@@ -89,8 +89,11 @@ def require_optimizer_state(there: Any, optimizer: Optimizer) -> None:
     if not isinstance(there, Mapping):
         raise ValueError(f"optimizer is {reprlib.repr(there)}, not a section")
     _require_groups(there.get("param_groups"), optimizer)
+    _require_state(there.get("state"), optimizer)
+
+
+def _require_state(state: Any, optimizer: Optimizer) -> None:
     weights = dict(enumerate(weight for group in optimizer.param_groups for weight in group[_WEIGHTS]))
-    state = there.get("state")
     if not isinstance(state, Mapping) or not all(isinstance(kept, Mapping) for kept in state.values()):
         raise ValueError("optimizer.state is not a section for each weight")
     if len({frozenset(kept) for kept in state.values()}) > 1:
@@ -103,6 +106,15 @@ def require_optimizer_state(there: Any, optimizer: Optimizer) -> None:
                 raise ValueError(
                     f"optimizer.state.{number}.{name} is not of the weight's shape and type, and no number"
                 )
+    for name in next(iter(state.values()), {}):
+        # A single number would be taken for a momentum by some optimizers, and others keep some of every weight.
+        kinds = {
+            isinstance(kept[name], Tensor) and kept[name].dim() > 0
+            for number, kept in state.items()
+            if kept[name] is not None and weights[number].dim() > 0
+        }
+        if len(kinds) > 1:
+            raise ValueError(f"optimizer.state has {name} of some weights as single numbers")
 
 
 def _require_groups(there: Any, optimizer: Optimizer) -> None:

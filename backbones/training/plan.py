@@ -10,7 +10,9 @@ from typing import Any
 import torch
 
 from backbones.bundles.contract import LARGEST_SIDE
-from backbones.data.image_folder import ImageFolder, open_image_folder
+from backbones.data.drawing_lots import HeldOut
+from backbones.data.folder_parts import open_parts
+from backbones.data.image_folder import ImageFolder
 from backbones.data.sampling import check_shares, count_steps
 from backbones.errors import UserError
 from backbones.machine.distributed import World
@@ -102,9 +104,20 @@ def settle(request: ClassificationRequest, world: World) -> Plan:
         UserError: Something about the request or the data is wrong; the message says what.
     """
     recipe, device, precision = world.on_all_ranks(lambda: settle_machine(request, world))
-    data = world.on_rank_zero(lambda: open_image_folder(request.data))
+    data = world.on_rank_zero(lambda: open_parts(request.data, held_out(request), request.fraction))
     training = world.on_all_ranks(lambda: settle_training(request, recipe, data))
     return Plan(**vars(training), world=world, device=device, precision=precision)
+
+
+def held_out(request: ClassificationRequest) -> HeldOut | None:
+    """The part of the training images that a request has measured on.
+
+    Raises:
+        UserError: A seed of a split without a split.
+    """
+    if request.split is None and request.split_seed:
+        raise UserError("--split-seed is of use with --split alone")
+    return None if request.split is None else HeldOut(request.split, request.split_seed)
 
 
 def settle_machine(request: ClassificationRequest, world: World) -> tuple[Recipe, torch.device, str]:
@@ -203,6 +216,8 @@ def asked(plan: Plan) -> dict[str, Any]:
             "classes": len(data.classes),
             "train_images": len(data.train),
             "val_images": len(data.val),
+            **({} if request.split is None else {"split": {"share": request.split, "seed": request.split_seed}}),
+            **({} if request.fraction is None else {"fraction": request.fraction}),
         },
         "versions": package_versions((*VERSIONED, "timm") if of_timm else VERSIONED),
         "code": recorded_code("tools/train_cls.py"),

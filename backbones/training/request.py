@@ -16,7 +16,9 @@ class ClassificationRequest:
     one of ``backbones.recipes.recipe.COLORS``. ``ema`` is the decay of the average of the weights, ``clip`` the largest
     norm of the gradient, ``accumulate`` the parts that a batch is cut into, in each process. ``drop_path`` and
     ``grad_checkpointing`` are for timm's networks (``backbones.models.timm_trunk``). Sizes are in images and
-    pixels. A dry run needs no ``out``. ``allow_shared_images``: those of ``train`` in ``val``, too.
+    pixels. A dry run needs no ``out``. ``allow_shared_images``: those of ``train`` in ``val``, too. ``split`` is the
+    share of ``train`` that is held out where there is no ``val``, by ``split_seed``; ``fraction`` the share that is
+    trained on.
     """
 
     data: Path
@@ -47,6 +49,9 @@ class ClassificationRequest:
     tensorboard: bool = False
     wandb: str | None = None
     allow_shared_images: bool = False
+    split: float | None = None
+    split_seed: int = 0
+    fraction: float | None = None
     resume: bool = False
     dry_run: bool = False
 

@@ -15,10 +15,11 @@ from backbones.bundles.contract import InputContract, imagenet_contract
 from backbones.bundles.loading import initialise_from
 from backbones.data.image_folder import verify_images
 from backbones.data.shared_images import SplitImages, count_shared
-from backbones.errors import UserError, not_none
+from backbones.errors import MachineError, UserError, not_none
 from backbones.external.sources import Opened, open_source
 from backbones.files import full_disk_told, read_json
 from backbones.machine.distributed import join_world, leave_world
+from backbones.machine.lacks import is_lack_of_memory
 from backbones.machine.precision import tuned_convolutions
 from backbones.models import Classifier, create_classifier, initialisation
 from backbones.models.sync_batch_norm import synchronise_batch_norm
@@ -111,8 +112,10 @@ def _train(plan: Plan, job: TrainingJob, folder: RunFolder, lines: list[str], sh
     world.on_rank_zero(lambda: folder.forget_after(progression.step, progression.evaluated_step))
     try:
         train(job, folder, progression, _log(plan, folder, progression))
-    except torch.OutOfMemoryError:
-        raise UserError(
+    except Exception as error:
+        if isinstance(error, UserError) or not is_lack_of_memory(error):
+            raise
+        raise MachineError(
             f"{plan.device} has not enough memory for {plan.batch_size // plan.parts} images of {plan.image_size} px; "
             f"give a smaller --batch-size, or a larger --accumulate"
         ) from None
@@ -228,6 +231,10 @@ def _describe(plan: Plan, model: Classifier, origin: str, teachers: Sequence[Tea
         f"machine   {plan.world.size} x {plan.device}, {plan.precision}, {torch.get_num_threads()} threads, "
         f"{plan.request.workers} workers",
     ]
+    if plan.request.split is not None:
+        lines.insert(2, f"split     {plan.request.split:g} of train is held out, by seed {plan.request.split_seed}")
+    if plan.request.fraction is not None:
+        lines.insert(2, f"fraction  {plan.request.fraction:g} of the training images, for a first look")
     if plan.plugin:
         lines.insert(3, f"plugin    {plan.request.plugin}, sha256 {plan.plugin}")
     lines[1:1] = describe_teachers(teachers, plan.request.teachers)

@@ -14,8 +14,8 @@ from typing import Any
 from backbones.data.image_folder import ImageFolder, open_image_folder
 from backbones.errors import UserError
 from backbones.external.sources import open_source
-from backbones.files import read_json
 from backbones.machine.distributed import ALONE
+from backbones.runs.record import read_record
 from backbones.runs.run_folder import PLUGIN, flatten, with_former_settings
 from backbones.training.plan import settle_machine, settle_training
 from backbones.training.request import ClassificationRequest
@@ -65,10 +65,7 @@ def check_comparable(ablation: Ablation, read_request: ReadRequest) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    record = read_json(path)
-    if not isinstance(record, Mapping):
-        raise UserError(f"{path} is damaged: it holds no record of a run; move the folder away")
-    return flatten(with_former_settings(record))
+    return flatten(with_former_settings(read_record(path)))
 
 
 def _asked(

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from backbones.data import decoding
 from backbones.data.verification import FileStamp, check_each, checks_fingerprint
-from backbones.errors import UserError
+from backbones.errors import MachineError, UserError
 from backbones.files import cache_dir, read_json, write_json
 from transfer.data.faults import texts
 
@@ -107,5 +107,7 @@ class GoodFiles:
 def _attempt(check: Callable[[Item], Any], item: Item) -> tuple[Any, list[str]]:
     try:
         return check(item), []
+    except MachineError:
+        raise
     except UserError as error:
         return None, list(texts(error))

@@ -23,6 +23,7 @@ from backbones.data.decoding import load_entirely
 from backbones.data.verification import refuse_irregular
 from backbones.errors import UserError
 from backbones.image_files import open_image
+from backbones.machine.lacks import blame_machine
 
 _CONTAINERS = (
     "JPEG",
@@ -41,7 +42,8 @@ def verify_image(path: Path) -> tuple[int, int]:
     The size is that of the stored raster, which is the frame the annotation is in, because files with an orientation
     tag are refused. Every file is decoded, by Pillow and by OpenCV; which damage shows then is said in
     ``backbones.data.jpeg.scan`` for JPEG, and in ``backbones.data.decoding`` for PNG.
-    Raises ``UserError`` naming the file for anything missing, empty, truncated, undecodable or ambiguous.
+    Raises ``UserError`` naming the file for anything missing, empty, truncated, undecodable or ambiguous, and
+    ``MachineError`` where the machine keeps it from being read.
     """
     try:
         refuse_irregular(path, path.stat().st_mode)
@@ -58,8 +60,7 @@ def verify_image(path: Path) -> tuple[int, int]:
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
     except Exception as error:  # Pillow's decoders raise a dozen types on damaged bytes
-        if isinstance(error, OSError) and error.errno is not None:  # the system's, of which the file may be innocent
-            raise UserError(f"{path} cannot be read ({error.strerror})") from None
+        blame_machine(error, f"{path} cannot be read")
         raise UserError(f"{path} {_what_is_wrong(path, error)}; restore it or remove it from the data set") from None
 
 
@@ -68,6 +69,7 @@ def _require_opencv(path: Path, size: tuple[int, int]) -> None:
     try:
         pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
+        blame_machine(error, f"{path} cannot be read by OpenCV")
         reason = " ".join(str(error).split())
     else:
         if pixels is not None and pixels.shape[1::-1] == size:

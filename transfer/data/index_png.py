@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from backbones.data.verification import FileStamp, content_fingerprint, remembered, stamp
-from backbones.errors import UserError
+from backbones.errors import MachineError, UserError
 from transfer.data.faults import Fault, Faults, texts
 from transfer.data.good_files import GoodFiles, check_files
 from transfer.data.images import verify_image
@@ -132,6 +132,8 @@ def _find_pairs(root: Path, folders: _Pair, split_file: str | None, suffixes: tu
         pair = _Pair(folders.image / (name + suffixes[0]), folders.label / (name + suffixes[1]))
         try:
             files = _stamp_pair(root, pair, origin, neighbours)
+        except MachineError:
+            raise
         except UserError as error:
             listed.faults.append(Fault(pair.image, str(error)))
         else:
@@ -226,10 +228,14 @@ def _check_pair(pair: _Pair, coding: LabelCoding) -> dict[str, int]:
     size, pixels = None, {}
     try:
         size = verify_image(pair.image)
+    except MachineError:
+        raise
     except UserError as error:
         found.append(Fault(pair.image, str(error)))
     try:
         pixels = check_label_map(pair.label, pair.image, size, coding)
+    except MachineError:
+        raise
     except UserError as error:
         found += [Fault(pair.label, text) for text in texts(error)]
     if found:

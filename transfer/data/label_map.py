@@ -12,6 +12,7 @@ from PIL import Image
 from backbones.data.decoding import load_entirely
 from backbones.errors import UserError
 from backbones.image_files import open_image
+from backbones.machine.lacks import blame_machine
 from transfer.data.faults import MOST_NAMES, Fault, Faults
 
 _MMSEG_IGNORE = 255  # what mmseg turns label 0 into, and what it pads with
@@ -76,12 +77,13 @@ def check_label_map(path: Path, image: Path, size: tuple[int, int] | None, codin
     """
     try:
         with open_image(path) as label:
-            _refuse_wrong_format(label, path)
+            refuse_wrong_format(label, path)
             load_entirely(label, path)
             label_size, histogram = label.size, label.histogram()
     except UserError:
         raise
     except Exception as error:  # Pillow's decoders raise a dozen types on damaged bytes
+        blame_machine(error, f"{path} cannot be read")
         raise UserError(f"{path} is not a readable PNG ({error}); restore it") from None
     found = []
     if size is not None and label_size != size:
@@ -145,7 +147,7 @@ def refuse_labels_from_zero(total: np.ndarray, coding: LabelCoding, folder: Path
         )
 
 
-def _refuse_wrong_format(label: Image.Image, path: Path) -> None:
+def refuse_wrong_format(label: Image.Image, path: Path) -> None:
     remedy = "save label maps as 8-bit PNG with one channel (gray or palette) holding the class index"
     if label.format != "PNG":
         raise UserError(f"{path} is a {label.format} file, whose values may not be exact; {remedy}")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from backbones.data.verification import FileStamp, content_fingerprint, remembered, stamp
-from backbones.errors import UserError
+from backbones.errors import MachineError, UserError
 from transfer.data.faults import Fault, Faults, texts
 from transfer.data.good_files import GoodFiles, check_files
 from transfer.data.images import verify_image
@@ -116,6 +116,8 @@ def _find_samples(devkit: Path, years_and_splits: Sequence[tuple[str, str]]) -> 
             sample = _Sample(folder / "JPEGImages" / f"{name}.jpg", folder / "Annotations" / f"{name}.xml")
             try:
                 files = _stamp_sample(devkit, path, name, number, sample, neighbours)
+            except MachineError:
+                raise
             except UserError as error:
                 listed.faults.append(Fault(sample.image, str(error)))
             else:
@@ -194,10 +196,14 @@ def _check_sample(sample: _Sample, classes: tuple[str, ...]) -> list[tuple[str, 
     size, objects = None, []
     try:
         size = verify_image(sample.image)
+    except MachineError:
+        raise
     except UserError as error:
         found.append(Fault(sample.image, str(error)))
     try:
         objects = check_annotation(sample.annotation, sample.image, size, classes)
+    except MachineError:
+        raise
     except UserError as error:
         found += [Fault(sample.annotation, text) for text in texts(error)]
     if found:

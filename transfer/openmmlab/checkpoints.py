@@ -20,7 +20,7 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from backbones.bundles.ledger import name_tensors
-from backbones.errors import UserError
+from backbones.errors import MachineError, UserError
 from backbones.runs.checkpoint_file import UnusableCheckpoint, check_same_run, read_checkpoint
 from backbones.runs.loaded_state import require_alike, require_optimizer_state
 
@@ -55,6 +55,8 @@ def _newest_first(folder: Path) -> list[Path]:
 def _is_sound(path: Path) -> bool:
     try:
         read_checkpoint(path)
+    except MachineError:
+        raise
     except UserError:
         return False
     return True

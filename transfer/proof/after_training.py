@@ -228,4 +228,5 @@ def first_losses(metrics: Path) -> dict[str, Any]:
     """Mean losses of a run's first ``FIRST_STEPS`` iterations, from its ``metrics.jsonl``."""
     first = [record for record in read_records(metrics) if record["kind"] == "step" and record["step"] <= FIRST_STEPS]
     names = [name for name in first[0] if "loss" in name] if first else []
+    names = [name for name in names if all(name in record for record in first)]
     return {"iterations": len(first), "mean": {name: fmean(record[name] for record in first) for name in names}}

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from backbones.errors import UserError
-from backbones.files import NO_ROOM
+from backbones.machine.lacks import lack_behind
 
 UNKNOWN = re.compile(r"(?:(\w+)(?:\.__init__)?\(\) )?got an unexpected keyword argument '(\w+)'")
 LONGEST = 400  # characters of the framework's own words; a registry prints whole configurations
@@ -25,14 +25,14 @@ def named_as(sections: Sequence[str], config: str, options: Sequence[str]) -> It
 
     Raises:
         UserError: Instead of any other exception; one that is already a ``UserError`` passes.
-        OSError: Of a disk that takes no more (``backbones.files.full_disk_told``), which no setting is to blame for.
+        Exception: As it is, when the machine is at fault, or the name of a file (``backbones.machine.lacks``).
     """
     try:
         yield
     except UserError:
         raise
     except Exception as error:  # a registry calls classes of three frameworks, and they raise what they like
-        if isinstance(error, OSError) and error.errno in NO_ROOM:
+        if isinstance(error, (BrokenPipeError, UnicodeEncodeError)) or lack_behind(error) is not None:
             raise
         if unknown := UNKNOWN.search(str(error)):
             maker, name = unknown.groups()

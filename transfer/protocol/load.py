@@ -11,6 +11,7 @@ from typing import Any
 from mmengine.config import Config
 
 from backbones.errors import UserError
+from backbones.machine.lacks import blame_machine
 from transfer.protocol.config_errors import named_as
 from transfer.protocol.derived import refuse_derived
 from transfer.protocol.total_batch import TotalBatch
@@ -51,6 +52,7 @@ def load_config(path: str, options: Sequence[str], imports: bool = True) -> Conf
     try:
         config = Config.fromfile(path, import_custom_modules=imports)
     except Exception as error:  # anything the file's own Python raises
+        blame_machine(error, f"{path} cannot be read")
         raise UserError(f"{path} is not a readable configuration: {error}") from error
     if "model" not in config:
         raise UserError(f"{path} defines no model; choose a file of det_configs/ or seg_configs/")

@@ -152,6 +152,8 @@ def _plan_lines(plan: TransferPlan, runner: Runner) -> Iterator[str]:
         f"data      {data['root']}: {asked['classes']} classes, {data['train_images']} training and "
         f"{data['test_images']} test images, fingerprint {data['fingerprint']}"
     )
+    if "fraction" in data:
+        yield f"fraction  {data['fraction']:g} of the training images, for a first look"
     yield f"protocol  {asked['protocol']}, hash {asked['config_hash']}, seed {asked['seed']}"
     yield f"lr        {plan.rate}"
     yield from (f"length    {each}" for each in plan.moved)

@@ -6,13 +6,10 @@ import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
-
-from backbones.errors import UserError
+from backbones.errors import MachineError, UserError
+from backbones.machine.lacks import is_lack_of_memory
 from transfer.protocol.total_batch import TotalBatch
 
-# PyTorch has a class of its own for a GPU only; the second one also comes out of a loading process, as text.
-CPU_WORDS = ("DefaultCPUAllocator", "can't allocate memory")
 LONGEST = 160  # characters of PyTorch's own words
 
 
@@ -21,21 +18,17 @@ def lack_of_memory_explained(batch: TotalBatch) -> Iterator[None]:
     """Turn a failure to get memory, of a GPU or of the host, into a message with the ways out.
 
     Raises:
-        UserError: Instead of PyTorch's or Python's own error.
+        MachineError: Instead of PyTorch's or Python's own error.
     """
     try:
         yield
-    except (RuntimeError, MemoryError) as error:
-        if not _is_lack_of_memory(error):
+    except UserError:
+        raise
+    except Exception as error:
+        if not is_lack_of_memory(error):
             raise
         words = textwrap.shorten(str(error) or "MemoryError", LONGEST, placeholder=" …")
-        raise UserError(f"out of memory: {words} -- {_ways_out(batch)}") from error
-
-
-def _is_lack_of_memory(error: Exception) -> bool:
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    return any(words in str(error) for words in CPU_WORDS)
+        raise MachineError(f"out of memory: {words} -- {_ways_out(batch)}") from error
 
 
 def _ways_out(batch: TotalBatch) -> str:

@@ -10,6 +10,7 @@ import torch
 from mmengine.config import Config
 
 from backbones.bundles.bundle import Bundle
+from backbones.data.drawing_lots import HeldOut, share_size
 from backbones.errors import UserError
 from backbones.external.sources import RANDOM_PREFIX, Opened
 from backbones.machine.distributed import World
@@ -28,7 +29,7 @@ from transfer.protocol.total_batch import TotalBatch, describe_epochs, epochs, s
 from transfer.protocol.tunable import describe_tuning, without_tunable
 from transfer.run.request import TransferOptions
 from transfer.run.validation import refuse_validation_options, set_validation
-from transfer.tasks.task import Task, set_data_root
+from transfer.tasks.task import Task, draw_fraction, set_data_root
 
 PACKAGES = ("torch", "torchvision", "mmengine", "mmcv-lite", "mmcv", "mmdet", "mmsegmentation", "numpy")
 
@@ -67,7 +68,11 @@ class TransferPlan:
             with named_as(["train_dataloader", "test_dataloader"], self.options.config, self.options.cfg_options):
                 return self.task.check_data(self.config, self.classes, self.options.allow_shared_images)
 
-        return self.world.on_rank_zero(check)
+        facts = self.world.on_rank_zero(check)
+        fraction = self.options.fraction
+        if fraction is None:
+            return facts
+        return {**facts, "fraction": fraction, "train_images": share_size(facts["train_images"], fraction)}
 
     def training_facts(self, images: int, chosen: str) -> dict[str, Any]:
         """What ``run.json`` says of batch, learning rate and length.
@@ -111,7 +116,11 @@ def settle(task: Task, options: TransferOptions, world: World, ops: str) -> Tran
     with named_as(["train_dataloader", "test_dataloader"], options.config, options.cfg_options):
         if options.data:
             set_data_root(config, Path(options.data))
-        classes = find_classes(config, options.classes, task)
+        held_out = None if options.split is None else HeldOut(options.split, options.split_seed)
+        adopted = task.adopt(config, held_out)
+        if options.fraction is not None:
+            draw_fraction(config, options.fraction)
+        classes = find_classes(config, options.classes, task, adopted)
     device = resolve_device("auto")
     precision = _transfer_precision(options.precision, device)
     with named_as(["model"], options.config, options.cfg_options):

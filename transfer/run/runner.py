@@ -20,7 +20,9 @@ from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
 from mmengine.optim import OptimWrapper
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
+from torch.utils.data import DataLoader
 
+from backbones.data.loader_processes import WatchedLoader
 from backbones.files import atomic_path
 from backbones.models.sync_batch_norm import synchronise_batch_norm
 from backbones.runs.checkpoint_file import remedied, unusable_on_error
@@ -101,6 +103,14 @@ class QuietRunner(Runner):
         if isinstance(self.optim_wrapper, OptimWrapper) and not isinstance(self.param_schedulers, dict):
             check_training_state(content, self.optim_wrapper, self.param_schedulers or ())
         return content
+
+    @staticmethod
+    def build_dataloader(*arguments: Any, **options: Any) -> DataLoader:
+        """mmengine's, whose processes end in one line when the machine fails them."""
+        loader = Runner.build_dataloader(*arguments, **options)
+        if type(loader) is DataLoader:
+            loader.__class__ = WatchedLoader
+        return loader
 
     def build_train_loop(self, loop: BaseLoop | dict[str, Any]) -> BaseLoop:
         if isinstance(loop, dict) and loop.get("type") == "IterBasedTrainLoop":

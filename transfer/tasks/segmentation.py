@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
 from backbones.bundles.bundle import Bundle
+from backbones.data.drawing_lots import HeldOut
 from backbones.data.shared_images import SplitImages, count_shared
 from backbones.errors import UserError
 from transfer.data.absent_classes import absent_classes, tell
@@ -16,6 +17,7 @@ from transfer.data.class_names import ade20k_classes
 from transfer.data.index_png import check_index_png, index_png_images
 from transfer.openmmlab import multi_scale
 from transfer.protocol.levels import LEVELS, Levels
+from transfer.tasks.masks import adopt_masks, check_mask_data, is_masks
 from transfer.tasks.task import SPLIT_NAMES, Task, innermost_datasets
 
 # The authors' head: a 3x3 convolution to a quarter of the channels it is given.
@@ -73,6 +75,8 @@ def check_data(config: Config, classes: tuple[str, ...], allow_shared_images: bo
     Raises:
         UserError: See ``transfer.data.index_png.check_index_png``; or the splits share images, and that is not allowed.
     """
+    if is_masks(config):
+        return check_mask_data(config, classes, allow_shared_images)
     found, images = {}, {}
     root = Path()
     for split, dataset in innermost_datasets(config):
@@ -125,6 +129,18 @@ def _ours(measured: Mapping[str, float]) -> Iterator[tuple[str, float]]:
             yield f"{kind}{MULTI_SCALE if name != key else ''}{separator}{class_name}", value
 
 
+def adopt(config: Config, held_out: HeldOut | None = None) -> Callable[[], tuple[str, ...]] | None:
+    """Have the data sets read other layouts of masks where that is what their folder holds (``adopt_masks``).
+
+    Raises:
+        UserError: The folder cannot be read as what it seems to be; or a part is to be held out.
+    """
+    if held_out is not None:
+        raise UserError("--split: data for segmentation have lists of their own, train.txt and val.txt; leave it out")
+    folder = adopt_masks(config)
+    return None if folder is None else lambda: folder.classes
+
+
 SEGMENTATION = Task(
     name="segmentation",
     framework="mmseg",
@@ -136,6 +152,7 @@ SEGMENTATION = Task(
     metrics=metrics,
     main_metric="miou",
     per_class=per_class,
+    adopt=adopt,
     # conv_cat: of a head with concat_input
     bfloat16_modules=(
         "backbone",

@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from backbones.errors import UserError
+from backbones.machine.lacks import blame_machine
 from backbones.reporting.printable import printable
 from backbones.tensor_files import strangeness
 
@@ -74,6 +75,7 @@ def _read_safetensors(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
+        blame_machine(error, f"{path} cannot be read")
         raise UserError(f"{path} is not a whole safetensors file ({error}); copy or download it again") from None
 
 
@@ -85,6 +87,7 @@ def _read_pickle(path: str | os.PathLike[str]) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
     # A damaged file can fail anywhere inside the unpickler, with any exception.
     except Exception as error:
+        blame_machine(error, f"{path} cannot be read")
         stranger = re.search(r"GLOBAL ([\w.]+)", str(error))
         if stranger and not _is_cut_off(path):
             raise UserError(

@@ -2,51 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from markupsafe import Markup
 
 from backbones.errors import not_none
 from studies.comparison.compare import Comparison
 from studies.report.answer import not_compared
+from studies.report.front.card import Card
 from studies.report.front.finding import TOP1, focus_place
+from studies.report.front.zoo import asked_correlations
+from studies.report.front.zoo_cards import zoo_cards
 from studies.report.words import number
 from studies.statistics.seeds import CONFIDENCE, Difference
-from studies.statistics.verdict import DIFFERS, Verdict
+from studies.statistics.verdict import DIFFERS
 from transfer.catalogue import metric_names, questions
 
 _PERCENT = f"{CONFIDENCE * 100:.0f} %"
 
 
-@dataclass(frozen=True)
-class Card:
-    """One metric of the headline's row.
-
-    Attributes:
-        task: Which, or the classification that the backbone comes from.
-        metric: Its name.
-        value: The difference from the baseline in points; None where nothing is compared.
-        certainty: Interval and seeds, in words.
-        verdict: On the difference; None where nothing is compared.
-        outcome: The verdict in words: of top-1, which is asked for nothing else, "gain" or "loss" where it differs.
-        source: Of the verdict in ``comparison.json``.
-        paper: The paper's difference and the verdict beside it; empty where it has none.
-        reason: Why nothing is compared; empty where something is.
-    """
-
-    task: str
-    metric: str
-    value: Markup | None
-    certainty: Markup
-    verdict: Verdict | None
-    outcome: str
-    source: str
-    paper: Markup
-    reason: str = ""
-
-
 def cards(comparison: Comparison) -> list[Card]:
     """One for top-1 and one for each transfer."""
+    if many := asked_correlations(comparison):
+        return zoo_cards(comparison, many)
     place = focus_place(comparison)
     metrics = {"classification": TOP1, **questions()}
     return [_card(comparison, place, task, metric) for task, metric in metrics.items()]

@@ -8,6 +8,7 @@ from backbones.errors import not_none
 from backbones.recipes.recipe import RANDOM_RECIPE
 from studies.comparison.cells import Cell
 from studies.comparison.compare import Comparison
+from studies.report.front.zoo import asked_correlations, relation_finding
 from studies.report.words import joined, label, signed
 from studies.statistics.seeds import Difference
 from studies.statistics.verdict import CARRIES_OVER, DIFFERS, NO_DIFFERENCE, REVERSES, UNDECIDED
@@ -53,6 +54,8 @@ def focus_place(comparison: Comparison) -> int | None:
 
 def finding(comparison: Comparison) -> str:
     """The sentence, without a full stop."""
+    if many := asked_correlations(comparison):
+        return relation_finding(many)
     place = focus_place(comparison)
     if place is None:
         return _nothing(comparison)

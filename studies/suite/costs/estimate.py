@@ -12,10 +12,10 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from backbones.errors import UserError, not_none
-from backbones.files import read_json
 from backbones.models import create_backbone, default_image_size
 from backbones.recipes.recipe_file import chosen_recipe
 from backbones.recipes.switches import needs_teacher
+from backbones.runs.record import read_record
 from studies.suite.costs import stated_speeds
 from studies.suite.costs.stated_speeds import PAPER_GPUS, PAPER_IMAGES
 from studies.suite.planned_run import PlannedRun
@@ -36,6 +36,10 @@ class Estimate:
     hours: float | None = None
     device: str = ""
     basis: str = UNKNOWN
+
+
+_NEEDED = (("timings", "total_seconds"),)
+_OF_A_TRAINING = (("settings", "epochs"), ("settings", "image_size"), ("data", "train_images"))
 
 
 class Estimator:
@@ -143,12 +147,11 @@ def _results(out: Path) -> Iterator[dict[str, Any]]:
     """Readable results with what an estimate needs; runs that resumed on other hardware count as they are."""
     for path in (path for group in ("runs", "teachers") for path in out.glob(f"{group}/*/*/result.json")):
         try:
-            result = read_json(path)
+            result = read_record(path)
         except UserError:
             continue
-        if isinstance(result, dict) and all(
-            isinstance(result.get(key), dict) for key in ("timings", "hardware", "data")
-        ):
+        needed = [*_NEEDED, *(_OF_A_TRAINING if result.get("task") == CLASSIFICATION else ())]
+        if isinstance(result.get("hardware"), dict) and all((result.get(part) or {}).get(key) for part, key in needed):
             yield result
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -10,13 +12,14 @@ from pathlib import Path
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from lacking import no_descriptors
 from PIL import Image
 from pytest import MonkeyPatch, TempPathFactory, approx, mark, raises
 
 from backbones.data.decoding import decode_image, decode_pixels, lost_chunks, what_is_wrong
 from backbones.data.jpeg.plain import plain_pixels
 from backbones.data.jpeg.scan import lost_scan_data
-from backbones.errors import UserError
+from backbones.errors import MachineError, UserError
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
@@ -300,3 +303,42 @@ def test_both_ways_give_the_same_pixels_of_real_photographs(voc2007_subset: Path
     for path in paths:
         pixels = plain_pixels(path.read_bytes())
         assert np.array_equal(pixels, np.asarray(decode_image(path)))
+
+
+@mark.parametrize("read", [decode_image, decode_pixels, what_is_wrong])
+@mark.parametrize("suffix", ["jpg", "png"])
+def test_an_image_is_not_blamed_for_a_lack_of_descriptors(
+    tmp_path: Path, read: Callable[[Path], object], suffix: str
+) -> None:
+    path = tmp_path / f"image.{suffix}"
+    corners().save(path)
+    read(path)  # what is imported at the first time is there now
+    with no_descriptors(), raises(MachineError, match=r"image\.\w+ cannot be read: Too many open files; allow more"):
+        read(path)
+    assert decode_pixels(path).shape == (16, 24, 3)
+
+
+@mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.EIO, os.strerror(errno.EIO)), "Input/output error; check disk and permissions"),
+        (PermissionError(errno.EACCES, os.strerror(errno.EACCES)), "Permission denied; check its permissions"),
+        (OSError("out of memory error when reading image file"), "Cannot allocate memory; free some"),
+        (MemoryError(), "Cannot allocate memory; free some"),
+    ],
+    ids=str,
+)
+def test_an_image_is_not_blamed_for_the_machine(
+    tmp_path: Path, monkeypatch: MonkeyPatch, error: Exception, said: str
+) -> None:
+    path = tmp_path / "image.png"
+    corners().save(path)
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Image.Image, "convert", fail)
+    for read in (decode_image, what_is_wrong):
+        with raises(MachineError) as caught:
+            read(path)
+        assert str(caught.value).startswith(f"{path} cannot be read: {said}")

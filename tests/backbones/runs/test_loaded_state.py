@@ -103,6 +103,8 @@ DAMAGE: dict[str, Callable[[dict[str, Any]], Any]] = {
     "state.9 is of no weight": lambda state: state["state"].update({9: state["state"].pop(0)}),
     "is not of the weight's shape and type": lambda state: kept(state, torch.zeros(7)),
     "is not of the weight's shape and type, ": lambda state: kept(state, torch.zeros(3, 2, dtype=torch.int8)),
+    "of some weights as single numbers": lambda state: kept(state, 0.5),
+    "of some weights as single ": lambda state: kept(state, torch.tensor(0.5)),
     "is not of the weight's shape and type, and": lambda state: kept(state, "text"),
 }
 

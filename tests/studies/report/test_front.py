@@ -136,3 +136,35 @@ def test_one_setting_is_no_section(study: Path, make: Callable[..., Any], tmp_pa
     alone = write_pages(compare_settings(study), tmp_path / "alone").read_text(encoding="utf-8")
     assert alone == make(study)[1]
     assert "setting-1" not in alone
+
+
+def test_many_rows_are_told_by_their_ranks(tmp_path: Path, add_run: AddRun) -> None:
+    comparison = compare_runs(fabricated.zoo(tmp_path, add_run))
+    (detection, segmentation) = (each for each in comparison.correlations if each.metric in ("voc07_map", "miou"))
+    assert finding(comparison) == (
+        f"Over 14 rows, a better top-1 goes with a better mAP 07 (Spearman +{detection.ours.value:.2f}); "
+        f"for mIoU (Spearman +{segmentation.ours.value:.2f}) it is open"
+    )
+    top1, first, second = cards(comparison)
+    assert (top1.unit, first.unit, first.outcome, second.outcome) == ("%", "Spearman", "goes with top-1", "open")
+    assert f'value="{detection.kendall.value!r}"' in first.paper
+    assert detection.kendall.value < detection.ours.value
+
+
+def test_ranks_that_run_against_top1_are_said_to(tmp_path: Path, add_run: AddRun) -> None:
+    rows = {"b-standard" if not place else f"r{place}": (place, -place, 0.0) for place in range(10)}
+    told = finding(compare_runs(fabricated.add_study(tmp_path, add_run, rows, seeds=1, noise=0.0)))
+    assert told == "Over 10 rows, a better top-1 goes with a worse mAP 07 (Spearman \u22121.00)"
+    fewer = dict(list(rows.items())[:8])
+    told = finding(compare_runs(fabricated.add_study(tmp_path / "fewer", add_run, fewer, seeds=1, noise=0.0)))
+    assert told.startswith("One seed is too few")
+
+
+def test_classes_in_between_are_folded(tmp_path: Path, add_run: AddRun, make: Callable[..., Any]) -> None:
+    for recipe, step in (("b-standard", 0.0), ("d-smooth", 0.5)):
+        classes = {f"class{place:02}": {"voc07_ap": 50 + step * (place - 15)} for place in range(31)}
+        add_run(tmp_path, "detection", recipe, (50 + step, 51), per_class=classes)
+    text = make(tmp_path)[1]
+    assert "<summary>15 of 31 classes, in between</summary>" in text
+    assert '<span class="nb">class15 +0.0</span>' in text
+    assert text.index("class30") < text.index("15 of 31 classes") < text.index("class15 +0.0")

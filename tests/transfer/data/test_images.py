@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from backbones.errors import UserError
+from backbones.errors import MachineError, UserError
 from transfer.data import images
 from transfer.data.images import verify_image
 
@@ -250,5 +250,19 @@ def test_the_system_s_faults_are_not_the_image_s(tmp_path: Path, monkeypatch: py
         raise OSError(errno.EMFILE, "Too many open files")
 
     monkeypatch.setattr(images.Image, "open", refuse)
-    with pytest.raises(UserError, match=r"whole\.jpg cannot be read \(Too many open files\)$"):
+    with pytest.raises(MachineError, match=r"whole\.jpg cannot be read: Too many open files; allow more"):
+        verify_image(path)
+
+
+def test_opencv_s_lack_of_memory_is_not_the_image_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "image.jpg"
+    path.write_bytes(encode(picture(), "JPEG"))
+
+    def full(*_: object) -> None:
+        raise images.cv2.error(
+            "OpenCV(4.10.0) alloc.cpp:73: error: (-4:Insufficient memory) Failed to allocate 12 bytes"
+        )
+
+    monkeypatch.setattr(images.cv2, "imdecode", full)
+    with pytest.raises(MachineError, match=r"image\.jpg cannot be read by OpenCV: Cannot allocate memory; free some"):
         verify_image(path)

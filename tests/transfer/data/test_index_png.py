@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import io
 import os
 import struct
@@ -13,9 +14,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lacking import no_descriptors
 from PIL import Image
 
-from backbones.errors import UserError
+from backbones.data.verification import stamp
+from backbones.errors import MachineError, UserError
 from transfer.data import index_png
 from transfer.data.class_names import read_classes
 from transfer.data.faults import Faults
@@ -148,6 +151,29 @@ def test_all_faults_are_told_at_once_and_good_files_are_remembered(
         folder.add(name, [1, 2, 3])
     assert folder.check().images == 5
     assert checked == ["b.jpg", "c.jpg", "d.jpg"]
+
+
+def test_a_lack_of_descriptors_is_no_fault_of_the_data(folder: Folder) -> None:
+    folder.add("a", [1, 2])
+    sound = folder.check()
+    folder.add("b", [1, 2])
+    pair = index_png._Pair(folder.images / "b.jpg", folder.labels / "b.png")
+    coding = index_png.LabelCoding(3, True, 255)
+    known = index_png.GoodFiles(folder.root, {})
+    with no_descriptors():
+        with pytest.raises(MachineError, match=r"a?b\.jpg cannot be read: Too many open files; allow more"):
+            index_png._check_pair(pair, coding)
+        with pytest.raises(MachineError, match=r"b\.png cannot be read: Too many open files; allow more"):
+            index_png.check_label_map(pair.label, pair.image, None, coding)
+        with pytest.raises(MachineError, match="Too many open files"):  # none of the two is told as a fault
+            index_png.check_files(
+                functools.partial(index_png._check_pair, coding=coding),
+                [pair],
+                [[stamp(folder.root, path, "gone") for path in pair]],
+                known,
+                "checking",
+            )
+    assert folder.check().images == sound.images + 1
 
 
 @pytest.mark.parametrize("part", ["images/a.jpg", "annotations/a.png", "train.txt"])

@@ -66,7 +66,8 @@ def class_order(bundle: Bundle, classes: Sequence[str], option: str) -> list[int
     known = bundle.training.get("classes")
     if not known or len(known) != count_classes(bundle):
         raise UserError(
-            f"{option} {bundle.source} does not name its classes, so they cannot be matched; write it again"
+            f"{option} {bundle.source} does not name its classes, so they cannot be matched; write it again, a "
+            "checkpoint from elsewhere with tools/import_weights.py --classes FILE"
         )
     different = sorted(set(known) ^ set(classes))
     if different:

@@ -132,7 +132,7 @@ def _download(asked: Source) -> _Fetched:
         raise UserError(
             f"{weights.source}: {asked.library} could not get its weights ({type(error).__name__}: {reason}); where "
             f"the network is the cause, fetch the file elsewhere{f', from {weights.url},' if weights.url else ''} and "
-            f"import it with {weights.source} --checkpoint FILE"
+            f"name it, {weights.source}@FILE (tools/import_weights.py: --checkpoint FILE)"
         ) from error
     origin = {"source": str(weights.source), "url": weights.url, "license": weights.license}
     return _Fetched(WeightFile(tensors, ()), weights, str(weights.source), True, origin)

@@ -186,6 +186,11 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
         temporary.write_bytes(data)
 
 
+def as_bytes(text: str) -> bytes:
+    """A text as it is written: in UTF-8, and the bytes of a name that is none as Python's escapes."""
+    return text.encode("utf-8", "backslashreplace")
+
+
 def write_json(path: str | os.PathLike[str], data: Any) -> None:
     """Write indented JSON atomically; NaN and infinity are refused, because JSON has neither."""
     write_bytes(path, (json.dumps(data, indent=2, allow_nan=False) + "\n").encode())

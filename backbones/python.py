@@ -27,8 +27,12 @@ LIMITS: Limits = {
     "color": one_of(*COLORS),
     "ema": fraction,
     "clip": positive_float,
+    "drop_path": fraction,
     "accumulate": positive_int,
     "seed": natural_int,
+    "split": fraction,
+    "split_seed": natural_int,
+    "fraction": fraction,
     "workers": natural_int,
     "precision": one_of("auto", "fp32", "bf16", "fp16"),
 }

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -13,6 +14,7 @@ from backbones.errors import UserError
 from backbones.machine.lacks import blame_machine
 
 LARGEST = 2**28  # bytes
+_MOST = 1e300  # of a number in a record, so that a sum of some is finite, too
 
 
 def open_regular(path: str | os.PathLike[str]) -> IO[bytes]:
@@ -48,20 +50,24 @@ def read_text(path: str | os.PathLike[str], largest: int = LARGEST) -> str:
         return stream.read(size).decode("utf-8")  # memory for as much as is asked for is taken before anything is read
 
 
-def parse_json(text: str) -> Any:
+def parse_json(text: str, object_hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
     """JSON as the standard has it: numbers are finite.
+
+    Args:
+        text: The document.
+        object_hook: What to keep of each object, from the innermost on; all of it without.
 
     Raises:
         ValueError: It is none, a number is not finite or has thousands of digits, or it is nested too deeply.
     """
     try:
-        return json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        return json.loads(text, parse_constant=_refuse, parse_float=_finite, object_hook=object_hook)
     except RecursionError:
         raise ValueError("sections in sections without end") from None
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:
-    """The records of a run's ``metrics.jsonl``: objects with a word as "kind" and a whole number as "step".
+    """The records of a run's ``metrics.jsonl``; see ``is_record``.
 
     The last line is left out when a kill has cut it short.
 
@@ -80,16 +86,24 @@ def read_records(path: Path) -> list[dict[str, Any]]:
             record = parse_json(line)
         except ValueError:
             record = None
-        if _is_record(record):
+        if is_record(record):
             records.append(record)
         elif number < len(lines) - (lines[-1] == ""):
             raise UserError(f"{path}, line {number}: no record of a run; delete this line, and the run goes on")
     return records
 
 
-def _is_record(value: Any) -> bool:
-    step = value.get("step") if isinstance(value, dict) else None
-    return isinstance(step, int) and not isinstance(step, bool) and step >= 0 and isinstance(value.get("kind"), str)
+def is_record(value: Any) -> bool:
+    """Whether it is an object with a word as "kind", a whole number as "step" and numbers as all else."""
+    if not isinstance(value, dict) or not isinstance(value.get("kind"), str):
+        return False
+    step = value.get("step")
+    numbers = (number for key, number in value.items() if key != "kind")
+    return isinstance(step, int) and step >= 0 and all(map(_is_number, numbers))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= _MOST
 
 
 def _refuse(constant: str) -> NoReturn:

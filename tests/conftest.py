@@ -30,7 +30,7 @@ _ARCHIVES = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Yapf's first import on a machine writes its cache in place, so that a second process that begins then cannot import it."""
+    """Import yapf once: its first import writes a cache, and a second process must not read it half written."""
     if not hasattr(config, "workerinput"):
         importlib.import_module("yapf")
 

@@ -53,7 +53,7 @@ def build_parser() -> CommandParser:
     rows.add_argument("--preset", choices=PRESETS, help="the rows of a table of the paper")
     parser.add_argument("--base", metavar="RECIPE", help="with --mode: recipe, or FILE.yaml, to add tricks to")
     parser.add_argument("--tricks", nargs="+", default=[], metavar="TRICK", help="NAME or NAME=VALUE, in order")
-    parser.add_argument("--teacher", type=path, metavar="RUN_OR_BUNDLE", help="teacher of the rows that distil")
+    parser.add_argument("--teacher", type=path, metavar="WEIGHTS", help="teacher of the rows that distil")
     parser.add_argument("--seeds", type=natural_int, nargs="+", default=[0], help="one run each per row (0)")
     parser.add_argument("--plan", action="store_true", help="print the commands and run nothing")
     return parser

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -25,31 +24,38 @@ def build_parser() -> CommandParser:
         help="show the paper's recipe beside the row of these public weights; may be repeated",
     )
     parser.add_argument("--out", metavar="DIR", help="folder for the report's files (default: RUNS_DIR/report)")
-    parser.add_argument("--title", metavar="TEXT", help="headline of index.html")
+    parser.add_argument("--title", metavar="TEXT", help="name of the study, above the headline of index.html")
     parser.add_argument(
         "--note", action="append", default=[], metavar="TEXT", help="what readers are to know first; may be repeated"
     )
     parser.add_argument(
         "--no-images", action="store_true", help="keep images of the data sets, and maps of them, out of index.html"
     )
+    parser.add_argument(
+        "--seeds-command",
+        metavar="COMMAND",
+        help="that a suite is continued by, up to and with --seeds: the page completes it where something is undecided",
+    )
+    parser.add_argument("--open", action="store_true", help="end with the address of index.html, to open in a browser")
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table, write the report in all its forms, print where."""
     options = build_parser().parse_args(arguments)
-    from studies.comparison.compare import compare_runs
+    from studies.comparison.compare import compare_settings
     from studies.comparison.public_weights import read_stated_recipes
-    from studies.report.page import write_page
-    from studies.report.text import as_text, write_report
+    from studies.report.terminal.show import show
+    from studies.report.whole import setting_names, write_whole_report
 
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal without Δ shows ? and not a traceback
-    comparison = compare_runs(options.runs, options.baseline, options.note, read_stated_recipes(options.beside))
-    print(as_text(comparison))
-    written = write_report(comparison, options.out)
-    print(written)
-    print(write_page(comparison, written.parent, options.title, not options.no_images))
+    stated = read_stated_recipes(options.beside)
+    comparisons = compare_settings(options.runs, options.baseline, options.note, stated)
+    show(comparisons, [name.words for name in setting_names(comparisons)])
+    shown = not options.no_images
+    written = write_whole_report(comparisons, options.out, options.title, shown, options.seeds_command)
+    print(written.text, written.page, sep="\n")
+    if options.open:
+        print(written.page.absolute().as_uri())
 
 
 if __name__ == "__main__":

@@ -16,19 +16,22 @@ EXAMPLE = """examples:
   python tools/import_weights.py timm:resnet50d.gluon_in1k --out resnet50d.safetensors
   python tools/import_weights.py torchvision:resnet50.IMAGENET1K_V1 --checkpoint resnet50-0676ba61.pth \\
       --out resnet50.safetensors
+  python tools/import_weights.py torchvision:resnet50 --checkpoint dino.pth --key teacher --out dino.safetensors
 """
 
 
 def build_parser() -> CommandParser:
     """The options."""
     parser = CommandParser(description=__doc__, epilog=EXAMPLE)
-    parser.add_argument("source", nargs="?", metavar="LIBRARY:NETWORK[.WEIGHTS]", help="the weights")
+    parser.add_argument("source", nargs="?", metavar="LIBRARY:NETWORK[.WEIGHTS][@FILE]", help="the weights")
     parser.add_argument("--list", action="store_true", help="print the networks that can be imported")
     parser.add_argument("--out", type=pathlib.Path, help="the bundle to write")
     parser.add_argument(
         "--checkpoint", type=pathlib.Path, metavar="FILE", help="local .pth or .safetensors file (default: download)"
     )
-    parser.add_argument("--key", help="entry of FILE that holds the tensors (default: the only one)")
+    parser.add_argument(
+        "--key", help="where in FILE the tensors are: an entry, or how their names begin (default: the only place)"
+    )
     parser.add_argument(
         "--classes", type=pathlib.Path, metavar="NAMES", help="file with the head's class names (default: ImageNet's)"
     )

@@ -11,7 +11,16 @@ from typing import Any
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from backbones.cli.command import CommandParser, run_command
-from backbones.cli.options import add_allow_shared_images, fraction, natural_int, positive_float, positive_int
+from backbones.cli.options import (
+    WEIGHTS_HELP,
+    OneOrSeveral,
+    add_allow_shared_images,
+    add_parts,
+    fraction,
+    natural_int,
+    positive_float,
+    positive_int,
+)
 from backbones.errors import UserError
 from backbones.machine.place import leads
 from backbones.machine.processes import loader_workers
@@ -33,7 +42,8 @@ def build_parser() -> CommandParser:
     """The options; those without a default come from the recipe or the network."""
     parser = CommandParser(description=__doc__, epilog=EXAMPLE)
     parser.add_argument("--data", type=pathlib.Path, help="folder with train/CLASS/IMAGE and val/CLASS/IMAGE")
-    parser.add_argument("--network", help="network by name; 'list' prints the names")
+    add_parts(parser)
+    parser.add_argument("--network", help="network by name, or timm:NAME; 'list' prints the names")
     parser.add_argument("--out", type=pathlib.Path, help="run folder, new or to be resumed; not needed for a dry run")
     parser.add_argument("--resume", action="store_true", help="continue the run in --out exactly where it stopped")
     parser.add_argument("--dry-run", action="store_true", help="print plan, schedule and cost; train nothing")
@@ -63,17 +73,26 @@ def _add_recipe_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--image-size", type=positive_int, help="side of the crop in pixels (224; Inception-V3 299)")
     colors = "; ".join(f"{name}: {coefficients}" for name, coefficients in COLORS.items())
     group.add_argument("--color", choices=tuple(COLORS), help=f"{colors}, at random (default: the recipe's, paper)")
-    group.add_argument("--teacher", type=pathlib.Path, metavar="RUN_OR_BUNDLE", help="teacher of a distillation")
+    group.add_argument(
+        "--teacher",
+        type=pathlib.Path,
+        nargs="+",
+        action=OneOrSeveral,
+        metavar="WEIGHTS",
+        help=f"teacher of a distillation, or several, of whose probabilities it is the mean: {WEIGHTS_HELP}",
+    )
 
 
 def _add_extra_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "--init-from", type=pathlib.Path, metavar="RUN_OR_BUNDLE", help="fine-tune its trunk, and its head if it fits"
+        "--init-from", type=pathlib.Path, metavar="WEIGHTS", help="fine-tune its trunk, and its head if it fits"
     )
     group.add_argument("--auxiliary", action="store_true", help="Inception-V3's second head while training")
     group.add_argument("--ema", type=fraction, metavar="DECAY", help="evaluate and save averaged weights (0.9999)")
     group.add_argument("--clip", type=positive_float, metavar="NORM", help="bound the norm of the gradient")
     group.add_argument("--accumulate", type=positive_int, default=1, help="cut a batch into N parts (%(default)s)")
+    group.add_argument("--drop-path", type=fraction, metavar="P", help="stochastic depth (timm:NAME only)")
+    group.add_argument("--grad-checkpointing", action="store_true", help="recompute activations (timm:NAME only)")
     group.add_argument("--tensorboard", action="store_true", help="write RUN/tensorboard too")
     group.add_argument("--wandb", metavar="PROJECT", help="log to Weights & Biases too")
 

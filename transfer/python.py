@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from backbones.cli.keywords import Limits, as_path, one_of, read_keywords, takes_keywords_of
-from backbones.cli.options import natural_int, positive_int
+from backbones.cli.options import fraction, natural_int, positive_int
 from backbones.errors import UserError
 from backbones.machine.main_module import main_not_run_again
 from backbones.machine.user import name_user
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 LIMITS: Limits = {
     "seed": natural_int,
+    "split": fraction,
+    "split_seed": natural_int,
+    "fraction": fraction,
     "precision": one_of("auto", "fp32", "bf16"),
     "accumulate": positive_int,
     "total_batch": positive_int,
@@ -38,8 +41,8 @@ def to_detection(**options: Any) -> dict[str, Any]:
 
     Args:
         options: Those of the command, with ``_`` for ``-``. ``config`` (the protocol's file) and ``backbone`` (a
-            bundle, the folder of the run that wrote it, or "random:NETWORK") are needed, and ``out``, unless
-            ``dry_run`` or ``dump_config`` is given. ``cfg_options`` is a list of "KEY=VALUE".
+            bundle, the folder of the run that wrote it, "random:NETWORK", or "timm:NAME.TAG" and the like) are needed,
+            and ``out``, unless ``dry_run`` or ``dump_config`` is given. ``cfg_options`` is a list of "KEY=VALUE".
 
     Returns:
         The content of ``result.json``: ``metrics`` and ``per_class`` in percent, ``timings`` in seconds, ``proof``.
@@ -98,7 +101,7 @@ def read_segmentations(run: str | os.PathLike[str]) -> SegmentationEvaluation:
 
 
 def _transfer(function: str, task: str, given: dict[str, Any]) -> dict[str, Any]:
-    options = read_keywords(function, TransferOptions, _with_bundle_of_run(function, given), LIMITS)
+    options = read_keywords(function, TransferOptions, given, LIMITS)
     _check_together(function, options)
 
     from transfer.openmmlab import ops_bridge
@@ -122,22 +125,14 @@ def _transfer(function: str, task: str, given: dict[str, Any]) -> dict[str, Any]
         return run_transfer(cast(Any, load(task)), options)
 
 
-def _with_bundle_of_run(function: str, given: dict[str, Any]) -> dict[str, Any]:
-    """The arguments with the bundle in place of the folder of the run that wrote it."""
-    backbone = given.get("backbone")
-    if not isinstance(backbone, (str, os.PathLike)) or not Path(backbone).is_dir():
-        return given
-    from backbones.bundles.loading import find_bundle
-
-    return {**given, "backbone": find_bundle(backbone, f"{function}() backbone")}
-
-
 def _check_together(function: str, options: TransferOptions) -> None:
     """As ``transfer.run.options.parse_transfer_options``."""
     if options.dry_run and options.dump_config:
         raise UserError(f"{function}() takes dry_run or dump_config, not both")
     if not (options.out or options.dry_run or options.dump_config):
         raise UserError(f"{function}() needs out=, except with dry_run or dump_config")
+    if options.split_seed and options.split is None:
+        raise UserError(f"{function}() takes split_seed with split alone")
     if options.dump_config and (options.validate_every or options.tensorboard):
         raise UserError(f"{function}(dump_config=...) holds no validate_every and no tensorboard")
 

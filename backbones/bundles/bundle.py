@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -58,18 +58,34 @@ def tensor_checksum(tensor: Tensor) -> str:
     return digest.hexdigest()
 
 
+def content_checksum(bundle: Bundle) -> str:
+    """SHA-256 over everything that decides what a bundle computes; also of one that no file holds."""
+    content = [bundle.architecture, asdict(bundle.input_contract), bundle.training.get("classes"), bundle.checksums]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def joint_checksum(checksums: Sequence[str]) -> str:
+    """SHA-256 of several weights that compute together, in their order."""
+    return hashlib.sha256(" ".join(checksums).encode()).hexdigest()
+
+
 def make_bundle(
     classifier: Classifier,
     architecture: str,
     input_contract: InputContract,
     training: Mapping[str, Any],
     source: str,
+    without: Collection[str] = (),
 ) -> Bundle:
-    """Describe a classifier in memory exactly as ``read_bundle`` would describe its file."""
+    """Describe a classifier in memory exactly as ``read_bundle`` would describe its file.
+
+    ``without`` names tensors that are left out: those of a head that nobody trained.
+    """
     # A copy, contiguous: the classifier may train on, and safetensors stores no strides.
     tensors = {
         name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, value in classifier.state_dict().items()
+        if name not in without
     }
     checksums = {name: tensor_checksum(value) for name, value in tensors.items()}
     feature_info = tuple(classifier.trunk.feature_info)
@@ -88,12 +104,20 @@ def write_bundle(
     Raises:
         WriteError: The file cannot be written.
     """
-    bundle = make_bundle(classifier, architecture, input_contract, training, str(path))
+    return save_bundle(path, make_bundle(classifier, architecture, input_contract, training, str(path)))
+
+
+def save_bundle(path: str | os.PathLike[str], bundle: Bundle) -> Bundle:
+    """Write a bundle, atomically, and return it.
+
+    Raises:
+        WriteError: The file cannot be written.
+    """
     header = {
         "format": FORMAT,
         "architecture": bundle.architecture,
         "feature_info": [asdict(info) for info in bundle.feature_info],
-        "input_contract": asdict(input_contract),
+        "input_contract": asdict(bundle.input_contract),
         "training": bundle.training,
         "checksums": bundle.checksums,
     }

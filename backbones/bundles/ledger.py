@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -18,14 +19,18 @@ from torch import Tensor, nn
 from backbones.bundles.bundle import Bundle, tensor_checksum
 from backbones.errors import UserError
 from backbones.models import Trunk
+from backbones.models.timm_survey import TIMM_PREFIX, head_prefixes
+from backbones.models.timm_trunk import DROPPED_HEAD
 
 TRUNK_PREFIX = "trunk."
 # What is left behind, and why.
 AUXILIARY_PREFIX = "aux_head."
 DROPPED_AUXILIARY = "dropped: auxiliary head"
-DROPPED = {"head.": "dropped: classifier head", AUXILIARY_PREFIX: DROPPED_AUXILIARY}
+DROPPED = {"head.": DROPPED_HEAD, AUXILIARY_PREFIX: DROPPED_AUXILIARY}
+HEAD_PREFIX = "head."
 HEAD = "head.weight"  # a classifier has it, a trunk alone has not
 MAPPED = "mapped"
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class ProofError(UserError):
@@ -69,17 +74,28 @@ class Ledger:
         return [asdict(entry) for entry in self.entries]
 
 
-def take_ledger(bundle: Bundle, target: Mapping[str, Tensor]) -> Ledger:
+def count_classes(bundle: Bundle) -> int:
+    """How many classes the bundle's head tells apart; 0 if it holds none."""
+    name = HEAD
+    if bundle.architecture.startswith(TIMM_PREFIX):
+        # A model of timm holds its head; the first layer's weights, where that is several ones.
+        heads = tuple(f"{TRUNK_PREFIX}model.{prefix}." for prefix in head_prefixes(bundle.architecture)[:1])
+        name = next((each for each in bundle.tensors if each.startswith(heads) and each.endswith(".weight")), HEAD)
+    return len(bundle.tensors[name]) if name in bundle.tensors else 0
+
+
+def take_ledger(bundle: Bundle, target: Mapping[str, Tensor], left_behind: Mapping[str, str] = NOTHING) -> Ledger:
     """Account for every tensor of a bundle and of a trunk that was loaded from it.
 
     Args:
         bundle: The source.
         target: The trunk's tensors by name, its ``state_dict()``.
+        left_behind: As ``Trunk`` has it.
 
     Raises:
         ProofError: A tensor is without fate or origin, or differs in shape, dtype or value; the message names it.
     """
-    return _take(bundle, _trunk_fates(bundle), target)
+    return _take(bundle, _trunk_fates(bundle, left_behind), _arrived(target, left_behind), left_behind)
 
 
 def take_parts_ledger(bundle: Bundle, parts: Mapping[str, nn.Module]) -> Ledger:
@@ -100,11 +116,22 @@ def take_parts_ledger(bundle: Bundle, parts: Mapping[str, nn.Module]) -> Ledger:
     def place(name: str) -> str:
         return next((there for prefix in parts if (there := f"{prefix}.{name}") in target), f"{first}.{name}")
 
-    fates = {source: name and place(name) for source, name in _trunk_fates(bundle).items()}
-    return _take(bundle, fates, target)
+    left_behind = next((part.left_behind for part in parts.values() if isinstance(part, Trunk)), NOTHING)
+    fates = {source: name and place(name) for source, name in _trunk_fates(bundle, left_behind).items()}
+    return _take(bundle, fates, target, left_behind)
 
 
-def _take(bundle: Bundle, fates: Mapping[str, str | None], target: Mapping[str, Tensor]) -> Ledger:
+def _arrived(target: Mapping[str, Tensor], left_behind: Mapping[str, str]) -> dict[str, Tensor]:
+    """What of a trunk comes from a bundle: not a new head in the old one's place."""
+    return {name: tensor for name, tensor in target.items() if name not in left_behind}
+
+
+def _take(
+    bundle: Bundle,
+    fates: Mapping[str, str | None],
+    target: Mapping[str, Tensor],
+    left_behind: Mapping[str, str] = NOTHING,
+) -> Ledger:
     _check_names(bundle, fates, target)
     _check_shapes(bundle, fates, target)
     changed = [
@@ -112,7 +139,7 @@ def _take(bundle: Bundle, fates: Mapping[str, str | None], target: Mapping[str, 
     ]
     if changed:
         raise ProofError(f"{name_tensors(changed)} in the built backbone differ in value from {bundle.source}")
-    return Ledger(tuple(_entry(bundle, source, name) for source, name in fates.items()))
+    return Ledger(tuple(_entry(bundle, source, name, left_behind) for source, name in fates.items()))
 
 
 def load_trunk(trunk: Trunk, bundle: Bundle) -> Ledger:
@@ -121,7 +148,7 @@ def load_trunk(trunk: Trunk, bundle: Bundle) -> Ledger:
     Raises:
         ProofError: See ``take_ledger``; the trunk is not touched unless all names, shapes and dtypes agree.
     """
-    return _load(bundle, _trunk_fates(bundle), trunk)
+    return _load(bundle, _trunk_fates(bundle, trunk.left_behind), trunk, trunk.left_behind)
 
 
 def load_part(part: nn.Module, bundle: Bundle) -> None:
@@ -133,8 +160,10 @@ def load_part(part: nn.Module, bundle: Bundle) -> None:
         ProofError: As for ``load_trunk``.
     """
     children = {name for name, _ in part.named_children()}
-    fates = _trunk_fates(bundle)
-    _load(bundle, {source: name for source, name in fates.items() if name and name.split(".")[0] in children}, part)
+    left_behind = part.left_behind if isinstance(part, Trunk) else NOTHING
+    fates = _trunk_fates(bundle, left_behind)
+    own = {source: name for source, name in fates.items() if name and name.split(".")[0] in children}
+    _load(bundle, own, part, left_behind)
 
 
 def load_classifier(classifier: nn.Module, bundle: Bundle) -> Ledger:
@@ -152,23 +181,26 @@ def load_classifier(classifier: nn.Module, bundle: Bundle) -> Ledger:
     return _load(bundle, fates, classifier)
 
 
-def _load(bundle: Bundle, fates: Mapping[str, str | None], model: nn.Module) -> Ledger:
-    target = model.state_dict()
+def _load(
+    bundle: Bundle, fates: Mapping[str, str | None], model: nn.Module, left_behind: Mapping[str, str] = NOTHING
+) -> Ledger:
+    target = _arrived(model.state_dict(), left_behind)
     _check_names(bundle, fates, target)
     _check_shapes(bundle, fates, target)
     with torch.no_grad():
         for source, name in fates.items():
             if name:
                 target[name].copy_(bundle.tensors[source])
-    return _take(bundle, fates, model.state_dict())
+    return _take(bundle, fates, _arrived(model.state_dict(), left_behind), left_behind)
 
 
-def _trunk_fates(bundle: Bundle) -> dict[str, str | None]:
+def _trunk_fates(bundle: Bundle, left_behind: Mapping[str, str]) -> dict[str, str | None]:
     """Target name of every source tensor, ``None`` for the dropped ones."""
     fates: dict[str, str | None] = {}
     for source in bundle.tensors:
         if source.startswith(TRUNK_PREFIX):
-            fates[source] = source.removeprefix(TRUNK_PREFIX)
+            name = source.removeprefix(TRUNK_PREFIX)
+            fates[source] = None if name in left_behind else name
         elif source.startswith(tuple(DROPPED)):
             fates[source] = None
     strangers = [source for source in bundle.tensors if source not in fates]
@@ -177,8 +209,9 @@ def _trunk_fates(bundle: Bundle) -> dict[str, str | None]:
     return fates
 
 
-def _entry(bundle: Bundle, source: str, name: str | None) -> LedgerEntry:
-    reason = MAPPED if name else next(fate for prefix, fate in DROPPED.items() if source.startswith(prefix))
+def _entry(bundle: Bundle, source: str, name: str | None, left_behind: Mapping[str, str]) -> LedgerEntry:
+    reason = MAPPED if name else left_behind.get(source.removeprefix(TRUNK_PREFIX))
+    reason = reason or next(fate for prefix, fate in DROPPED.items() if source.startswith(prefix))
     tensor = bundle.tensors[source]
     return LedgerEntry(source, reason, name, tuple(tensor.shape), str(tensor.dtype), bundle.checksums[source])
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from backbones.bundles.bundle import Bundle, read_bundle
-from backbones.bundles.ledger import AUXILIARY_PREFIX, HEAD, load_classifier, load_trunk
+from backbones.bundles.ledger import AUXILIARY_PREFIX, HEAD, count_classes, load_classifier, load_trunk
 from backbones.errors import UserError
 from backbones.models import Classifier, create_classifier
 
@@ -38,11 +38,23 @@ def trained_classifier(path: str | os.PathLike[str]) -> tuple[Bundle, Classifier
         UserError: The file is not a bundle, or one without head.
     """
     bundle = read_bundle(path)
-    if HEAD not in bundle.tensors:
-        raise UserError(f"{path} holds no classifier head ({HEAD}); it can be transferred, but it cannot classify")
-    model = create_classifier(bundle.architecture, len(bundle.tensors[HEAD]))
+    return bundle, restored_classifier(bundle)
+
+
+def restored_classifier(bundle: Bundle) -> Classifier:
+    """The classifier in a bundle, head included, every tensor accounted for.
+
+    Raises:
+        UserError: The bundle is one without head.
+    """
+    classes = count_classes(bundle)
+    if not classes:
+        raise UserError(
+            f"{bundle.source} holds no classifier head ({HEAD}); it can be transferred, but it cannot classify"
+        )
+    model = create_classifier(bundle.architecture, classes)
     load_classifier(model, bundle)
-    return bundle, model
+    return model
 
 
 def class_order(bundle: Bundle, classes: Sequence[str], option: str) -> list[int]:
@@ -52,7 +64,7 @@ def class_order(bundle: Bundle, classes: Sequence[str], option: str) -> list[int
         UserError: The bundle does not name its classes, or they are not those of the data set.
     """
     known = bundle.training.get("classes")
-    if not known or len(known) != len(bundle.tensors[HEAD]):
+    if not known or len(known) != count_classes(bundle):
         raise UserError(
             f"{option} {bundle.source} does not name its classes, so they cannot be matched; write it again"
         )
@@ -90,7 +102,7 @@ def initialise_from(model: Classifier, bundle: Bundle, classes: Sequence[str], n
 
 def _why_heads_are_new(model: Classifier, bundle: Bundle, classes: Sequence[str]) -> str | None:
     """None if the bundle has every head that the model has, for the same classes."""
-    if HEAD not in bundle.tensors:
+    if not count_classes(bundle):
         return "it has no head"
     if sorted(bundle.training.get("classes") or ()) != sorted(classes):
         return "its classes are others" if bundle.training.get("classes") else "it does not name its classes"
@@ -102,6 +114,5 @@ def _why_heads_are_new(model: Classifier, bundle: Bundle, classes: Sequence[str]
 @torch.no_grad()
 def _reorder(model: Classifier, order: Sequence[int]) -> None:
     """Give output k of every head what computed its output ``order[k]``."""
-    for head in (model.head, *(() if model.aux_head is None else (model.aux_head.fc,))):
-        head.weight.copy_(head.weight[order])
-        head.bias.copy_(head.bias[order])
+    for tensor in model.class_tensors():
+        tensor.copy_(tensor[order])

@@ -120,6 +120,8 @@ def _converted(call: str, kind: Any, value: Any) -> Any:
         return float(value)
     if kind in (str, Path) and isinstance(value, (str, os.PathLike)):
         return kind(value)
+    if kind is Path and Sequence[Path] in choices and isinstance(value, Sequence) and value:
+        return tuple(as_path(call, each) for each in value)
     if kind not in _WANTED and is_list_of_texts(value):
         return tuple(value)
     raise UserError(f"{call}: {_WANTED.get(kind, 'a list of texts')} is wanted, not {_article(value)}")

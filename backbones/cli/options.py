@@ -4,8 +4,23 @@ from __future__ import annotations
 
 import argparse
 import math
+from typing import Any
 
+# What --backbone, --teacher, --init-from and --model take (``backbones.external.sources``).
+WEIGHTS_HELP = (
+    "bundle, run folder, random:NETWORK, timm:NAME.TAG or torchvision:NAME.TAG, with @FILE a local checkpoint"
+)
 LARGEST = 2**32 - 1  # NumPy's and PyTorch's seeds agree up to here
+
+
+class OneOrSeveral(argparse.Action):
+    """Of an option that takes several values: one as itself, as where it could take no more, several as a tuple."""
+
+    def __call__(
+        self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: str | None = None
+    ) -> None:
+        """Keep what was given."""
+        setattr(namespace, self.dest, values[0] if len(values) == 1 else tuple(values))
 
 
 def natural_int(text: str) -> int:
@@ -41,6 +56,22 @@ def add_allow_shared_images(parser: argparse._ActionsContainer) -> None:
         "--allow-shared-images",
         action="store_true",
         help="accept images that are trained on and tested on, too; else they are refused",
+    )
+
+
+def add_parts(parser: argparse._ActionsContainer) -> None:
+    """The options of all trainings that divide their data, or train on a share of them."""
+    parser.add_argument(
+        "--split",
+        type=fraction,
+        metavar="SHARE",
+        help="where the data have no part to measure on: hold out this share of the images, stratified by class",
+    )
+    parser.add_argument(
+        "--split-seed", type=natural_int, default=0, metavar="N", help="another one holds out other images (0)"
+    )
+    parser.add_argument(
+        "--fraction", type=fraction, metavar="SHARE", help="for a first look: train on this share of the images"
     )
 
 

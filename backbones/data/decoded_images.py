@@ -54,7 +54,11 @@ class KnownImages:
         return (self.files[places] == files) & (self.sizes[places] == sizes) & (self.changed[places] == changed)
 
     def remember(self, files: np.ndarray, sizes: np.ndarray, changed: np.ndarray) -> None:
-        """Replace the record."""
+        """Replace the record of these images; what is known of others stays, for a run may use a part of a folder."""
+        if len(self.files):
+            others = ~np.isin(self.files, files)
+            new, old = (files, sizes, changed), (self.files, self.sizes, self.changed)
+            files, sizes, changed = (np.concatenate([one, two[others]]) for one, two in zip(new, old, strict=True))
         try:
             with atomic_path(self.record) as temporary, temporary.open("wb") as stream:
                 columns: dict[str, Any] = dict(zip(_COLUMNS, (files, sizes, changed), strict=True))

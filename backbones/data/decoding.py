@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import warnings
+import zlib
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from PIL import ExifTags, Image
@@ -14,9 +16,13 @@ from backbones.data.jpeg.scan import lost_scan_data
 from backbones.errors import UserError
 from backbones.image_files import open_image
 from backbones.machine.lacks import blame_machine
+from backbones.reporting.printable import printable
 
 _JPEG_FORMATS = ("JPEG", "MPO")  # MPO: a JPEG followed by more JPEGs, as some cameras write
 _START_OF_SCAN, _END_OF_JPEG = b"\xff\xda", b"\xff\xd9"
+_PNG_SIGNATURE = 8  # bytes
+_PNG_FRAME = 12  # bytes of a chunk besides its data: length, kind, checksum
+_PNG_OPTIONS = (b"eXIf", b"tRNS")  # the way up, and what can be seen through
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -93,7 +99,9 @@ def lacks_its_end(path: str | os.PathLike[str]) -> bool:
 
 
 def load_entirely(image: Image.Image, path: str | os.PathLike[str]) -> None:
-    """Decode an image that was opened from ``path``, and ask libjpeg whether all of a JPEG's data made sense.
+    """Decode an image that was opened from ``path``, and see that all of its data made sense.
+
+    Of a PNG, the checksums of all chunks must hold that a decoder uses; of a JPEG, libjpeg is asked.
 
     Of a JPEG only the mean of each block of 8 x 8 pixels is computed, which becomes the image: every byte is still read
     and entropy-decoded, in about 70 % of the time.
@@ -105,6 +113,30 @@ def load_entirely(image: Image.Image, path: str | os.PathLike[str]) -> None:
     _load(image, path)
     if image.format in _JPEG_FORMATS and (complaint := lost_scan_data(path)):
         raise ValueError(complaint)
+    if image.format == "PNG" and (complaint := lost_chunks(path)):
+        raise ValueError(complaint)
+
+
+def lost_chunks(path: str | os.PathLike[str]) -> str | None:
+    """What keeps a PNG file from being whole, or None: a chunk that is cut or has another checksum, or no last one.
+
+    Pillow stops where the last row is complete and compares no checksum of the rows, and libpng, which OpenCV has,
+    wants the end. Chunks that a decoder may pass over (their kind begins in lower case) need not have the right
+    checksum, but for those that change what comes out.
+    """
+    content = memoryview(Path(path).read_bytes())
+    start = _PNG_SIGNATURE
+    while start + _PNG_FRAME <= len(content):
+        kind = bytes(content[start + 4 : start + 8])
+        end = start + _PNG_FRAME + int.from_bytes(content[start : start + 4], "big")
+        checksum = int.from_bytes(content[end - 4 : end], "big")
+        counts = kind[:1].isupper() or kind in _PNG_OPTIONS
+        if end <= len(content) and counts and zlib.crc32(content[start + 4 : end - 4]) != checksum:
+            return f"the checksum of its {printable(kind.decode('ascii', 'replace'))} chunk is wrong"
+        if end <= len(content) and kind == b"IEND":
+            return None
+        start = end
+    return "its end is missing"
 
 
 def _load(image: Image.Image, path: str | os.PathLike[str]) -> None:

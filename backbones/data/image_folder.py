@@ -84,6 +84,18 @@ def open_image_folder(root: str | os.PathLike[str]) -> ImageFolder:
     return ImageFolder(root, tuple(classes), train, val, digest.hexdigest()[:16])
 
 
+def open_training_images(root: Path) -> tuple[list[str], ImageSplit, str]:
+    """Classes, images and fingerprint of ``train`` alone.
+
+    Raises:
+        UserError: As ``open_image_folder``.
+    """
+    classes = _class_names(root / "train")
+    digest = hashlib.sha256()
+    train = _scan_split(root / "train", classes, digest)
+    return classes, train, digest.hexdigest()[:16]
+
+
 def verify_images(folder: ImageFolder, workers: int | None = None) -> None:
     """Decode every image that was not found good before; ``workers`` defaults to the CPUs this process may use.
 
@@ -130,7 +142,8 @@ def _class_names(split: Path) -> list[str]:
         others = sorted(folder.name for folder in split.parent.iterdir() if folder.is_dir())
         beside = f"; beside it there is {_up_to_ten(others)}: rename the one that is meant" if others else ""
         expected = "--data wants a folder with train/CLASS/IMAGE and val/CLASS/IMAGE"
-        raise UserError(f"{split} is not there; {expected}{beside}")
+        divide = ", or hold a part of train out with --split 0.2" if split.name == "val" else ""
+        raise UserError(f"{split} is not there; {expected}{beside}{divide}")
     names, outside = [], []
     with os.scandir(split) as entries:
         for entry in entries:

@@ -5,8 +5,9 @@ Accuracies, confidences and the calibration error are in percent; the negative l
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -62,11 +63,17 @@ def collect_predictions(outputs: Iterable[tuple[Tensor, Tensor]], subject: str =
     Raises:
         UserError: A logit is infinite or not a number.
     """
-    parts = [_reduce(logits, labels, subject) for logits, labels in outputs]
-    return Predictions(*(torch.cat(columns).numpy() for columns in zip(*parts, strict=True)))
+    return join_predictions([reduce_batch(logits, labels, subject) for logits, labels in outputs])
 
 
-def _reduce(logits: Tensor, labels: Tensor, subject: str) -> tuple[Tensor, ...]:
+def join_predictions(parts: Sequence[Predictions]) -> Predictions:
+    """Those of all batches, one after the other."""
+    names = [field.name for field in fields(Predictions)]
+    return Predictions(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+def reduce_batch(logits: Tensor, labels: Tensor, subject: str) -> Predictions:
+    """``collect_predictions`` of one batch."""
     if count_not_finite(logits):
         raise UserError(
             f"{subject}: some logits are not finite: the weights are damaged, or --precision is too low; try fp32"
@@ -76,7 +83,16 @@ def _reduce(logits: Tensor, labels: Tensor, subject: str) -> tuple[Tensor, ...]:
     confidences = log_probabilities.gather(1, top[:, :1]).exp().squeeze(1)
     losses = -log_probabilities.gather(1, labels[:, None]).squeeze(1)
     hits = (top == labels[:, None]).any(dim=1)
-    return tuple(column.cpu() for column in (labels, top[:, 0], hits, confidences, losses))
+    return Predictions(*(column.cpu().numpy() for column in (labels, top[:, 0], hits, confidences, losses)))
+
+
+def mean_probabilities(logits: Sequence[Tensor]) -> Tensor:
+    """Logarithms of the mean of several networks' probabilities, in float64, from their logits, each (n, K).
+
+    They are logits of that mean: its softmax is they. In logarithms nothing becomes 0 that is not.
+    """
+    each = torch.stack([network.double().log_softmax(dim=1) for network in logits])
+    return each.logsumexp(dim=0) - math.log(len(logits))
 
 
 def confusion_matrix(predictions: Predictions, num_classes: int) -> np.ndarray:

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
-from backbones.bundles.bundle import Bundle
-from backbones.bundles.contract import InputContract
-from backbones.bundles.loading import class_order, find_bundle, trained_classifier
 from backbones.data.image_folder import ImageSplit, open_image_folder
-from backbones.data.loader import Batch, ImageBatches, ValidationRequests, load_batches
 from backbones.errors import UserError
-from backbones.evaluation.accuracy import predict
+from backbones.evaluation.members import Member, open_members, predict_members
 from backbones.evaluation.metrics import (
     Predictions,
     calibration_bins,
     class_table,
-    collect_predictions,
     confusion_matrix,
     frequent_confusions,
     overall_metrics,
 )
 from backbones.evaluation.pictures import draw_class_accuracy, draw_confusion, draw_reliability
-from backbones.files import emptied_on_error, sha256_file, write_bytes, write_json
+from backbones.external.classifiers import joint_record
+from backbones.files import emptied_on_error, write_bytes, write_json
 from backbones.machine.precision import resolve_device, resolve_precision
 from backbones.reporting.csv_text import csv_text
 from backbones.runs.run_folder import command_line
@@ -42,9 +36,12 @@ VERSIONED = ("torch", "numpy", "pillow", "safetensors", "matplotlib")
 
 @dataclass(frozen=True)
 class EvaluationRequest:
-    """What to test on what. ``image_size`` None: the size in pixels that the model's input contract names."""
+    """What to test on what. ``image_size`` None: the size in pixels that the model's input contract names.
 
-    model: Path
+    Several models are tested together: the mean of their probabilities is.
+    """
+
+    model: Path | Sequence[Path]
     data: Path
     out: Path
     split: str = "val"
@@ -54,36 +51,39 @@ class EvaluationRequest:
     device: str = "auto"
     precision: str = "fp32"
 
+    @property
+    def models(self) -> tuple[Path, ...]:
+        """All of them, in their order."""
+        return (self.model,) if isinstance(self.model, (str, Path)) else tuple(self.model)
+
 
 def evaluate_bundle(request: EvaluationRequest) -> dict[str, Any]:
     """Test a classifier, write the report into ``request.out``, and return what ``evaluation.json`` holds.
 
-    Every image is seen once, by its central crop (Section 2.2), in the model's own normalisation. ``evaluation.json``
-    is written last: its presence means that the report is whole.
+    Every image is seen once, by its central crop (Section 2.2), in the model's own normalisation. Several models see
+    it each in its own size and normalisation; the report is then that of the mean of their probabilities, with the
+    figures of each beside (``model.members``). ``evaluation.json`` is written last: its presence means that the report
+    is whole.
 
     Raises:
-        UserError: No finished run or bundle with head, a data set with other classes, an unreadable image, or an
-            ``out`` that holds something already.
+        UserError: No finished run or weights with a head, a data set with other classes, the same weights twice, an
+            unreadable image, or an ``out`` that holds something already.
     """
     if request.out.exists() and (not request.out.is_dir() or any(request.out.iterdir())):
         raise UserError(f"--out {request.out} is there and not empty; choose a new folder")
     device = resolve_device(request.device)
     precision = resolve_precision(request.precision, device)
-    file = _finished_bundle(request.model)
-    bundle, model = trained_classifier(file)
     data = open_image_folder(request.data)
-    order = class_order(bundle, data.classes, "--model")
-    size = request.image_size or bundle.input_contract.eval_size
+    members = open_members(request.models, data.classes, request.image_size, device)
+    for line in [line for member in members for line in member.known.opened.told]:
+        print(line)
     split: ImageSplit = getattr(data, request.split)
-    model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch does not declare memory_format
-    with closing(_batches(split, size, request, device)) as batches:
-        outputs = predict(model, batches, bundle.input_contract, device, precision)
-        predictions = collect_predictions(((logits[:, order], labels) for logits, labels in outputs), str(file))
+    # On a terminal with a progress bar.
+    with tqdm(total=len(split), unit="image", delay=0.5, leave=False, disable=None) as bar:
+        each, predictions = predict_members(members, split, request.batch_size, request.workers, precision, bar.update)
     facts = {
-        "model": {"path": str(file.resolve()), "sha256": sha256_file(file), **_identity(bundle)},
+        **_describe_models(members, each),
         "data": {"root": str(data.root.resolve()), "fingerprint": data.fingerprint, "split": request.split},
-        "protocol": _protocol(size, bundle.input_contract),
-        "input": asdict(bundle.input_contract),
         "precision": precision,
         "versions": package_versions(VERSIONED),
         "hardware": hardware(device),
@@ -93,33 +93,22 @@ def evaluate_bundle(request: EvaluationRequest) -> dict[str, Any]:
         return write_report(request.out, predictions, data.classes, facts)
 
 
-def _finished_bundle(path: Path) -> Path:
-    if (path / "run.json").is_file() and not (path / "result.json").is_file():
-        raise UserError(f"--model {path} is an unfinished run; finish it with --resume, or name one of its bundles")
-    return find_bundle(path, "--model")
-
-
-def _batches(
-    split: ImageSplit, size: int, request: EvaluationRequest, device: torch.device
-) -> Generator[Batch, None, None]:
-    """Every image once; on a terminal with a progress bar."""
-    requests = ValidationRequests(len(split), request.batch_size)
-    batches = load_batches(ImageBatches(split, size, seed=0), requests, request.workers, device)
-    with closing(batches), tqdm(total=len(split), unit="image", delay=0.5, leave=False, disable=None) as bar:
-        for batch in batches:
-            yield batch
-            bar.update(len(batch.labels))
-
-
-def _protocol(size: int, contract: InputContract) -> str:
-    text = f"{size} px, one central crop, bilinear"
-    return text if contract.interpolation == "bilinear" else f"{text} (its training: {contract.interpolation})"
-
-
-def _identity(bundle: Bundle) -> dict[str, Any]:
-    """Which network it is and how it was trained, as far as the bundle says."""
-    known = ("recipe", "seed", "epochs", "dataset", "fingerprint", "top1", "top5")
-    return {"network": bundle.architecture, "training": {key: bundle.training.get(key) for key in known}}
+def _describe_models(members: Sequence[Member], each: Sequence[Predictions]) -> dict[str, Any]:
+    """What was tested and how; of several also what each one reaches alone, with its calibration."""
+    protocol = "; ".join(dict.fromkeys(member.protocol for member in members))
+    if len(members) == 1:
+        return {"model": members[0].record(), "protocol": protocol, "input": asdict(members[0].contract)}
+    records = [
+        {
+            **member.record(),
+            "protocol": member.protocol,
+            "input": asdict(member.contract),
+            "metrics": overall_metrics(alone),
+            "calibration": [asdict(part) for part in calibration_bins(alone)],
+        }
+        for member, alone in zip(members, each, strict=True)
+    ]
+    return {"model": joint_record(records), "protocol": protocol}
 
 
 def write_report(

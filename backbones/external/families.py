@@ -1,11 +1,13 @@
-"""Which published networks are networks of this project, and which only look like it.
+"""Which published networks are networks of this project. Any other of timm's is one as timm has it, ``timm:NAME``.
 
 Nothing here imports torch: the list must print at once.
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from backbones.errors import UserError
 
@@ -25,15 +27,8 @@ FAMILIES: dict[str, dict[str, str]] = {
     },
 }
 
-_WIDE_STEM = "its stem has 64, 64 and 128 channels, a variant the paper does not have"
-REFUSED: dict[str, dict[str, str]] = {
-    "torchvision": {},
-    "timm": {
-        **{f"resnet{depth}s": _WIDE_STEM for depth in (50, 101, 152)},
-        "mobilenetv1_100h": "it has a convolution between trunk and classifier, which MobileNet-V1 does not have",
-        "mobilenetv1_125": "its width is 1.25 times MobileNet-V1's, a network the paper does not have",
-    },
-}
+# Between weights and the file of a checkpoint that has their names, and before a place in it.
+AT, KEY = "@", "#"
 
 
 @dataclass(frozen=True)
@@ -47,7 +42,7 @@ class Source:
     @property
     def architecture(self) -> str:
         """This project's name for the network."""
-        return FAMILIES[self.library][self.network]
+        return FAMILIES[self.library].get(self.network, f"{self.library}:{self.network}")
 
     def __str__(self) -> str:
         return f"{self.library}:{self.network}" + (f".{self.tag}" if self.tag else "")
@@ -66,23 +61,38 @@ def parse_source(text: str) -> Source:
             f"{text!r} names no public weights: write LIBRARY:NETWORK or LIBRARY:NETWORK.WEIGHTS, with LIBRARY "
             f"{' or '.join(FAMILIES)}; --list prints the networks"
         )
-    if reason := REFUSED[library].get(network):
-        raise UserError(f"{text}: {network} cannot be imported: {reason}")
     if network not in FAMILIES[library]:
-        raise UserError(f"{text}: of {library} these networks can be imported: {', '.join(FAMILIES[library])}")
+        _check_other(text, library, network)
     return Source(library, network, tag or None)
 
 
+def _check_other(text: str, library: str, network: str) -> None:
+    if library != "timm":
+        raise UserError(f"{text}: of {library} these networks can be imported: {', '.join(FAMILIES[library])}")
+    from backbones.models import check_network
+
+    try:
+        check_network(f"{library}:{network}")
+    except UserError as error:
+        raise UserError(f"{text}: {error}") from None
+
+
+def split_checkpoint(text: str) -> tuple[str, Path | None, str | None]:
+    """``LIBRARY:NAME.TAG@FILE#KEY`` as the weights, the file and the key; None for what is not there."""
+    weights, at, rest = text.partition(AT)
+    if not at:
+        return weights, None, None
+    name, _, key = rest.rpartition(KEY)
+    if not name or os.path.exists(os.path.expanduser(rest)):  # a file may have the sign in its name
+        return weights, Path(os.path.expanduser(rest)), None
+    return weights, Path(os.path.expanduser(name)), key or None
+
+
 def family_list() -> str:
-    """The networks that can be imported, one a line, and those that cannot, with reasons."""
+    """The networks that can be imported, one a line."""
     lines = [
         f"{library + ':' + network:<30} {architecture}"
         for library, networks in FAMILIES.items()
         for network, architecture in networks.items()
     ]
-    refused = [
-        f"{library + ':' + network:<30} not importable: {reason}"
-        for library, networks in REFUSED.items()
-        for network, reason in networks.items()
-    ]
-    return "\n".join(lines + refused)
+    return "\n".join([*lines, f"{'timm:NAME':<30} any other network of timm, as timm has it"])

@@ -7,25 +7,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 import backbones.external.timm
 import backbones.external.torchvision
-from backbones.bundles.bundle import Bundle, make_bundle, read_bundle, write_bundle
-from backbones.bundles.contract import InputContract
+from backbones.bundles.bundle import Bundle, make_bundle, read_bundle, save_bundle
 from backbones.errors import UserError
-from backbones.external.accounting import head_size, load_by_table
-from backbones.external.families import Source, parse_source
-from backbones.external.keys import key_table
-from backbones.external.weight_file import read_weight_file
+from backbones.external.checkpoints.accounting import head_size, load_by_table
+from backbones.external.checkpoints.locating import Located, locate
+from backbones.external.checkpoints.weight_file import WeightFile, read_weight_file
+from backbones.external.description import NO_HEAD, describe_import
+from backbones.external.families import AT, KEY, Source, parse_source, split_checkpoint
+from backbones.external.keys import head_modules, spellings
 from backbones.external.weights import PublicWeights, choose_download, choose_for_file
 from backbones.files import sha256_file
 from backbones.machine.lacks import blame_machine
-from backbones.models import Classifier, create_classifier
+from backbones.models import create_classifier
 from backbones.runs.versions import package_versions
 
 _LIBRARIES = {"torchvision": backbones.external.torchvision, "timm": backbones.external.timm}
 _VERSIONED = ("torch", "torchvision", "timm", "safetensors")
+IMAGENET_CLASSES = 1000
 _IMAGENET_CLASSES = Path(__file__).with_name("imagenet_classes.txt")
 
 
@@ -33,7 +33,7 @@ _IMAGENET_CLASSES = Path(__file__).with_name("imagenet_classes.txt")
 class _Fetched:
     """Tensors, the weights whose configuration applies to them, what they are called, and where they came from."""
 
-    tensors: dict[str, Tensor]
+    file: WeightFile
     weights: PublicWeights
     label: str
     published: bool
@@ -50,33 +50,75 @@ def import_weights(
     """Write public weights as a bundle, and describe it in a few lines.
 
     Args:
-        source: ``LIBRARY:NETWORK`` or ``LIBRARY:NETWORK.WEIGHTS``.
+        source: ``LIBRARY:NETWORK`` or ``LIBRARY:NETWORK.WEIGHTS``, with ``@FILE#KEY`` in place of checkpoint and key.
         out: The bundle; one that is there already stays if it is the same.
         checkpoint: A local file with tensors by the library's names; None has the library download its own.
-        key: Entry of ``checkpoint`` that holds the tensors, where there are several.
+        key: Where in ``checkpoint`` the tensors are, if that is not clear: see ``read_weight_file``.
         classes: File with the head's class names in order, one a line; None takes ImageNet's 1000.
 
     Raises:
         UserError: Unknown weights, a failed download, a file that cannot be read or is not that network, class names
             that do not fit the head, or another file at ``out``.
     """
-    asked = parse_source(source)
+    weights, file, place = split_checkpoint(source)
+    if file and (checkpoint or key):
+        raise UserError(
+            f"{source} names its file after the {AT}, and a place in it after {KEY}; leave --checkpoint away"
+        )
+    bundle = import_bundle(parse_source(weights), checkpoint or file, key or place, classes)
+    written = _write(out, bundle)
+    return [*describe_import(bundle), f"{'written' if written else 'unchanged'}: {out}"]
+
+
+def import_bundle(
+    asked: Source,
+    checkpoint: str | os.PathLike[str] | None = None,
+    key: str | None = None,
+    classes: str | os.PathLike[str] | None = None,
+    unnamed: bool = False,
+) -> Bundle:
+    """Public weights as a bundle in memory. A checkpoint without a head gives a bundle without one, which says so.
+
+    Args:
+        asked: The weights.
+        checkpoint: As in ``import_weights``, as are key and classes.
+        key: As there.
+        classes: As there.
+        unnamed: A head of another size than ImageNet's may stay without names for its classes.
+
+    Raises:
+        UserError: As for ``import_weights``.
+    """
     fetched = _read(asked, checkpoint, key) if checkpoint is not None else _download(asked)
-    table = key_table(asked.architecture)
-    names = _class_names(fetched.label, head_size(fetched.label, fetched.tensors, table), classes)
-    classifier = create_classifier(asked.architecture, len(names))
-    ledger = load_by_table(fetched.label, classifier, fetched.tensors, table)
+    heads = head_modules(asked.architecture)
+    located = locate(fetched.label, fetched.file, spellings(asked.architecture), heads)
+    count = (
+        None if located.head is None else head_size(fetched.label, located.head, fetched.file.tensors.get(located.head))
+    )
+    names = _head_classes(fetched.label, count, classes, unnamed)
+    classifier = create_classifier(asked.architecture, count or 1)
+    ledger = load_by_table(fetched.label, classifier, fetched.file.tensors, located.table, located.reasons).summary()
+    of_heads = tuple(f"{each}." for each in heads)
+    without = [] if count else [name for name in classifier.state_dict() if name.startswith(of_heads)]
+    if without:
+        ledger["absent"] = {NO_HEAD: without}
+    origin = {**fetched.origin, **_whereabouts(fetched.file, located)}
     training = {
         "recipe": fetched.label,
         "network": asked.architecture,
         "classes": names,
         "top1": fetched.weights.top1 if fetched.published else None,
         "top5": fetched.weights.top5 if fetched.published else None,
-        "origin": {**fetched.origin, "evaluation": fetched.weights.evaluation, "ledger": ledger.summary()},
+        "origin": {**origin, "evaluation": fetched.weights.evaluation, "ledger": ledger},
         "versions": package_versions(_VERSIONED),
     }
-    bundle, written = _write(out, classifier, asked.architecture, fetched.weights.contract, training)
-    return _describe(bundle, written, out)
+    return make_bundle(classifier, asked.architecture, fetched.weights.contract, training, fetched.label, without)
+
+
+def _whereabouts(file: WeightFile, located: Located) -> dict[str, Any]:
+    """What was taken off on the way to the tensors, and what else the file has; nothing for a plain download."""
+    unwrapped = [*file.unwrapped, *located.found]
+    return {**({"unwrapped": unwrapped} if unwrapped else {}), **({"left": list(file.left)} if file.left else {})}
 
 
 def _download(asked: Source) -> _Fetched:
@@ -93,7 +135,7 @@ def _download(asked: Source) -> _Fetched:
             f"import it with {weights.source} --checkpoint FILE"
         ) from error
     origin = {"source": str(weights.source), "url": weights.url, "license": weights.license}
-    return _Fetched(tensors, weights, str(weights.source), True, origin)
+    return _Fetched(WeightFile(tensors, ()), weights, str(weights.source), True, origin)
 
 
 def _read(asked: Source, checkpoint: str | os.PathLike[str], key: str | None) -> _Fetched:
@@ -105,12 +147,23 @@ def _read(asked: Source, checkpoint: str | os.PathLike[str], key: str | None) ->
         "source": str(choice.weights.source),
         "file": path.name,
         "sha256": sha256,
-        "unwrapped": list(file.unwrapped),
+        "unwrapped": [],
     }
     if not choice.published:
-        return _Fetched(file.tensors, choice.weights, f"{asked} from {path.name}", False, origin)
+        return _Fetched(file, choice.weights, f"{asked} from {path.name}", False, origin)
     origin |= {"url": choice.weights.url, "license": choice.weights.license}
-    return _Fetched(file.tensors, choice.weights, str(choice.weights.source), True, origin)
+    return _Fetched(file, choice.weights, str(choice.weights.source), True, origin)
+
+
+def _head_classes(
+    label: str, count: int | None, file: str | os.PathLike[str] | None, unnamed: bool
+) -> list[str] | None:
+    """Names of the head's classes; None: there is no head, or they need none."""
+    if count is None and file is not None:
+        raise UserError(f"--classes {file}: {label} has no classifier head whose classes these could be")
+    if count is None or (unnamed and file is None and count != IMAGENET_CLASSES):
+        return None
+    return _class_names(label, count, file)
 
 
 def _class_names(label: str, count: int, file: str | os.PathLike[str] | None) -> list[str]:
@@ -131,44 +184,19 @@ def _class_names(label: str, count: int, file: str | os.PathLike[str] | None) ->
     return names
 
 
-def _write(
-    out: str | os.PathLike[str],
-    classifier: Classifier,
-    architecture: str,
-    contract: InputContract,
-    training: dict[str, Any],
-) -> tuple[Bundle, bool]:
-    """The bundle, and whether it had to be written."""
+def _write(out: str | os.PathLike[str], bundle: Bundle) -> bool:
+    """Whether it had to be written."""
     if not Path(out).exists():
-        return write_bundle(out, classifier, architecture, contract, training), True
-    bundle = make_bundle(classifier, architecture, contract, training, str(out))
+        save_bundle(out, bundle)
+        return True
     try:
         there = read_bundle(out)
     except UserError:
         there = None
     if there is None or _content(there) != _content(bundle):
         raise UserError(f"{out} is there already and is not this bundle; remove it, or give another --out")
-    return bundle, False
+    return False
 
 
 def _content(bundle: Bundle) -> tuple[Any, ...]:
     return bundle.checksums, bundle.architecture, bundle.input_contract, bundle.training
-
-
-def _describe(bundle: Bundle, written: bool, out: str | os.PathLike[str]) -> list[str]:
-    training, contract = bundle.training, bundle.input_contract
-    origin, ledger = training["origin"], training["origin"]["ledger"]
-    dropped = sum(map(len, ledger["dropped"].values()))
-    accuracy = (
-        "not known" if training["top1"] is None else f"top-1 {training['top1']:.2f}, top-5 {training['top5']:.2f}"
-    )
-    lines = [
-        f"weights    {training['recipe']}, network {bundle.architecture}, {len(training['classes'])} classes",
-        f"tensors    {ledger['source_tensors']}: {ledger['mapped']} mapped, {dropped} dropped",
-        f"input      {contract.channel_order}, mean {contract.mean}, std {contract.std}, trained at "
-        f"{contract.train_size} px, tested at {contract.eval_size} px, {contract.interpolation}",
-        f"published  {accuracy}",
-    ]
-    if origin.get("unwrapped"):
-        lines.insert(1, f"unwrapped  {', '.join(origin['unwrapped'])}")
-    return [*lines, f"{'written' if written else 'unchanged'}: {out}"]

@@ -1,7 +1,4 @@
-"""timm's published weights: their configuration, and their tensors by timm's own download.
-
-timm is no dependency of this project; these functions ask for it when they need it.
-"""
+"""timm's published weights: their configuration, and their tensors by timm's own download."""
 
 from __future__ import annotations
 
@@ -32,7 +29,10 @@ def catalogue(source: Source) -> Catalogue:
         for configuration in configurations.values()
         if configuration.has_weights
     }
-    return Catalogue(described, models.get_pretrained_cfg(source.network).tag)
+    default = models.get_pretrained_cfg(source.network)
+    if not described:  # what timm has the network for, which is what a checkpoint of it was most likely trained on
+        described = {default.tag: _describe(Source("timm", source.network, default.tag or None), default)}
+    return Catalogue(described, default.tag)
 
 
 def download(weights: PublicWeights) -> dict[str, Tensor]:

@@ -32,6 +32,17 @@ class Classifier(nn.Module):
             return self.trunk.smallest_image
         return self.aux_head.smallest_image  # type: ignore[return-value]  # an integer, as a trunk has
 
+    def why_not(self, image_size: int) -> str | None:
+        """Why it cannot be trained on square images of that side in pixels; None if it can."""
+        if self.aux_head is not None and image_size < self.smallest_image:
+            return f"needs {self.smallest_image} pixels or more"
+        return self.trunk.why_not(image_size)
+
+    def class_tensors(self) -> list[Tensor]:
+        """Weights and biases with a row for each class, of all heads."""
+        heads = (self.head, *(() if self.aux_head is None else (self.aux_head.fc,)))
+        return [tensor for head in heads for tensor in (head.weight, head.bias)]
+
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Logits (N, num_classes) for normalised images (N, 3, H, W).
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -36,6 +37,11 @@ class Geometry:
 
 STAGE_STRIDES = (4, 8, 16, 32)
 OUTPUT_STRIDES = (8, 16, 32)
+CLASSIFICATION_STRIDE = 32
+
+
+class UndilatedError(UserError):
+    """The network cannot put dilation in place of its last strides."""
 
 
 def stage_geometry(output_stride: int, stem_stride: int = 4) -> list[Geometry]:
@@ -80,7 +86,12 @@ class Trunk(nn.Module):
     - ``default_image_size``: side in pixels of the square images the network is trained on;
     - ``head_dropout``: probability of dropout before a classifier;
     - ``auxiliary_head``: class of a second classifier, built from (channels, classes), fed by the last stage but one;
-      it has a ``smallest_image`` of its own.
+      it has a ``smallest_image`` of its own;
+    - ``only_image``: side in pixels of the only images that it takes, or None;
+    - ``levels``: indices of the stages that stand for the strides 4, 8, 16 and 32 (``pyramid``);
+    - ``left_behind``: by the name of a tensor of the classifier's trunk, why this trunk has no such tensor, or has one
+      of its own in its place;
+    - ``fixed``: names of its tensors that no training changes, BatchNorm's statistics apart.
 
     Args:
         out_indices: Stages that ``forward`` returns, counted from 0.
@@ -97,6 +108,10 @@ class Trunk(nn.Module):
     default_image_size: int = 224
     head_dropout: float = 0.0
     auxiliary_head: type[nn.Module] | None = None
+    only_image: int | None = None
+    levels: tuple[int, ...] = (0, 1, 2, 3)
+    left_behind: Mapping[str, str] = MappingProxyType({})
+    fixed: frozenset[str] = frozenset()
 
     def __init__(self, out_indices: Sequence[int]) -> None:
         super().__init__()
@@ -140,9 +155,21 @@ class Trunk(nn.Module):
             raise UserError(f"frozen_stages={frozen_stages}: allowed are -1 to {len(self.stage_modules)}")
         self.frozen_stages = frozen_stages
         self.norm_eval = norm_eval
-        for module in self._frozen_modules():
-            module.requires_grad_(False)
+        for name, parameter in self.named_parameters():
+            if self.stage_of(name) <= frozen_stages:
+                parameter.requires_grad_(False)
         return self.train(self.training)
+
+    def stage_of(self, tensor: str) -> int:
+        """The stage that one of its parameters or buffers belongs to, counted from 1; 0 is the stem."""
+        first = tensor.partition(".")[0]
+        return self.stage_modules.index(first) + 1 if first in self.stage_modules else 0
+
+    def why_not(self, image_size: int) -> str | None:
+        """Why it cannot take square images of that side in pixels; None if it can."""
+        if self.only_image and image_size != self.only_image:
+            return f"takes images of {self.only_image} pixels alone"
+        return f"needs {self.smallest_image} pixels or more" if image_size < self.smallest_image else None
 
     def _frozen_modules(self) -> list[nn.Module]:
         if self.frozen_stages < 0:
@@ -163,8 +190,14 @@ class Trunk(nn.Module):
 
     @property
     def output_stride(self) -> int:
-        """Stride of the last stage in pixels."""
+        """What it was built with: 32 in classification geometry, else the stride of its last stage in pixels."""
         return self.feature_info[-1].stride
+
+
+def pyramid(features: Sequence[FeatureInfo]) -> tuple[int, ...]:
+    """Of the stages in classification geometry, the last one of each of the strides 4, 8, 16 and 32 that there are."""
+    strides = [each.stride for each in features]
+    return tuple(len(strides) - 1 - strides[::-1].index(stride) for stride in STAGE_STRIDES if stride in strides)
 
 
 def xavier_initialise(model: nn.Module) -> None:

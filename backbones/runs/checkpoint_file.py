@@ -23,7 +23,9 @@ import torch
 from backbones.errors import UserError
 from backbones.files import read_error
 from backbones.machine.lacks import lack_behind
+from backbones.reporting.printable import printable
 from backbones.runs.run_folder import differences
+from backbones.tensor_files import strangeness, tensors_in
 
 LONGEST = 200  # characters of PyTorch's own words
 PIECE = 1 << 20  # bytes read at once
@@ -74,7 +76,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Any:
     """What ``torch.save`` has written, on the CPU, once every checksum in the file holds.
 
     Raises:
-        UnusableCheckpoint: It is no file, damaged, or holds anything but tensors and plain values.
+        UnusableCheckpoint: It is no file, damaged, or holds anything but dense tensors and plain values.
         UserError: It is missing, or the system cannot read it, for which the file is not to blame.
     """
     if not Path(path).is_file():
@@ -86,11 +88,15 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Any:
             _verify(stream)
             stream.seek(0)
             with unusable_on_error(f"{path}: not a readable checkpoint"):
-                return torch.load(stream, map_location="cpu", weights_only=True)
+                content = torch.load(stream, map_location="cpu", weights_only=True)
     except _Damage as damage:
         raise UnusableCheckpoint(f"{path} is damaged ({damage})") from None
     except OSError as error:
         raise read_error(path, error) from None
+    for name, tensor in tensors_in(content):
+        if kind := strangeness(tensor):
+            raise UnusableCheckpoint(f"{path}: {printable(name)} is no plain tensor but {kind}")
+    return content
 
 
 def check_same_run(path: str | os.PathLike[str], there: Any, asked: Mapping[str, Any]) -> None:
@@ -140,4 +146,4 @@ def _words(error: Exception) -> str:
     """An error in one line; PyTorch's own words about what it does not read advise to switch the protection off."""
     if stranger := re.search(r"GLOBAL ([\w.]+)", str(error)):
         return f"it holds {stranger[1]} besides tensors, and reading that could run code"
-    return textwrap.shorten(str(error) or type(error).__name__, LONGEST, placeholder=" …")
+    return printable(textwrap.shorten(str(error) or type(error).__name__, LONGEST, placeholder=" …"))

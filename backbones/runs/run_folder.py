@@ -23,6 +23,7 @@ from backbones.cli.shell import shell_command
 from backbones.errors import UserError
 from backbones.files import PART_SUFFIX, append_line, atomic_path, read_json, write_json
 from backbones.runs.locks import Owner, try_lock
+from backbones.runs.record import read_record
 from backbones.text_files import read_records
 
 FORMAT = 1
@@ -101,7 +102,7 @@ class RunFolder:
             raise UserError(f"{self.path} is a file; --out wants a folder")
         _refuse_links_that_lead_out(self.path)
         if record.exists():
-            _check_same_run(record, read_json(record), self.run)
+            _check_same_run(record, read_record(record), self.run)
             if not self._resume:
                 if self.finished:
                     raise UserError(f"{self.path} holds a finished run, {self.result}; choose another --out")
@@ -117,8 +118,8 @@ class RunFolder:
         for entry in self.path.rglob(f".*{PART_SUFFIX}"):  # a transfer's checkpoints lie a folder deeper
             entry.unlink(missing_ok=True)
         record = self.path / "run.json"
-        stored = read_json(record) if record.exists() else {**self.run, "sittings": []}
-        before = stored.get("sittings", [_session(stored, stored)])
+        stored = read_record(record) if record.exists() else {**self.run, "sittings": []}
+        before = stored["sittings"] if stored.get("sittings") is not None else [_session(stored, stored)]
         write_json(record, {**stored, "sittings": [*before, _session(self.run, stored)]})
 
     @contextmanager
@@ -149,7 +150,7 @@ class RunFolder:
     @property
     def sessions(self) -> int:
         """How many commands have worked on the run, this one among them once it has begun."""
-        return len(read_json(self.path / "run.json")["sittings"])
+        return len(read_record(self.path / "run.json")["sittings"])
 
     @property
     def finished(self) -> bool:
@@ -185,12 +186,12 @@ class RunFolder:
     def note(self, key: str, value: Any) -> None:
         """Add to a section of ``run.json``, "SECTION.KEY", what is known only once the run is built."""
         section, _, name = key.partition(".")
-        run = read_json(self.path / "run.json")
-        write_json(self.path / "run.json", {**run, section: {**run[section], name: value}})
+        run = read_record(self.path / "run.json")
+        write_json(self.path / "run.json", {**run, section: {**(run.get(section) or {}), name: value}})
 
     def finish(self, result: Mapping[str, Any]) -> dict[str, Any]:
         """Write ``result.json``: what ``run.json`` says of the whole run, and what came out. Returns it."""
-        write_json(self.result, {**read_json(self.path / "run.json"), **result})
+        write_json(self.result, {**read_record(self.path / "run.json"), **result})
         return read_json(self.result)
 
 
@@ -258,8 +259,6 @@ def with_former_settings(run: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _check_same_run(record: Path, there: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
-    if not isinstance(there, Mapping):
-        raise UserError(f"{record} is damaged: it holds no record of a run; delete the folder or choose another --out")
     ours, theirs = (flatten(run).get(PLUGIN) for run in (asked, there))
     if ours != theirs:
         raise UserError(

@@ -25,6 +25,7 @@ from backbones.runs.checkpoint_file import (
     remedied,
     unusable_on_error,
 )
+from backbones.runs.loaded_state import require_alike, require_optimizer_state
 from backbones.training.ema import WeightAverage
 
 FORMAT = 2
@@ -111,12 +112,21 @@ def load_checkpoint(
         if run is not None and "run" in state:
             check_same_run(path, state["run"], run)
         with unusable_on_error(f"{path} belongs to another model"):
-            model.load_state_dict(state["model"])
+            _load_tensors(model, state["model"])
             if average:
-                average.module.load_state_dict(state["average"])
+                _load_tensors(average.module, state["average"])
+            require_optimizer_state(state["optimizer"], optimizer)
             optimizer.load_state_dict(state["optimizer"])
+            require_alike(state["scaler"], scaler.state_dict(), "scaler")
             scaler.load_state_dict(state["scaler"])
             return _progression(state["progression"])
+
+
+def _load_tensors(module: nn.Module, tensors: Mapping[str, Any]) -> None:
+    """PyTorch looks at names and shapes, and converts a tensor of another type without a word."""
+    module.load_state_dict(tensors)
+    if others := [name for name, own in module.state_dict().items() if tensors[name].dtype != own.dtype]:
+        raise TypeError(f"{others[0]} is {tensors[others[0]].dtype}")
 
 
 def _progression(values: Mapping[str, Any]) -> Progression:

@@ -8,13 +8,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from itertools import islice
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
+from backbones.data.color import identity_color
+from backbones.data.loader import Batch
 from backbones.evaluation.accuracy import evaluate
 from backbones.monitoring.memory import peak_bytes, peak_host_bytes
+from backbones.profiling.cost import count_operations
 from backbones.recipes.schedule import STEP, Schedule
 from backbones.training.loop import TrainingJob, training_step
+from backbones.training.teacher import Teacher
 
 WARM_STEPS, TIMED_STEPS, VALIDATION_BATCHES = 2, 5, 2
 FAREWELL = "dry run: nothing was trained, nothing was written"
@@ -26,11 +31,12 @@ def dry_run(job: TrainingJob, lines: Sequence[str]) -> None:
     The weights of ``job`` are spoilt. Of several processes all must call it; one prints.
     """
     steps = min(WARM_STEPS + TIMED_STEPS, job.schedule.total_steps)
-    seconds, waiting = _time_steps(job, steps)
+    seconds, waiting, batch = _time_steps(job, steps)
+    teachers = [_teacher_line(job, teacher, batch, seconds) for teacher in job.objective.teachers]
     validation = _time_validation(job)
     if not job.world.leads:
         return
-    print("\n".join([*lines, *_schedule_lines(job.schedule, job.steps_per_epoch), *_group_lines(job)]))
+    print("\n".join([*lines, *_schedule_lines(job.schedule, job.steps_per_epoch), *_group_lines(job), *teachers]))
     print("\n".join(_cost_lines(job, seconds, waiting, validation)))
 
 
@@ -59,8 +65,32 @@ def _group_lines(job: TrainingJob) -> Iterator[str]:
         yield f"group     {len(tensors)} tensors, {count:,} parameters, weight decay {group['weight_decay']:g}"
 
 
-def _time_steps(job: TrainingJob, steps: int) -> tuple[float, float]:
-    """Median seconds of a step after the first ones, and how many of them were spent waiting for the batch."""
+def _teacher_line(job: TrainingJob, teacher: Teacher, batch: Batch, step: float) -> str:
+    """What a teacher costs: multiply-adds of an image, and its share of the seconds of a step."""
+    size = job.objective.contract.train_size
+    operations = count_operations(teacher.network, size)["multiply_adds"]
+    whole = _judging_seconds(job, teacher, batch)
+    return (
+        f"teacher   {teacher.network}: {operations / 1e6:,.1f} M multiply-adds for an image of {size} px, "
+        f"{whole:.3f} s per batch ({whole / step:.0%} of a step)"
+    )
+
+
+def _judging_seconds(job: TrainingJob, teacher: Teacher, batch: Batch) -> float:
+    """Seconds of a teacher's passes over a batch, which it sees in the parts that the student sees."""
+    size = len(batch.labels) // job.accumulate
+    part = Batch(batch.images[:size], batch.labels[:size])
+    change, draws = identity_color(size), job.objective.draw(np.random.default_rng(0))
+    seconds = []
+    for _ in range(WARM_STEPS + 1):
+        started = time.perf_counter()
+        job.objective.judgement(teacher, part, change, draws).sum().item()
+        seconds.append(time.perf_counter() - started)
+    return min(seconds) * job.accumulate
+
+
+def _time_steps(job: TrainingJob, steps: int) -> tuple[float, float, Batch]:
+    """Median seconds of a step after the first ones, how many of them went by waiting for the batch, and a batch."""
     seconds, waits = [], []
     with closing(job.training_batches(0)) as batches:
         asked = time.perf_counter()
@@ -70,7 +100,7 @@ def _time_steps(job: TrainingJob, steps: int) -> tuple[float, float]:
             seconds.append(time.perf_counter() - asked)
             asked = time.perf_counter()
     kept = slice(min(WARM_STEPS, steps - 1), None)
-    return statistics.median(seconds[kept]), statistics.median(waits[kept])
+    return statistics.median(seconds[kept]), statistics.median(waits[kept]), batch
 
 
 def _time_validation(job: TrainingJob) -> float:

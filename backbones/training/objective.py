@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -29,8 +30,8 @@ AUXILIARY_WEIGHT = 0.4
 class Objective:
     """The loss of a batch.
 
-    ``teacher`` is None unless a trick of the recipe needs one. The tricks stack: targets are smoothed, then mixed, and
-    are the first term of the distillation loss.
+    ``teacher`` is None unless a trick of the recipe needs one; ``fellows`` teach beside it. The tricks stack: targets
+    are smoothed, then mixed, and are the first term of the distillation loss.
     """
 
     classes: int
@@ -38,6 +39,12 @@ class Objective:
     recipe: Recipe
     teacher: Teacher | None
     precision: str
+    fellows: tuple[Teacher, ...] = ()
+
+    @property
+    def teachers(self) -> tuple[Teacher, ...]:
+        """All of them."""
+        return () if self.teacher is None else (self.teacher, *self.fellows)
 
     def draw(self, random: np.random.Generator) -> tuple[Any, ...]:
         """What chance decides for an update: a draw of each trick that mixes, one after the other."""
@@ -50,16 +57,17 @@ class Objective:
         with autocast(self.precision, images.device):
             outputs = model(images)
         logits, auxiliary = outputs if isinstance(outputs, tuple) else (outputs, None)
-        taught = None
-        if self.teacher is not None:
-            # It looks at what the student looks at: same crops, colours and mixtures, in its own normalisation.
-            seen, _ = self._mix(self.teacher.input(batch.images, change), targets, draws)
-            with autocast(self.precision, seen.device):
-                taught = self.teacher.logits(seen)
-        loss = self._loss(logits, taught, mixed)
+        taught = [self.judgement(teacher, batch, change, draws) for teacher in self.teachers]
+        loss = self._loss(logits, taught[0] if len(taught) == 1 else torch.stack(taught) if taught else None, mixed)
         if auxiliary is not None:
             loss = loss + AUXILIARY_WEIGHT * F.cross_entropy(auxiliary.float(), mixed)
         return loss
+
+    def judgement(self, teacher: Teacher, batch: Batch, change: ColorChange, draws: Sequence[Any]) -> Tensor:
+        """A teacher's logits (n, K) for the student's crops, colours and mixtures, in the teacher's normalisation."""
+        seen, _ = self._mix(teacher.input(batch.images, change), self._targets(batch.labels), draws)
+        with autocast(self.precision, seen.device):
+            return teacher.logits(seen)
 
     def _targets(self, labels: Tensor) -> Tensor:
         if found := trick_with(self.recipe, "targets"):

@@ -10,18 +10,20 @@ from typing import Any
 import torch
 
 from backbones.bundles.contract import LARGEST_SIDE
-from backbones.data.image_folder import ImageFolder, open_image_folder
+from backbones.data.drawing_lots import HeldOut
+from backbones.data.folder_parts import open_parts
+from backbones.data.image_folder import ImageFolder
 from backbones.data.sampling import check_shares, count_steps
 from backbones.errors import UserError
 from backbones.machine.distributed import World
 from backbones.machine.precision import precision_for, resolve_device
-from backbones.models import default_image_size
+from backbones.models import TIMM_PREFIX, default_image_size, initialisation
 from backbones.monitoring.trackers import check_trackers
 from backbones.recipes.plugin import check_origin, load_plugin
 from backbones.recipes.recipe import Recipe
 from backbones.recipes.recipe_file import chosen_recipe
 from backbones.recipes.schedule import Schedule, peak_learning_rate, resolve_schedule
-from backbones.recipes.switches import needs_teacher, switch
+from backbones.recipes.switches import needs_teacher, switch, tricks_with
 from backbones.runs.fingerprint import recorded_code
 from backbones.runs.versions import hardware, package_versions
 from backbones.training.request import ClassificationRequest
@@ -66,6 +68,7 @@ class Training:
             "schedule": asdict(self.schedule),
             "recipe": self._recipe(),
             **({"plugin": self.plugin} if self.plugin else {}),
+            **({"drop_path": request.drop_path} if request.drop_path else {}),
         }
 
     def _recipe(self) -> dict[str, Any]:
@@ -101,9 +104,20 @@ def settle(request: ClassificationRequest, world: World) -> Plan:
         UserError: Something about the request or the data is wrong; the message says what.
     """
     recipe, device, precision = world.on_all_ranks(lambda: settle_machine(request, world))
-    data = world.on_rank_zero(lambda: open_image_folder(request.data))
+    data = world.on_rank_zero(lambda: open_parts(request.data, held_out(request), request.fraction))
     training = world.on_all_ranks(lambda: settle_training(request, recipe, data))
     return Plan(**vars(training), world=world, device=device, precision=precision)
+
+
+def held_out(request: ClassificationRequest) -> HeldOut | None:
+    """The part of the training images that a request has measured on.
+
+    Raises:
+        UserError: A seed of a split without a split.
+    """
+    if request.split is None and request.split_seed:
+        raise UserError("--split-seed is of use with --split alone")
+    return None if request.split is None else HeldOut(request.split, request.split_seed)
 
 
 def settle_machine(request: ClassificationRequest, world: World) -> tuple[Recipe, torch.device, str]:
@@ -156,12 +170,18 @@ def settle_training(request: ClassificationRequest, recipe: Recipe, data: ImageF
 
 
 def _check_teacher(request: ClassificationRequest, recipe: Recipe) -> None:
-    if needs_teacher(recipe) and request.teacher is None:
+    if needs_teacher(recipe) and not request.teachers:
         raise UserError(
             f"{recipe.name} distils and has no teacher: give --teacher RUN_OR_BUNDLE, or --without distillation"
         )
-    if request.teacher is not None and not needs_teacher(recipe):
+    if request.teachers and not needs_teacher(recipe):
         raise UserError(f"--teacher: {recipe.name} does not distil; add --with distillation, or take --teacher away")
+    learning = [trick for trick, _ in tricks_with(recipe, "needs_teacher")]
+    if len(request.teachers) > 1 and not all(trick.several_teachers for trick in learning):
+        raise UserError(
+            f"--teacher: {recipe.name} learns from one teacher, and {len(request.teachers)} are given; give one (a "
+            "trick that takes the logits of several says several_teachers=True)"
+        )
 
 
 def _check_parts(batch_size: int, request: ClassificationRequest, world: World) -> None:
@@ -175,6 +195,7 @@ def asked(plan: Plan) -> dict[str, Any]:
     """What ``run.json`` says: everything that decides the outcome, and where it ran."""
     request, data = plan.request, plan.data
     measured = {"image_size": plan.image_size, "fingerprint": data.fingerprint}
+    of_timm = request.network.startswith(TIMM_PREFIX)
     return {
         "task": "classification",
         "network": request.network,
@@ -187,6 +208,7 @@ def asked(plan: Plan) -> dict[str, Any]:
             "parts": plan.parts,
             "batch_norm_images": plan.batch_norm_images,
             "precision": plan.precision,
+            **({"initialisation": initialisation(request.network)} if of_timm else {}),
         },
         "data": {
             "root": str(data.root.resolve()),
@@ -194,8 +216,10 @@ def asked(plan: Plan) -> dict[str, Any]:
             "classes": len(data.classes),
             "train_images": len(data.train),
             "val_images": len(data.val),
+            **({} if request.split is None else {"split": {"share": request.split, "seed": request.split_seed}}),
+            **({} if request.fraction is None else {"fraction": request.fraction}),
         },
-        "versions": package_versions(VERSIONED),
+        "versions": package_versions((*VERSIONED, "timm") if of_timm else VERSIONED),
         "code": recorded_code("tools/train_cls.py"),
         "hardware": {**hardware(plan.device), "workers": request.workers, "processes": plan.world.size},
     }

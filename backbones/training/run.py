@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,17 +11,18 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from backbones.bundles.bundle import read_bundle
 from backbones.bundles.contract import InputContract, imagenet_contract
-from backbones.bundles.loading import find_bundle, initialise_from
+from backbones.bundles.loading import initialise_from
 from backbones.data.image_folder import verify_images
 from backbones.data.shared_images import SplitImages, count_shared
 from backbones.errors import MachineError, UserError, not_none
-from backbones.files import full_disk_told, read_json, sha256_file
+from backbones.external.sources import Opened, open_source
+from backbones.files import full_disk_told, read_json
 from backbones.machine.distributed import join_world, leave_world
 from backbones.machine.lacks import is_lack_of_memory
 from backbones.machine.precision import tuned_convolutions
-from backbones.models import Classifier, create_classifier
+from backbones.models import Classifier, create_classifier, initialisation
+from backbones.models.sync_batch_norm import synchronise_batch_norm
 from backbones.monitoring.energy import EnergyMeter, energy_record, meter_for
 from backbones.monitoring.memory import peak_bytes
 from backbones.monitoring.trackers import open_trackers
@@ -36,8 +38,9 @@ from backbones.training.objective import Objective
 from backbones.training.optimizer import create_optimizer
 from backbones.training.plan import Plan, asked, settle
 from backbones.training.request import ClassificationRequest
-from backbones.training.teacher import Teacher, load_teacher
+from backbones.training.teacher import Teacher, describe_teachers, load_teachers, teachers_record
 from backbones.tricks.low_precision import gradient_scaler
+from backbones.tricks.zero_gamma import undo_zero_last_gamma
 
 
 def run_classification(request: ClassificationRequest) -> dict[str, Any]:
@@ -56,10 +59,10 @@ def run_classification(request: ClassificationRequest) -> dict[str, Any]:
 
 def _run(plan: Plan) -> dict[str, Any]:
     request, world = plan.request, plan.world
-    model, contract, teacher, asked, lines = world.on_all_ranks(lambda: _prepare(plan))
+    model, contract, teachers, asked, lines = world.on_all_ranks(lambda: _prepare(plan))
     with tuned_convolutions():
         if request.dry_run:
-            dry_run(_job(plan, model, contract, teacher, {}), lines)
+            dry_run(_job(plan, model, contract, teachers, {}), lines)
             return {}
         out = request.out
         if out is None:
@@ -70,7 +73,7 @@ def _run(plan: Plan) -> dict[str, Any]:
                 print(f"{request.out} is finished; there is nothing to resume")
             return world.on_rank_zero(lambda: read_json(folder.result))
         shared = world.on_rank_zero(lambda: _check_images(plan))
-        job = _job(plan, model, contract, teacher, folder.run["versions"])
+        job = _job(plan, model, contract, teachers, folder.run["versions"])
         with world.leading(folder.locked()), full_disk_told(folder.path):
             return _train(plan, job, folder, lines, shared)
 
@@ -82,13 +85,14 @@ def _check_images(plan: Plan) -> int:
     return count_shared(train, val, plan.request.allow_shared_images)
 
 
-def _prepare(plan: Plan) -> tuple[Classifier, InputContract, Teacher | None, dict[str, Any], list[str]]:
-    """Untrained classifier, the images it wants, its teacher, what ``run.json`` says, and what is printed."""
-    model, contract, origin = _initial_model(plan)
-    teacher = None
-    if plan.request.teacher:
-        teacher = load_teacher(plan.request.teacher, plan.data.classes, plan.image_size, plan.device)
-    return model, contract, teacher, _asked(plan, teacher), _describe(plan, model, origin, teacher)
+def _prepare(plan: Plan) -> tuple[Classifier, InputContract, tuple[Teacher, ...], dict[str, Any], list[str]]:
+    """Untrained classifier, the images it wants, its teachers, what ``run.json`` says, and what is printed."""
+    request = plan.request
+    start = open_source(request.init_from, "--init-from", request.seed) if request.init_from else None
+    model, contract, origin = _initial_model(plan, start)
+    teachers = load_teachers(request.teachers, plan.data.classes, plan.image_size, plan.device)
+    told = [line for each in (start, *teachers) if each for line in each.told]
+    return model, contract, teachers, _asked(plan, teachers, start), [*told, *_describe(plan, model, origin, teachers)]
 
 
 def _train(plan: Plan, job: TrainingJob, folder: RunFolder, lines: list[str], shared: int) -> dict[str, Any]:
@@ -118,24 +122,30 @@ def _train(plan: Plan, job: TrainingJob, folder: RunFolder, lines: list[str], sh
     return world.on_rank_zero(lambda: _finish(job, folder, progression, meter))
 
 
-def _initial_model(plan: Plan) -> tuple[Classifier, InputContract, str]:
+def _initial_model(plan: Plan, start: Opened | None) -> tuple[Classifier, InputContract, str]:
     """The untrained (or, to be trained further, trained) classifier, what images it wants, and where it comes from."""
     request = plan.request
     torch.manual_seed(request.seed)
-    model = create_classifier(request.network, len(plan.data.classes), auxiliary=request.auxiliary)
+    model = create_classifier(
+        request.network,
+        len(plan.data.classes),
+        auxiliary=request.auxiliary,
+        drop_path=request.drop_path or 0.0,
+        grad_checkpointing=request.grad_checkpointing,
+    )
+    if not plan.recipe.zero_gamma:
+        undo_zero_last_gamma(model.trunk)
     for trick, value in tricks_with(plan.recipe, "initialise"):
         not_none(trick.initialise)(model.trunk, value)
-    if plan.image_size < model.smallest_image:
-        least = model.smallest_image
+    if reason := model.why_not(plan.image_size):
         what = f"{request.network} with --auxiliary" if request.auxiliary else request.network
-        raise UserError(f"--image-size {plan.image_size}: {what} needs {least} pixels or more")
+        raise UserError(f"--image-size {plan.image_size}: {what} {reason}")
     contract = imagenet_contract(plan.image_size)
-    origin = "Xavier initialisation"
-    if request.init_from:
-        bundle = read_bundle(find_bundle(request.init_from, "--init-from"))
-        origin = initialise_from(model, bundle, plan.data.classes, request.network)
+    origin = initialisation(request.network)
+    if start:
+        origin = initialise_from(model, start.bundle, plan.data.classes, request.network)
         contract = replace(
-            bundle.input_contract, train_size=plan.image_size, eval_size=plan.image_size, interpolation="bilinear"
+            start.bundle.input_contract, train_size=plan.image_size, eval_size=plan.image_size, interpolation="bilinear"
         )
     model.to(plan.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch does not declare memory_format
     return model, contract, origin
@@ -151,11 +161,11 @@ def _replica(plan: Plan, model: Classifier) -> nn.Module:
 
 
 def _job(
-    plan: Plan, model: Classifier, contract: InputContract, teacher: Teacher | None, versions: dict[str, Any]
+    plan: Plan, model: Classifier, contract: InputContract, teachers: Sequence[Teacher], versions: dict[str, Any]
 ) -> TrainingJob:
     request, recipe = plan.request, plan.recipe
     if request.sync_bn:
-        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        model = synchronise_batch_norm(model)
     return TrainingJob(
         model=model,
         replica=_replica(plan, model),
@@ -167,8 +177,9 @@ def _job(
             classes=len(plan.data.classes),
             contract=contract,
             recipe=recipe,
-            teacher=teacher,
+            teacher=teachers[0] if teachers else None,
             precision=plan.precision,
+            fellows=tuple(teachers[1:]),
         ),
         data=plan.data,
         batch_size=plan.batch_size,
@@ -194,18 +205,17 @@ def _job(
     )
 
 
-def _asked(plan: Plan, teacher: Teacher | None) -> dict[str, Any]:
+def _asked(plan: Plan, teachers: Sequence[Teacher], start: Opened | None) -> dict[str, Any]:
     """What ``run.json`` says, with the weights that come from elsewhere by their content."""
     whole = asked(plan)
-    if teacher:
-        whole["teacher"] = {"network": teacher.network, "sha256": teacher.sha256, "path": str(plan.request.teacher)}
-    if plan.request.init_from:
-        path = find_bundle(plan.request.init_from, "--init-from")
-        whole["init_from"] = {"sha256": sha256_file(path), "path": str(plan.request.init_from)}
+    if teachers:
+        whole["teacher"] = teachers_record(teachers, plan.request.teachers)
+    if start:
+        whole["init_from"] = {**start.record(), "path": str(plan.request.init_from)}
     return whole
 
 
-def _describe(plan: Plan, model: Classifier, origin: str, teacher: Teacher | None) -> list[str]:
+def _describe(plan: Plan, model: Classifier, origin: str, teachers: Sequence[Teacher]) -> list[str]:
     data, parameters = plan.data, sum(parameter.numel() for parameter in model.parameters())
     cut = f" in {plan.parts} parts" if plan.parts > 1 else ""
     lines = [
@@ -221,10 +231,13 @@ def _describe(plan: Plan, model: Classifier, origin: str, teacher: Teacher | Non
         f"machine   {plan.world.size} x {plan.device}, {plan.precision}, {torch.get_num_threads()} threads, "
         f"{plan.request.workers} workers",
     ]
+    if plan.request.split is not None:
+        lines.insert(2, f"split     {plan.request.split:g} of train is held out, by seed {plan.request.split_seed}")
+    if plan.request.fraction is not None:
+        lines.insert(2, f"fraction  {plan.request.fraction:g} of the training images, for a first look")
     if plan.plugin:
         lines.insert(3, f"plugin    {plan.request.plugin}, sha256 {plan.plugin}")
-    if teacher:
-        lines.insert(1, f"teacher   {teacher.network} from {plan.request.teacher}")
+    lines[1:1] = describe_teachers(teachers, plan.request.teachers)
     return lines
 
 

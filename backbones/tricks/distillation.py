@@ -26,6 +26,9 @@ T^2 log K = 2763 for K = 1000 and T = 20, and only its changes say something.
 Per logit the second term has the gradient T (softmax(z / T) - softmax(r / T)), and softmax(z / T) differs from 1 / K by
 about z / (T K): T^2 keeps the gradient's size independent of T.
 
+Several teachers (``--teacher A B C``): in place of softmax(r / T) stands the mean of theirs, the arithmetic mean that
+Hinton et al. name for ensembles. Each sees the images in its own normalisation, and costs its own forward pass.
+
 Whether p is smoothed and mixed is left open by the paper. Here the tricks stack: p is what the others make of it, and
 the teacher sees the same (mixed) images as the student.
 """
@@ -44,9 +47,14 @@ from backbones.tricks.trick import Trick
 def distillation_loss(
     student_logits: Tensor, teacher_logits: Tensor, targets: Tensor, temperature: float = 20.0
 ) -> Tensor:
-    """Loss of the student, a scalar in float32 whatever the logits are in; no gradient reaches the teacher."""
+    """Loss of the student, a scalar in float32 whatever the logits are in; no gradient reaches the teacher.
+
+    Logits of several teachers are (teachers, N, K): the mean of their softened probabilities is learnt from.
+    """
     student, teacher = student_logits.float(), teacher_logits.detach().float()
-    soft_targets = (teacher / temperature).softmax(1)
+    soft_targets = (teacher / temperature).softmax(-1)
+    if soft_targets.ndim == 3:
+        soft_targets = soft_targets.mean(0)
     return F.cross_entropy(student, targets) + temperature**2 * F.cross_entropy(student / temperature, soft_targets)
 
 
@@ -54,4 +62,4 @@ def _loss(logits: Tensor, taught: Tensor | None, targets: Tensor, temperature: A
     return distillation_loss(logits, not_none(taught), targets, temperature)
 
 
-TRICK = Trick(field="distillation", on=20.0, off=0.0, lowest=0, loss=_loss, needs_teacher=True)
+TRICK = Trick(field="distillation", on=20.0, off=0.0, lowest=0, loss=_loss, needs_teacher=True, several_teachers=True)

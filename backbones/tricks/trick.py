@@ -35,6 +35,7 @@ class Trick(NamedTuple):
         loss: ``(logits (N, K), teacher's logits (N, K) or None, targets (N, K), value)`` -> float32 scalar, in place of
             the cross-entropy. Logits may be of 16 bits.
         needs_teacher: Whether ``loss`` wants a teacher's logits.
+        several_teachers: Whether it also takes those of several, (teachers, N, K).
     """
 
     on: Value = True
@@ -51,6 +52,7 @@ class Trick(NamedTuple):
     mix: Callable[[Tensor, Tensor, Any], tuple[Tensor, Tensor]] | None = None
     loss: Callable[[Tensor, Tensor | None, Tensor, Value], Tensor] | None = None
     needs_teacher: bool = False
+    several_teachers: bool = False
 
 
 EXCLUSIVE = ("parameter_groups", "learning_rate", "decay", "targets", "loss")  # hooks of which one trick at most is on

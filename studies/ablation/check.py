@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backbones.bundles.loading import find_bundle
 from backbones.data.image_folder import ImageFolder, open_image_folder
 from backbones.errors import UserError
-from backbones.files import read_json, sha256_file
+from backbones.external.sources import open_source
 from backbones.machine.distributed import ALONE
+from backbones.runs.record import read_record
 from backbones.runs.run_folder import PLUGIN, flatten, with_former_settings
 from backbones.training.plan import settle_machine, settle_training
 from backbones.training.request import ClassificationRequest
@@ -65,10 +65,7 @@ def check_comparable(ablation: Ablation, read_request: ReadRequest) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    record = read_json(path)
-    if not isinstance(record, Mapping):
-        raise UserError(f"{path} is damaged: it holds no record of a run; move the folder away")
-    return flatten(with_former_settings(record))
+    return flatten(with_former_settings(read_record(path)))
 
 
 def _asked(
@@ -88,11 +85,11 @@ def _asked(
         "settings": settings,
     }
     for name, path in (("teacher", request.teacher), ("init_from", request.init_from)):
-        if path is not None:
-            file = find_bundle(path, f"--{name.replace('_', '-')}")
-            if file not in checksums:
-                checksums[file] = sha256_file(file)
-            whole[name] = {"sha256": checksums[file]}
+        if isinstance(path, Path):  # an ablation has one teacher
+            if path not in checksums:
+                opened = open_source(path, f"--{name.replace('_', '-')}", request.seed, training.data.classes)
+                checksums[path] = opened.sha256
+            whole[name] = {"sha256": checksums[path]}
     return {**flatten(whole), "accumulate": request.accumulate}
 
 

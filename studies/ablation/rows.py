@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from backbones.errors import UserError
+from backbones.external.sources import parse_weight_source
 from backbones.recipes.paper import table_rows
 from backbones.recipes.recipe import Recipe
 from backbones.recipes.recipe_file import chosen_recipe
@@ -173,8 +174,8 @@ def check_rows(rows: Sequence[AblationRow], network: str, teacher: Path | None) 
         )
     if teacher and not distilled:
         raise UserError("--teacher: no row distils; add distillation to --tricks, or take --teacher away")
-    if teacher and not teacher.exists():
-        raise UserError(f"--teacher {teacher} does not exist; give a finished run's folder or a bundle")
+    if teacher:
+        parse_weight_source(teacher, "--teacher")
 
 
 def has_residual_blocks(network: str) -> bool:
@@ -186,10 +187,11 @@ def has_residual_blocks(network: str) -> bool:
     import torch
 
     from backbones.models import create_backbone
+    from backbones.tricks.zero_gamma import residual_blocks
 
     with torch.device("meta"):  # the structure alone
         trunk = create_backbone(network)
-    return any(hasattr(module, "last_norm") for module in trunk.modules())
+    return bool(residual_blocks(trunk))
 
 
 def _trick_names(tricks: Sequence[str]) -> list[str]:

@@ -26,6 +26,7 @@ from studies.results.paper import PaperRow, find_row, paper_number, recipe_order
 from studies.results.replicates import Noise, read_noise
 from studies.results.run_record import Run
 from studies.results.run_tree import RunTree, read_tree
+from studies.results.settings import read_settings
 from studies.results.units import unit_notes
 from studies.statistics.variance import Components, noise_components
 from studies.statistics.verdict import direction_of
@@ -103,8 +104,37 @@ def compare_runs(
     if not is_list_of_texts(remarks):
         raise UserError(f"compare_runs(remarks={remarks!r}): a list of texts is wanted")
     tree = read_tree(as_path(f"compare_runs({root!r})", root))
+    return compare_tree(tree, baseline, remarks, stated_recipes)
+
+
+def compare_settings(
+    root: str | Path,
+    baseline: str | None = None,
+    remarks: Sequence[str] = (),
+    stated_recipes: Mapping[str, str] = MappingProxyType({}),
+) -> list[Comparison]:
+    """As ``compare_runs``, and a comparison each where runs are of several data sets or protocols.
+
+    The first has the measurements with most runs (``studies.results.settings``).
+
+    Raises:
+        UserError: See ``compare_runs``; runs that were not measured alike are none.
+    """
+    trees = read_settings(as_path(f"compare_settings({root!r})", root))
+    rows = [run.row for tree in trees for run in (*tree.finished, *tree.unfinished)]
+    return [compare_tree(tree, baseline, remarks, stated_recipes, rows) for tree in trees]
+
+
+def compare_tree(
+    tree: RunTree,
+    baseline: str | None,
+    remarks: Sequence[str],
+    stated_recipes: Mapping[str, str],
+    elsewhere: Sequence[tuple[str, str]] = (),
+) -> Comparison:
+    """``compare_runs`` of runs that have been read; ``elsewhere`` has rows that may be named though none is here."""
     grouped = tree.rows()
-    unfinished = [run.row for run in tree.unfinished]
+    unfinished = [*(run.row for run in tree.unfinished), *elsewhere]
     check_stated_recipes(stated_recipes, (recipe for recipe, _ in (*grouped, *unfinished)))
     names = _names(grouped, stated_recipes)
     chosen = choose_baseline(names, baseline, unfinished)
@@ -123,7 +153,7 @@ def compare_runs(
     compared_with = _Reference(chosen, reference, find_row(baseline_recipe, ""))
     rows = _judged(
         [
-            _row(names[key], grouped[key], compared_with, stated_recipes.get(key[0]), metrics, tree.root, noise)
+            _row(names[key], grouped[key], compared_with, stated_recipes.get(key[0]), metrics, tree, noise)
             for key in names
         ],
         chosen[0],
@@ -151,7 +181,7 @@ def compare_runs(
         tree=tree,
         tuned=tuned,
         correlations=correlations({row.name: (row.paper_recipe, row.cells) for row in rows}),
-        drops=drop_rows(named, chosen_name, noise),
+        drops=drop_rows(named, chosen_name, noise, tree.looks),
         components=noise_components(grouped.values(), metrics),
         seed_correlations=seed_correlations(chosen_name, {row.name: row.cells for row in rows}),
     )
@@ -191,17 +221,19 @@ def _row(
     baseline: _Reference,
     stands_for: str | None,
     metrics: Sequence[str],
-    root: Path,
+    tree: RunTree,
     noise: Noise,
 ) -> Row:
     recipe, network = runs[0].row
     paper = find_row(stands_for or recipe, network)
     reference = None if baseline.row == (recipe, network) else baseline.runs
     cells = {
-        metric: measure_cell(metric, runs, reference, noise, paper=paper_number(metric, paper, baseline.paper))
+        metric: measure_cell(
+            metric, runs, reference, noise, paper=paper_number(metric, paper, baseline.paper), looks=tree.looks
+        )
         for metric in metrics
     }
-    paths = tuple(run.path.relative_to(root).as_posix() for run in runs if not run.tuned)
+    paths = tuple(run.path.relative_to(tree.root).as_posix() for run in runs if not run.tuned)
     settings = classification_settings(runs)
     return Row(name, recipe, network, paper.network if paper else None, cells, paths, settings, stands_for)
 

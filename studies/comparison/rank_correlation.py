@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from backbones.recipes.paper import table_rows
 from studies.comparison.cells import Cell
+from studies.statistics.kendall import Kendall, kendall
 from studies.statistics.spearman import LEAST_ROWS, Spearman, spearman
 from transfer.catalogue import paper_sources
 
@@ -33,6 +34,7 @@ class Correlation:
         ours: Over those; None when they are too few, or one column is all the same.
         paper: Over all rows of the paper's table; None for a metric that it does not have.
         paper_same_rows: The paper's over those recipes only that ``rows`` has too.
+        kendall: Ours by Kendall's measure, which counts pairs of rows.
     """
 
     metric: str
@@ -40,6 +42,7 @@ class Correlation:
     ours: Spearman | None
     paper: Spearman | None
     paper_same_rows: Spearman | None
+    kendall: Kendall | None = None
 
 
 def correlations(rows: Mapping[str, tuple[str, Mapping[str, Cell]]]) -> tuple[Correlation, ...]:
@@ -59,7 +62,8 @@ def correlations(rows: Mapping[str, tuple[str, Mapping[str, Cell]]]) -> tuple[Co
             continue
         recipes, top1, values = zip(*both.values(), strict=True)
         ours = spearman(top1, values)
-        found.append(Correlation(metric, tuple(both), ours, paper_spearman(metric), paper_spearman(metric, recipes)))
+        theirs = paper_spearman(metric), paper_spearman(metric, recipes)
+        found.append(Correlation(metric, tuple(both), ours, *theirs, kendall(top1, values)))
     return tuple(found)
 
 

@@ -1,7 +1,7 @@
 """What the page tells of a run beyond its numbers: the whole of its ``result.json`` or ``run.json``, loosely read.
 
-``studies.results.run_record`` has checked what the comparison itself rests on. The rest is shown where it is there and
-of the expected kind: older runs, and those of other tools, lack some of it.
+``studies.results.run_record`` has checked what the comparison itself rests on, and ``backbones.runs.record`` the types
+of the rest, which is shown where it is there: older runs, and those of other tools, lack some of it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from backbones.files import read_json
+from backbones.runs.record import read_record
 from studies.comparison.compare import Comparison
 from studies.results.run_record import Run
 
@@ -85,7 +85,7 @@ def read_records(comparison: Comparison) -> Records:
 
 
 def _read(run: Run, root: Path) -> Record:
-    return Record(run, run.path.parent.relative_to(root).as_posix(), read_json(run.path))
+    return Record(run, run.path.parent.relative_to(root).as_posix(), read_record(run.path))
 
 
 def _look_up(content: Any, keys: str) -> Any:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from backbones.errors import UserError
-from backbones.files import write_bytes, write_json
+from backbones.files import as_bytes, write_bytes, write_json
 from backbones.reporting.csv_text import csv_text
 from backbones.reporting.markdown import MISSING, escape, markdown_table
 from backbones.reporting.numbers import half_width, plain, signed
-from backbones.reporting.printable import printable
 from studies.comparison.cells import Cell
 from studies.comparison.compare import Comparison, check_comparison
 from studies.comparison.rows import Row
 from studies.comparison.tuned_arm import TunedTask
 from studies.report.answer import plain_answer
+from studies.report.front.finding import finding
 from studies.report.grids import Grid, statistics_sections
 from studies.report.noise_tables import noise_sections
+from studies.report.terminal.table import WIDTH, text_table, wrapped
 from studies.results.paper import setting
 from studies.results.run_record import FIXED, TUNED
 from studies.statistics.seeds import CONFIDENCE, PAIRED, Difference
@@ -28,7 +28,6 @@ from studies.statistics.verdict import Verdict
 from transfer.catalogue import further_names, metric_names, paper_sources
 
 FORMAT = 2
-WIDTH = 120
 INDENT = "  "  # of the lines that belong to the row above
 CSV_FIELDS = (
     *("row", "recipe", "network", "metric", "n", "seeds", "mean", "interval_low", "interval_high"),
@@ -42,17 +41,27 @@ FURTHER_TITLE = "further metrics"
 ARM_FIELDS = ("arm", "search")
 
 
-def as_text(comparison: Comparison) -> str:
-    """For a terminal: the answer, aligned columns, statistics, the tuned arm and the notes, wrapped at ``WIDTH``.
+def as_text(comparison: Comparison, width: int = WIDTH) -> str:
+    """For a terminal: the answer, aligned columns, statistics, the tuned arm and the notes.
+
+    Args:
+        comparison: What to show.
+        width: Of a line, in characters; a table that is wider goes on below, with its names again.
 
     Raises:
         UserError: It is given something else than a comparison.
     """
     check_comparison("as_text", comparison)
-    parts = [*_wrapped(plain_answer(comparison)), "", *_text_table(_grid(comparison, metric_names()))]
+    return "\n".join(text_parts(comparison, width))
+
+
+def text_parts(comparison: Comparison, width: int = WIDTH) -> tuple[str, str]:
+    """``as_text`` in two: answer and tables, and the notes."""
+    parts = [*wrapped(plain_answer(comparison), width), "", *text_table(_grid(comparison, metric_names()), width)]
     for title, grid in _sections(comparison):
-        parts += ["", title, "", *_text_table(grid)]
-    return "\n".join([*parts, *_wrapped(comparison.notes), *_wrapped(_unfinished(comparison))])
+        parts += ["", title, "", *text_table(grid, width)]
+    notes = [*wrapped(comparison.notes, width), *wrapped(_unfinished(comparison), width)]
+    return "\n".join(parts), "\n".join(notes)
 
 
 def _sections(comparison: Comparison) -> Iterator[tuple[str, Grid]]:
@@ -65,20 +74,10 @@ def _sections(comparison: Comparison) -> Iterator[tuple[str, Grid]]:
         yield _tuned_title(task), _tuned_grid(task, comparison.baseline)
 
 
-def _text_table(grid: Grid) -> list[str]:
-    lines = [[printable(cell) for cell in line] for line in grid]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    table = []
-    for line in lines:
-        cells = (cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))
-        table.append("  ".join([line[0].ljust(widths[0]), *cells]).rstrip())
-    rule = "-" * max(map(len, table))
-    return [table[0], rule, *table[1:], rule]
-
-
 def as_markdown(comparison: Comparison) -> str:
     """The same as ``as_text``, in Markdown."""
-    parts = ["# Comparison", "", *[f"{escape(sentence)}\n" for sentence in plain_answer(comparison)]]
+    answers = [f"**{escape(finding(comparison))}.**", *map(escape, plain_answer(comparison))]
+    parts = ["# Comparison", "", *[f"{sentence}\n" for sentence in answers]]
     parts += [_markdown_table(_grid(comparison, metric_names())), ""]
     sections = list(_sections(comparison))
     for title, grid in sections:
@@ -149,8 +148,8 @@ def write_report(comparison: Comparison, out: str | Path | None = None) -> Path:
     folder = comparison.root / "report" if out is None else Path(out)
     try:
         write_json(folder / "comparison.json", as_json(comparison))
-        write_bytes(folder / "comparison.csv", as_csv(comparison).encode())
-        write_bytes(folder / "comparison.md", as_markdown(comparison).encode())
+        write_bytes(folder / "comparison.csv", as_bytes(as_csv(comparison)))
+        write_bytes(folder / "comparison.md", as_bytes(as_markdown(comparison)))
     except OSError as error:
         raise UserError(
             f"cannot write the report to {folder}: {error.strerror or error}; choose another --out"
@@ -253,11 +252,6 @@ def _paper(cell: Cell) -> tuple[str, str]:
 
 def _unfinished(comparison: Comparison) -> list[str]:
     return [f"unfinished: {run}" for run in comparison.unfinished]
-
-
-def _wrapped(paragraphs: Sequence[str]) -> list[str]:
-    shown = map(printable, paragraphs)
-    return [textwrap.fill(text, WIDTH, subsequent_indent="  ", break_long_words=False) for text in shown]
 
 
 def _record(baseline: str, row: Row, metric: str, cell: Cell) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from markupsafe import Markup
@@ -49,6 +50,13 @@ def interval(ends: tuple[float, float] | None, source: str, kind: str = "plain")
 def label(row: Row, rows: Sequence[Row]) -> str:
     """A row's recipe, or its whole name where other rows have the same recipe on other networks."""
     return row.name if sum(other.recipe == row.recipe for other in rows) > 1 else row.recipe
+
+
+def headline(text: str) -> Markup:
+    """A headline in which no line ends in the middle of a metric's name or of a number and its unit."""
+    text = text.replace("'", "\N{RIGHT SINGLE QUOTATION MARK}")
+    parts = re.split(r"(top-1|mAP 07|[+\u2212]?\d+\.\d+ points)", text)
+    return Markup("").join(unbroken(part) if place % 2 else part for place, part in enumerate(parts))
 
 
 def unbroken(name: str) -> Markup:

@@ -10,7 +10,7 @@ from studies.results.run_record import Run
 from transfer.catalogue import TUNABLE_KEYS
 
 # Two notes of one measurement may differ by rounding, two measurements hardly agree this well.
-_ROUNDING = 0.01
+ROUNDING = 0.01
 
 
 def check_comparable(runs: Sequence[Run]) -> None:
@@ -104,7 +104,7 @@ def _check_backbones(runs: Sequence[Run]) -> None:
 def _check_pair(transfer: Run, source: Run) -> None:
     """The transferred backbone is the one that the classification run wrote, so that its top-1 is the row's."""
     mine, theirs = transfer.backbone.get("top1"), source.metrics.get("top1")
-    if mine is not None and theirs is not None and abs(mine - theirs) > _ROUNDING:
+    if mine is not None and theirs is not None and abs(mine - theirs) > ROUNDING:
         raise UserError(
             f"{transfer.path} transferred a backbone of top-1 {mine:.2f}, but {source.path} says {theirs:.2f}: not the "
             "same training; repeat the transfer with that run's backbone"

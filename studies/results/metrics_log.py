@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from backbones.errors import UserError
-from backbones.text_files import open_regular, parse_json
+from backbones.text_files import is_record, open_regular, parse_json
 
 METRICS_FILE = "metrics.jsonl"
 TAIL_BYTES = 16384  # enough records for a median over the last steps, whatever the length of the log
 
 
 def parse_records(lines: Iterable[str]) -> list[dict[str, Any]]:
-    """The lines as JSON objects; what is none, such as a line that a kill cut short, is left out."""
+    """The records of the lines; what is none, such as a line that a kill cut short, is left out."""
     records = []
     for line in lines:
         try:
             records.append(parse_json(line))
         except ValueError:
             continue
-    return [record for record in records if isinstance(record, dict)]
+    return [record for record in records if is_record(record)]
 
 
 def last_records(folder: Path) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from backbones.errors import UserError
-from backbones.files import read_json
+from backbones.runs.record import read_record
 from backbones.runs.run_folder import with_former_settings
 from transfer.catalogue import LEAST_SEARCH, TASKS
 
@@ -77,9 +77,7 @@ def read_run(path: Path, finished: bool) -> Run:
     Raises:
         UserError: The file is not what it should be.
     """
-    content = read_json(path)
-    if not isinstance(content, dict):
-        raise UserError(f"{path} does not hold a run; delete it or restore it")
+    content = read_record(path)
     task = _text(path, content, "task")
     if task not in TASKS:
         raise UserError(f"{path}: unknown task {task!r}; known are {', '.join(TASKS)}")
@@ -116,9 +114,8 @@ def _shared_images(path: Path, content: dict[str, Any]) -> int:
 
 def _seconds(content: dict[str, Any]) -> float | None:
     """Older runs record none, and nothing but a plan depends on it."""
-    timings = content.get("timings")
-    seconds = timings.get("total_seconds") if isinstance(timings, dict) else None
-    return float(seconds) if isinstance(seconds, (int, float)) and 0 <= seconds < float("inf") else None
+    seconds = (content.get("timings") or {}).get("total_seconds")
+    return None if seconds is None else float(seconds)
 
 
 def _text(path: Path, content: dict[str, Any], key: str) -> str:
@@ -141,9 +138,13 @@ def _section(path: Path, content: Mapping[str, Any], key: str) -> dict[str, Any]
     return section
 
 
+def is_percentage(value: Any) -> bool:
+    """Whether it is a number from 0 to 100, which NaN is not."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 100
+
+
 def _percent(path: Path, key: str, value: Any) -> float:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not 0 <= value <= 100:  # which is false for NaN
+    if not is_percentage(value):
         raise UserError(f"{path}: {key} is {value!r}, which is no percentage; repeat the run")
     return float(value)
 

@@ -9,16 +9,19 @@ from pathlib import Path
 
 from backbones.errors import UserError
 from studies.results.comparable import check_comparable
+from studies.results.looks_file import read_looks
 from studies.results.run_record import Run, read_run
+from studies.statistics.looks import Looks
 
 
 @dataclass(frozen=True)
 class RunTree:
-    """All runs under ``root``."""
+    """All runs under ``root``; ``looks`` are those of a study that adds seeds where a verdict is open."""
 
     root: Path
     finished: list[Run]
     unfinished: list[Run]
+    looks: Looks | None = None
 
     def rows(self) -> dict[tuple[str, str], list[Run]]:
         """Finished runs by (recipe, network), in each row by seed."""
@@ -35,6 +38,17 @@ def read_tree(root: Path) -> RunTree:
         UserError: No folder, no finished run, a file that is not what it should be, two runs that claim the same place,
             or runs that were not measured alike.
     """
+    tree = find_runs(root)
+    check_comparable(tree.finished)
+    return tree
+
+
+def find_runs(root: Path) -> RunTree:
+    """Every run folder under ``root``, links followed, whether or not its runs may be compared.
+
+    Raises:
+        UserError: No folder, no finished run, or a file that is not what it should be.
+    """
     if not root.is_dir():
         raise UserError(f"{root} is not a folder; give the folder that holds the runs")
     finished, unfinished = [], []
@@ -47,8 +61,7 @@ def read_tree(root: Path) -> RunTree:
         waiting = ", ".join(str(run.path.parent) for run in unfinished)
         state = f"only unfinished ones ({waiting}); continue them with --resume" if waiting else "none"
         raise UserError(f"no finished run under {root}: {state}")
-    check_comparable(finished)
-    return RunTree(root, finished, unfinished)
+    return RunTree(root, finished, unfinished, read_looks(root))
 
 
 def _folders(root: Path) -> Iterator[tuple[Path, list[str]]]:

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from backbones.bundles.loading import find_bundle
 from backbones.cli.command import CommandParser
 from backbones.errors import UserError, did_you_mean
+from backbones.external.sources import absolute_source, source_identity
 from backbones.files import sha256_file
 from backbones.recipes.recipe_file import is_recipe_file
 from backbones.runs.fingerprint import ROOT
@@ -38,7 +38,7 @@ NOT_IDENTITY = (
 SAME_FOR_CLASSIFIERS = ("workers",)
 
 # Options that name a file: looked for where the command is given, as data are, and known by what is in it.
-FILES = ("init-from", "classes", "plugin")
+FILES = ("classes", "plugin")
 
 Parsers = Mapping[str, CommandParser]  # by task
 
@@ -60,7 +60,9 @@ def option_words(options: Mapping[str, Any], parser: CommandParser, place: str) 
         for word in value if isinstance(value, list) else [value]:
             if isinstance(word, str) and word.startswith("-"):
                 raise UserError(f"{place}.{name}: {word!r} would be another option; take its dashes away")
-        if name in FILES and isinstance(value, str):
+        if name == "init-from" and isinstance(value, str):
+            words += [f"--{name}", absolute_source(value)]
+        elif name in FILES and isinstance(value, str):
             words += [f"--{name}", absolute(value)]
         elif isinstance(value, list) and value and not any(isinstance(each, (list, dict)) for each in value):
             words += [f"--{name}", *map(str, value)]
@@ -102,7 +104,7 @@ def resolved(parser: CommandParser, words: Sequence[str], place: str, task: str)
     left_out = {*NOT_IDENTITY, *(SAME_FOR_CLASSIFIERS if task == CLASSIFICATION else ())}
     asked = vars(parser.parse_args(list(words)))
     if asked.get("init_from"):
-        asked["init_from"] = sha256_file(find_bundle(asked["init_from"], f"{place}.init-from"))
+        asked["init_from"] = source_identity(asked["init_from"], f"{place}.init-from")
     for name in ("classes", "plugin"):
         if asked.get(name):
             if not Path(asked[name]).is_file():

@@ -46,12 +46,16 @@ class TaskSettings:
 
 @dataclass(frozen=True)
 class Import:
-    """Weights from elsewhere in place of a training, as ``tools/import_weights.py`` takes them."""
+    """Weights from elsewhere in place of a training, as ``tools/import_weights.py`` takes them.
+
+    With ``finished``, ``source`` is the file of a bundle, and there is nothing to import.
+    """
 
     source: str
     checkpoint: Path | None = None
     key: str | None = None
     classes: Path | None = None
+    finished: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ class SuiteRow:
         recipe: Of a row that is trained, or "random".
         network: Of a row that is trained or random.
         source: Of a row whose weights are imported.
-        teacher: Name of a teacher of the suite, or a path.
+        teacher: Name of a teacher of the suite, or what ``--teacher`` takes.
         options: Of the training, beyond those of all rows, or in place of them.
         seeds: None: the suite's.
         tasks: Transfers that the row takes part in.

@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from backbones.bundles.loading import find_bundle
+from backbones.bundles.bundle import read_bundle
 from backbones.errors import not_none
 from backbones.external.families import parse_source
+from backbones.external.sources import absolute_source, parse_weight_source, source_identity
 from backbones.files import sha256_file
 from backbones.recipes.recipe import RANDOM_RECIPE
 from backbones.recipes.recipe_file import chosen_recipe, is_recipe_file
@@ -16,7 +17,7 @@ from backbones.runs.fingerprint import ROOT, code_fingerprint
 from studies.suite import commands
 from studies.suite.commands import IMPORTER, Parsers
 from studies.suite.data import data_fingerprint, data_folder, train_images
-from studies.suite.definition import Suite, SuiteRow
+from studies.suite.definition import Import, Suite, SuiteRow
 from studies.suite.planned_run import ID_DIGITS, PlannedRun, digest_of
 from studies.suite.seeds import check_transfer_seeds, transfer_seed
 from studies.suite.trainings import classifier_training, transfer_training
@@ -68,6 +69,16 @@ class _Backbone:
     digest: str
 
 
+def _imported_network(source: Import) -> str:
+    return read_bundle(source.source).architecture if source.finished else parse_source(source.source).architecture
+
+
+def _elsewhere(word: str, place: str) -> _Backbone:
+    """What no run of the suite makes."""
+    asked = parse_weight_source(word, place)
+    return _Backbone(str(asked.path or asked.text), (), source_identity(word, place))
+
+
 @dataclass
 class _Planner:
     suite: Suite
@@ -104,7 +115,7 @@ class _Planner:
         asked = commands.resolved(self.parsers[task], [*words, "--out", "."], place, task)
         images = settings.data.train_images if settings.data else None
         training = transfer_training(protocol, asked, images, self.processes, place)
-        network = parse_source(row.source.source).architecture if row.source else row.network
+        network = _imported_network(row.source) if row.source else row.network
         facts = {"protocol": Path(word).stem, "network": network, "training": training.words}
         self._add(row, seed, task, words, place, identity, backbone.needs, facts, training.processes, number)
 
@@ -142,11 +153,12 @@ class _Planner:
         for teacher in self.suite.teachers:
             if teacher.name == row.teacher:
                 return self.backbone(teacher, (teacher.seeds or (0,))[0])
-        bundle = find_bundle(Path(commands.absolute(row.teacher)), f"{self.suite.path}: teacher of {row.name}")
-        return _Backbone(str(bundle), (), sha256_file(bundle))
+        return _elsewhere(absolute_source(row.teacher), f"{self.suite.path}: teacher of {row.name}")
 
     def _import(self, row: SuiteRow) -> _Backbone:
         source = not_none(row.source)
+        if source.finished:
+            return _elsewhere(source.source, f"{self.suite.path}: from of {row.name}")
         files = {
             name: path and sha256_file(commands.absolute(path))
             for name, path in (("checkpoint", source.checkpoint), ("classes", source.classes))

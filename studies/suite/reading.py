@@ -15,7 +15,7 @@ from backbones.recipes.plugin import load_plugin
 from backbones.recipes.recipe import RANDOM_RECIPE
 from backbones.recipes.recipe_file import chosen_recipe, is_recipe_file
 from backbones.recipes.switches import needs_teacher
-from studies.suite.definition import Data, Import, Options, Shapes, Suite, SuiteRow, TaskSettings
+from studies.suite.definition import Data, Options, Shapes, Suite, SuiteRow, TaskSettings
 from studies.suite.expectations import read_expectations
 from transfer.catalogue import CLASSIFICATION, TASKS, transfers
 
@@ -147,7 +147,9 @@ def _read_rows(section: Section, transfers: Sequence[str], seeds: tuple[int, ...
     _load_plugin(shared["options"], f"{section.path}: {section.place('options')}")
     name = section.text("name")
     if "from" in section:
-        yield _imported(section, name, recipes or networks, shared)
+        from studies.suite.imported_row import imported_row
+
+        yield imported_row(section, name, recipes or networks, shared)
         return
     if not recipes or not networks:
         section.error("", "needs recipe and network, or 'from' with public weights")
@@ -157,33 +159,8 @@ def _read_rows(section: Section, transfers: Sequence[str], seeds: tuple[int, ...
         for recipe in recipes:
             _check_row(section, recipe, network, shared)
             called = Path(recipe).stem if is_recipe_file(recipe) else recipe
-            yield SuiteRow(name or (called if len(networks) == 1 else f"{called}-{network}"), recipe, network, **shared)
-
-
-def _imported(section: Section, name: str | None, trained: Sequence[str], shared: dict[str, Any]) -> SuiteRow:
-    if trained or shared["teacher"] or shared["options"]:
-        section.error("from", "is in place of a training; take recipe, network, teacher and options away")
-    if name is None:
-        section.error("name", "is missing; a row of imported weights needs one")
-    said = section["from"]
-    if isinstance(said, str):
-        said = {"source": said}
-    weights = Section(section.path, section.place("from"), said, ("source", "checkpoint", "key", "classes"))
-    source = weights.text("source")
-    if source is None:
-        weights.error("source", "is missing; give LIBRARY:NETWORK.WEIGHTS")
-    from backbones.external.families import parse_source
-
-    try:
-        parse_source(source)
-    except UserError as error:
-        weights.error("source", str(error))
-    checkpoint, classes = weights.text("checkpoint"), weights.text("classes")
-    key = weights.text("key")
-    if key and not checkpoint:
-        weights.error("key", "names an entry of a local file; give the file as checkpoint")
-    settled = Import(source, Path(checkpoint) if checkpoint else None, key, Path(classes) if classes else None)
-    return SuiteRow(name, source=settled, **shared)
+            full = f"{called}-{network.replace(':', '-')}"  # timm:NAME, too, is to be part of a folder's name
+            yield SuiteRow(name or (called if len(networks) == 1 else full), recipe, network, **shared)
 
 
 def _tasks(section: Section, transfers: Sequence[str]) -> tuple[str, ...]:
@@ -198,9 +175,14 @@ def _tasks(section: Section, transfers: Sequence[str]) -> tuple[str, ...]:
 
 
 def _check_row(section: Section, recipe: str, network: str, shared: dict[str, Any]) -> None:
-    from backbones.models import list_backbones
+    from backbones.models import TIMM_PREFIX, check_network, list_backbones
 
-    if network not in list_backbones():
+    if network.startswith(TIMM_PREFIX):
+        try:
+            check_network(network)
+        except UserError as error:
+            section.error("network", str(error))
+    elif network not in list_backbones():
         section.error("network", f"no network {network!r}; {did_you_mean(network, list_backbones())}see --network list")
     if recipe == RANDOM_RECIPE:
         if shared["teacher"] or shared["options"]:
@@ -233,11 +215,11 @@ def _check_teachers(path: Path, rows: Sequence[SuiteRow], teachers: Sequence[Sui
             raise UserError(f"{path}: teacher {teacher.name} is taught by its own student; take one 'teacher' away")
     for row in (*rows, *teachers):
         known = [teacher.name for teacher in teachers if teacher is not row]
-        if row.teacher and row.teacher not in known and "/" not in row.teacher:
+        if row.teacher and row.teacher not in known and not set("/:") & set(row.teacher):
             hint = did_you_mean(row.teacher, known)
             raise UserError(
                 f"{path}: teacher {row.teacher!r} of {row.name} is none of the suite's; {hint}there are "
-                f"{', '.join(known) or 'none'} (a path has a / in it)"
+                f"{', '.join(known) or 'none'} (a path has a / in it, public weights a :)"
             )
 
 

@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 from backbones.errors import MachineError, UserError
-from backbones.files import atomic_path, cache_dir, emptied_on_error, read_json, sha256_file, write_json
+from backbones.files import as_bytes, atomic_path, cache_dir, emptied_on_error, read_json, sha256_file, write_json
+
+
+def test_a_name_that_is_no_utf_8_is_written_as_escapes() -> None:
+    assert as_bytes("ü \udcff") == "ü \\udcff".encode()
 
 
 def test_json_comes_back_and_leaves_nothing_beside(tmp_path: Path) -> None:

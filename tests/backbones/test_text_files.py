@@ -69,6 +69,7 @@ def test_a_last_line_that_was_cut_short_is_left_out(end: str, log: Path) -> None
     "line",
     [
         *("[1]", "null", "{}", '{"kind": "step"}', '{"step": 3}', '{"kind": 1, "step": 3}', "[" * 10_000),
+        *(f'{{"kind": "step", "step": 3, "loss": {loss}}}' for loss in ('"2"', "null", "true", "[]", "9" * 400)),
         *('{"kind": "step", "step": %s}' % step for step in ('"3"', "-1", "true", "NaN")),  # noqa: UP031
     ],
 )

@@ -91,7 +91,7 @@ class Damage:
     def do(self) -> None:
         """Do it, and know what it was."""
         if self._random.random() < ENTRIES:
-            self.what, self.may_differ = change_entry(self._victim, self._random), True
+            self.what, self.may_differ = change_entry(self._victim, self._random, self._folder), True
             self.named = (str(self._folder),)  # what is missing or strange there may be any other name
             return
         mutation = self._random.choice(self._format.mutators)(self._victim.read_bytes(), self._random)

@@ -82,6 +82,21 @@ def test_the_page_has_the_title_that_was_asked_for(runs: Path, tmp_path: Path) -
     assert "no images of the data" in page
 
 
+def test_several_protocols_are_a_section_each_and_the_address_is_told(runs: Path, tmp_path: Path) -> None:
+    other = runs / "other"
+    other.mkdir()
+    record = json.loads((runs / "d-smooth-detection" / "result.json").read_text())
+    (other / "result.json").write_text(json.dumps({**record, "config_hash": "another", "protocol": "fpn"}))
+    done = call(runs, "--open", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[-1] == (runs / "report" / "index.html").as_uri()
+    assert lines[1].startswith("One seed is too few to tell: d-smooth is at +2.0 top-1")
+    assert "Detection (fpn)" in lines
+    assert {path.name for path in (runs / "report").iterdir()} == {*FILES, "2-detection-fpn"}
+    assert {path.name for path in (runs / "report" / "2-detection-fpn").iterdir()} == FILES - {"index.html"}
+
+
 def test_what_readers_are_to_know_comes_first(runs: Path, tmp_path: Path) -> None:
     done = call(runs, "--note", "Drawings <all>.", "--note", "Few steps.", cwd=tmp_path)
     assert done.returncode == 0

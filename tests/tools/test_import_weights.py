@@ -77,7 +77,7 @@ def test_a_failed_download_is_one_line(tmp_path: Path) -> None:
         ([], "error: give the weights, LIBRARY:NETWORK, and the bundle to write with --out"),
         (["timm:resnet50d"], "error: give the weights"),
         (["timm:resnet50d", "--out", "x", "--key", "model"], "error: --key names an entry of a local file"),
-        (["timm:resnet50s", "--out", "x"], "error: timm:resnet50s: resnet50s cannot be imported: its stem"),
+        (["timm:resnet49", "--out", "x"], "error: timm:resnet49: unknown network 'timm:resnet49': did you mean"),
         (["torchvision:resnet50", "--out", "x", "--checkpoint", "absent.pth"], "error: --checkpoint absent.pth: there"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import time
@@ -10,16 +11,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from forked_tools import run_tool
 from PIL import Image
-from pytest import TempPathFactory, approx, fixture, mark, raises
+from pytest import CaptureFixture, TempPathFactory, approx, fixture, mark, raises
 
 from backbones.bundles.bundle import read_bundle, write_bundle
 from backbones.bundles.contract import InputContract, imagenet_contract
+from backbones.bundles.loading import trained_classifier
+from backbones.data.augmentation import validation_view
 from backbones.errors import UserError
 from backbones.evaluation.report import EvaluationRequest, evaluate_bundle
+from backbones.files import sha256_file
 from backbones.models import create_classifier
+from tools.test_cls import main
 
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
 FILES = (
@@ -64,9 +70,11 @@ def make_bundle(data: Path, tmp_path: Path) -> Bundles:
     """Writes a bundle with random weights for the classes of ``data``."""
 
     def make(name: str, order: list[int] | None = None, **changes: Any) -> Path:
-        torch.manual_seed(0)
+        torch.manual_seed(changes.pop("seed", 0))
         classes = sorted(path.name for path in (data / "val").iterdir())
         model = create_classifier("resnet18_d", len(classes))
+        if "weights" in changes:
+            model.head.weight.data.fill_(changes.pop("weights"))
         if order:
             classes = [classes[index] for index in order]
             model.head.weight.data = model.head.weight.data[order]
@@ -115,7 +123,7 @@ def test_a_run_has_the_accuracy_its_result_says(finished_run: Path, data: Path, 
             assert len(image.convert("L").getcolors()) > 20
 
 
-def evaluate(model: Path, data: Path, out: Path, **changes: Any) -> dict[str, Any]:
+def evaluate(model: Path | tuple[Path, ...], data: Path, out: Path, **changes: Any) -> dict[str, Any]:
     return evaluate_bundle(EvaluationRequest(model, data, out, device="cpu", **changes))
 
 
@@ -144,6 +152,99 @@ def test_the_bundles_own_input_is_used(make_bundle: Bundles, data: Path, tmp_pat
     asked = evaluate(make_bundle("c", contract=scaled), data, tmp_path / "asked", image_size=32, split="train")
     assert asked["protocol"].startswith("32 px")
     assert asked["images"] == 60
+
+
+def slow_metrics(paths: list[Path], data: Path) -> dict[str, float]:
+    """Image by image and class by class in float64, from the files on: the mean of the classifiers' probabilities."""
+    classes = sorted(path.name for path in (data / "val").iterdir())
+    right, among, loss, confidences = 0, 0, 0.0, []
+    files = [(name, file) for name in classes for file in sorted((data / "val" / name).iterdir())]
+    for name, file in files:
+        mean = dict.fromkeys(classes, 0.0)
+        for path in paths:
+            bundle, model = trained_classifier(path)
+            contract = bundle.input_contract
+            with Image.open(file) as image:
+                pixels = torch.from_numpy(np.array(validation_view(image.convert("RGB"), contract.eval_size)))
+            values = (pixels.double() - torch.tensor(contract.mean).double()) / torch.tensor(contract.std).double()
+            with torch.no_grad():
+                logits = model.eval()(values.permute(2, 0, 1)[None].float())[0].tolist()
+            powers = [math.exp(logit) for logit in logits]
+            for known, power in zip(bundle.training["classes"], powers, strict=True):
+                mean[known] += power / sum(powers) / len(paths)
+        order = sorted(classes, key=lambda each: -mean[each])
+        right += order[0] == name
+        among += name in order[:5]
+        loss -= math.log(mean[name])
+        confidences.append(mean[order[0]])
+    return {
+        "top1": 100 * right / len(files),
+        "top5": 100 * among / len(files),
+        "mean_confidence": 100 * sum(confidences) / len(files),
+        "negative_log_likelihood": loss / len(files),
+    }
+
+
+def test_several_are_the_mean_of_their_probabilities(make_bundle: Bundles, data: Path, tmp_path: Path) -> None:
+    """Each in its own size, normalisation and order of classes; and each alone is what it is when tested alone."""
+    scaled = InputContract((127.5,) * 3, (60.0,) * 3, "RGB", 32, 40, "bicubic")
+    paths = [
+        make_bundle("a", seed=1),
+        make_bundle("b", seed=2, order=[3, 0, 5, 1, 4, 2], contract=scaled),
+        make_bundle("c", seed=3),
+    ]
+    report = evaluate(tuple(paths), data, tmp_path / "all", batch_size=4)
+    expected = slow_metrics(paths, data)
+    assert {name: report["metrics"][name] for name in expected} == approx(expected, rel=1e-4)
+    assert report["protocol"] == (
+        "32 px, one central crop, bilinear; 40 px, one central crop, bilinear (its training: bicubic)"
+    )
+    members = report["model"]["members"]
+    assert report["model"]["network"] == "resnet18_d + resnet18_d + resnet18_d"
+    assert [member["sha256"] for member in members] == [sha256_file(path) for path in paths]
+    losses = []
+    for path, member in zip(paths, members, strict=True):
+        alone = evaluate(path, data, tmp_path / f"alone-{path.name}", batch_size=4)
+        assert member["metrics"] == approx(alone["metrics"])
+        assert (member["calibration"], member["input"]) == (alone["calibration"], alone["input"])
+        losses.append(alone["metrics"]["negative_log_likelihood"])
+    assert sum(losses) / 3 > report["metrics"]["negative_log_likelihood"]  # Jensen's inequality
+    assert sum(part["images"] for part in report["calibration"]) == 15
+
+
+def test_what_cannot_be_tested_together(make_bundle: Bundles, data: Path, tmp_path: Path) -> None:
+    one = make_bundle("a")
+    copy = tmp_path / "copy"
+    copy.write_bytes(one.read_bytes())
+    with raises(UserError, match=r"--model .*/a: these weights are given more than once"):
+        evaluate((one, copy), data, tmp_path / "out")
+    with raises(UserError, match=r"--model .*/b does not name its classes"):
+        evaluate((one, make_bundle("b", seed=1, training={"classes": None})), data, tmp_path / "out")
+    with raises(UserError, match="--image-size 16: resnet18_d needs 32 pixels or more"):
+        evaluate(one, data, tmp_path / "out", image_size=16)
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_with_endless_logits_is_named(make_bundle: Bundles, data: Path, tmp_path: Path) -> None:
+    """The mean of probabilities would hide a logit of minus infinity."""
+    one, other = make_bundle("a"), make_bundle("b", seed=1, weights=3e38)
+    with raises(UserError, match="/b: some logits are not finite"):
+        evaluate((one, other), data, tmp_path / "out")
+
+
+def test_several_on_the_command_line(
+    make_bundle: Bundles, data: Path, tmp_path: Path, capsys: CaptureFixture[str]
+) -> None:
+    words = [str(make_bundle("a")), "random:mobilenet_v1_025"]
+    options = ["--data", str(data), "--out", str(tmp_path / "out"), "--device", "cpu", "--workers", "0"]
+    main(["--model", *words, *options, "--image-size", "32"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"15 images at 32 px, one central crop, bilinear: {tmp_path / 'out'}"
+    starts = [f"{words[0]}: top-1 ", f"{words[1]}: top-1 ", "mean of their probabilities: top-1 "]
+    assert [line.startswith(start) for line, start in zip(lines[1:], starts, strict=True)] == [True] * 3
+    report = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert report["model"]["members"][1]["path"] == "random:mobilenet_v1_025"
+    assert f"top-1 {report['metrics']['top1']:.2f} %" in lines[3]
 
 
 def test_a_bundle_without_head_is_refused(make_bundle: Bundles, data: Path, tmp_path: Path) -> None:
@@ -191,4 +292,5 @@ def test_a_folder_in_use_is_not_written_into(make_bundle: Bundles, data: Path, t
 def test_mistakes_are_one_line(data: Path, tmp_path: Path) -> None:
     process = run("test_cls.py", "--model", tmp_path / "nothing", "--data", data, "--out", tmp_path / "out")
     assert process.returncode == 2
-    assert process.stderr == f"error: --model {tmp_path}/nothing: there is no such run folder or bundle\n"
+    assert process.stderr.startswith(f"error: --model {tmp_path}/nothing: there is no such run folder or bundle; ")
+    assert process.stderr.count("\n") == 1

@@ -54,7 +54,7 @@ def shapes(tmp_path_factory: Any) -> Path:
         ({"backbone": "x", "config": DETECTION, "out": "run", "cfg_options": "a=b"}, "a list of texts is wanted"),
         ({"backbone": "x", "config": DETECTION, "dry_run": True, "dump_config": "a.py"}, "dry_run or dump_config"),
         ({"backbone": "x", "config": DETECTION, "dump_config": "a.py", "tensorboard": True}, "and no tensorboard"),
-        ({"backbone": "nothing", "config": DETECTION, "out": "run"}, "nothing: no such bundle"),
+        ({"backbone": "nothing", "config": DETECTION, "out": "run"}, "--backbone nothing: there is no such run folder"),
         ({"backbone": "x", "config": ROOT / "det_configs", "out": "run"}, "no such configuration file"),
     ],
 )

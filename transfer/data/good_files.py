@@ -14,6 +14,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from backbones.data import decoding
 from backbones.data.verification import FileStamp, check_each, checks_fingerprint
 from backbones.errors import MachineError, UserError
 from backbones.files import cache_dir, read_json, write_json
@@ -63,7 +64,7 @@ class GoodFiles:
     """What was found in good files below ``root``, under the same arguments and by the same code."""
 
     def __init__(self, root: Path, arguments: Mapping[str, Any]) -> None:
-        code = checks_fingerprint([*Path(__file__).parent.glob("*.py")])
+        code = checks_fingerprint([*Path(__file__).parent.glob("*.py"), Path(decoding.__file__)])
         document = json.dumps([code, str(root.resolve()), arguments], sort_keys=True)
         self._root = root
         self._record = cache_dir() / "good" / f"{hashlib.sha256(document.encode()).hexdigest()}.json"

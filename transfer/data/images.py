@@ -13,7 +13,6 @@ mmdet and mmseg decode with ``cv2.imdecode(..., IMREAD_COLOR)``. Compared with P
 from __future__ import annotations
 
 import warnings
-import zlib
 from pathlib import Path
 
 import cv2
@@ -33,8 +32,6 @@ _CONTAINERS = (
     "BMP",
     "WEBP",
 )  # MPO: a JPEG followed by more JPEGs, as some cameras write
-_PNG_SIGNATURE = 8  # bytes
-_PNG_FRAME = 12  # bytes of a chunk besides its data: length, kind, checksum
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK")
 _ORIENTATION_TAG = 0x0112
 
@@ -44,7 +41,7 @@ def verify_image(path: Path) -> tuple[int, int]:
 
     The size is that of the stored raster, which is the frame the annotation is in, because files with an orientation
     tag are refused. Every file is decoded, by Pillow and by OpenCV; which damage shows then is said in
-    ``backbones.data.jpeg.scan`` for JPEG; a PNG must have all its chunks, with their checksums.
+    ``backbones.data.jpeg.scan`` for JPEG, and in ``backbones.data.decoding`` for PNG.
     Raises ``UserError`` naming the file for anything missing, empty, truncated, undecodable or ambiguous, and
     ``MachineError`` where the machine keeps it from being read.
     """
@@ -56,8 +53,6 @@ def verify_image(path: Path) -> tuple[int, int]:
                 _refuse_ambiguous(image, path)
                 size = image.size
                 load_entirely(image, path)
-                if image.format == "PNG" and (complaint := _lost_chunks(path)):
-                    raise ValueError(complaint)
         _require_opencv(path, size)
         return size
     except UserError:
@@ -84,26 +79,6 @@ def _require_opencv(path: Path, size: tuple[int, int]) -> None:
         f"{path} cannot be decoded by OpenCV, which reads it in training ({reason}), though Pillow reads it as "
         f"{size[0]} x {size[1]}; save it anew as JPEG or PNG"
     )
-
-
-def _lost_chunks(path: Path) -> str | None:
-    """What keeps a PNG file from being whole, or None: a chunk that is cut or has another checksum, or no last one.
-
-    Pillow stops where the last row is complete, and libpng, which OpenCV has, wants the end. Chunks that a decoder may
-    pass over (their kind begins in lower case) need not have the right checksum.
-    """
-    content = memoryview(path.read_bytes())
-    start = _PNG_SIGNATURE
-    while start + _PNG_FRAME <= len(content):
-        kind = bytes(content[start + 4 : start + 8])
-        end = start + _PNG_FRAME + int.from_bytes(content[start : start + 4], "big")
-        checksum = int.from_bytes(content[end - 4 : end], "big")
-        if end <= len(content) and kind[:1].isupper() and zlib.crc32(content[start + 4 : end - 4]) != checksum:
-            return f"the checksum of its {kind.decode('ascii', 'replace')} chunk is wrong"
-        if end <= len(content) and kind == b"IEND":
-            return None
-        start = end
-    return "its end is missing"
 
 
 def _what_is_wrong(path: Path, error: Exception) -> str:

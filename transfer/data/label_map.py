@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from backbones.data.decoding import load_entirely
 from backbones.errors import UserError
 from backbones.image_files import open_image
 from backbones.machine.lacks import blame_machine
@@ -76,8 +77,8 @@ def check_label_map(path: Path, image: Path, size: tuple[int, int] | None, codin
     """
     try:
         with open_image(path) as label:
-            _refuse_wrong_format(label, path)
-            label.load()
+            refuse_wrong_format(label, path)
+            load_entirely(label, path)
             label_size, histogram = label.size, label.histogram()
     except UserError:
         raise
@@ -146,7 +147,7 @@ def refuse_labels_from_zero(total: np.ndarray, coding: LabelCoding, folder: Path
         )
 
 
-def _refuse_wrong_format(label: Image.Image, path: Path) -> None:
+def refuse_wrong_format(label: Image.Image, path: Path) -> None:
     remedy = "save label maps as 8-bit PNG with one channel (gray or palette) holding the class index"
     if label.format != "PNG":
         raise UserError(f"{path} is a {label.format} file, whose values may not be exact; {remedy}")

@@ -101,7 +101,7 @@ def _check_object(
     name = element.findtext("name")
     if name not in classes:
         raise UserError(
-            f"{file}, object {number} has the unknown class {_shown(name, classes)}; the classes are "
+            f"{file}, object {number} has the unknown class {shown_class(name, classes)}; the classes are "
             f"{', '.join(classes)}. Correct the name or give your own list with --classes"
         )
     where = f"{file}, object {number} ({name})"
@@ -114,7 +114,7 @@ def _check_object(
     return str(name), is_difficult
 
 
-def _shown(name: str | None, classes: Sequence[str]) -> str:
+def shown_class(name: str | None, classes: Sequence[str]) -> str:
     """A name; beside a class that looks like it, in characters that tell the two apart."""
     alike = [each for each in classes if name and _bare(each) == _bare(name)]
     if not alike:

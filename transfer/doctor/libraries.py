@@ -21,6 +21,7 @@ MODULES = {
     "scipy": "scipy",
     "matplotlib": "matplotlib",
     "safetensors": "safetensors",
+    "timm": "timm",
     "pycocotools.mask": "pycocotools",
     "tqdm": "tqdm",
     "tensorboard": "tensorboard",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import reprlib
+import stat
 import zipfile
 from pathlib import Path
 
@@ -16,11 +17,12 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 LARGEST = 2**30  # bytes of all arrays: ten million detections take a quarter of it
+LARGEST_FILE = LARGEST  # bytes; larger ones only seem to be an archive
 UNSUSPECTED = 2**26  # bytes that may be compressed as much as they can be
 MOST_COMPRESSED = 100  # beyond those, times the file's size; results take a half to a tenth of theirs
 MOST_ARRAYS = 32
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-_ENCRYPTED = 0x1  # flag of a member
+_FLAGS = 0x080E  # of a member: how well it is packed, where its sum stands, a name in UTF-8; not encrypted, no patch
 
 
 def read_arrays(path: Path) -> dict[str, NDArray]:
@@ -30,8 +32,13 @@ def read_arrays(path: Path) -> dict[str, NDArray]:
         ValueError: It holds what no such file does, or more than the limits; the message says what.
         OSError, EOFError, zipfile.BadZipFile, zlib.error: It cannot be read, or is damaged.
     """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("it is a folder, a pipe or a device")
+    if status.st_size > LARGEST_FILE:
+        raise ValueError(f"it has {status.st_size} bytes, more than {LARGEST_FILE}")
     with zipfile.ZipFile(path) as archive:
-        _check_members(archive.infolist(), path.stat().st_size)
+        _check_members(archive.infolist(), status.st_size)
         for member in archive.infolist():
             _check_array(archive, member)
     with np.load(path, allow_pickle=False) as arrays:
@@ -41,7 +48,7 @@ def read_arrays(path: Path) -> dict[str, NDArray]:
 def _check_members(members: list[zipfile.ZipInfo], size: int) -> None:
     if len(members) > MOST_ARRAYS:
         raise ValueError(f"{len(members)} arrays, more than {MOST_ARRAYS}")
-    if strange := [each for each in members if each.compress_type not in _METHODS or each.flag_bits & _ENCRYPTED]:
+    if strange := [each for each in members if each.compress_type not in _METHODS or each.flag_bits & ~_FLAGS]:
         raise ValueError(f"{strange[0].filename!r} is encrypted, or packed by an unknown method")
     total = sum(member.file_size for member in members)
     if total > LARGEST:

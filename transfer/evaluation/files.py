@@ -62,6 +62,8 @@ _KINDS = {  # of NumPy's types; whole numbers where nothing else is said
     **{"classes": "U", "names": "U", "difficult": "b"},
     **dict.fromkeys(("boxes", "found_boxes", "scores"), "fiu"),
 }
+# NaN is in none. All pixels of a test must stay below 2^63; detectors keep their boxes inside the image.
+_RANGES = {"pixels": (0, 2**40), **dict.fromkeys(("scores", "boxes", "found_boxes"), (-1e6, 1e6))}
 _LAYOUTS = {layout.task: layout for layout in (_DETECTION, _SEGMENTATION)}
 
 
@@ -104,6 +106,8 @@ def read_segmentations(path: Path) -> SegmentationEvaluation:
 def _read(path: Path, layout: _Layout) -> Any:
     try:
         arrays = read_arrays(path)
+        if arrays["format"].shape or arrays["task"].shape:
+            raise ValueError("format or task is no single value")
         version, task = int(arrays["format"]), str(arrays["task"])
         if version != FORMAT or task != layout.task:
             raise UserError(f"{path} holds {task} in format {version}, not {layout.task} in format {FORMAT}")
@@ -133,6 +137,9 @@ def _check_kinds(arrays: Mapping[str, NDArray], layout: _Layout) -> None:
         array, kind = arrays[name], _KINDS.get(name, "i")
         if array.dtype.kind not in kind or array.shape[1:] != ((4,) if name.endswith("boxes") else ()):
             raise ValueError(f"{name} is {array.dtype} of shape {array.shape}")
+    for name, (least, most) in _RANGES.items():
+        if name in fields and arrays[name].size and not least <= arrays[name].min() <= arrays[name].max() <= most:
+            raise ValueError(f"{name} goes from {arrays[name].min()} to {arrays[name].max()}, not {least} to {most}")
     for name, power in layout.classes_of.items():
         if arrays[name].size and not 0 <= arrays[name].min() <= arrays[name].max() < classes**power:
             raise ValueError(f"{name} counts from {arrays[name].min()} to {arrays[name].max()}, of {classes} classes")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -37,21 +38,25 @@ def choose_batch_norm(config: Config, device: torch.device, processes: int) -> s
     return LOCAL
 
 
-def images_per_estimate(config: Config, chosen: str, batch: TotalBatch) -> int | None:
+def images_per_estimate(config: Config, chosen: str, batch: TotalBatch, trunk_has_any: bool = True) -> int | None:
     """Images that BatchNorm takes its statistics from, once per pass; None where it keeps those of the pretraining.
 
-    The trunk's keeps them with ``norm_eval``, in a stage that is a shared head too; a head's own, which has none, never
-    does.
+    The trunk's keeps them with ``norm_eval``, in a stage that is a shared head too, if it has any
+    (``trunk_has_any``); a head's own, which has none, never does.
     """
     heads = {key: part for key, part in config.model.items() if key != "backbone"}
-    if config.model.backbone.get("norm_eval", False) and not _estimates(heads):
+    keeps = not trunk_has_any or config.model.backbone.get("norm_eval", False)
+    if keeps and not _estimates(heads):
         return None
     return batch.images * (batch.processes if chosen == SYNCHRONISED else 1)
 
 
-def describe_estimate(images: int | None) -> str:
-    """``images_per_estimate`` in words."""
-    return "with the pretrained statistics" if images is None else f"over {images} images"
+def describe_norms(chosen: str, images: int | None, layers: Mapping[str, int]) -> str:
+    """What ``choose_batch_norm``, ``images_per_estimate`` and ``check_batch_norm`` found, in words."""
+    if not layers:
+        return "none in this model"
+    over = "with the pretrained statistics" if images is None else f"over {images} images"
+    return f"{chosen}, {over}; layers as built: {dict(layers)}"
 
 
 def _estimates(part: Any) -> bool:
@@ -80,10 +85,12 @@ def check_batch_norm(model: nn.Module, chosen: str, images: int | None) -> dict[
             f"the built model {'estimates' if images is None else 'keeps'} BatchNorm's statistics, and by its "
             f"configuration it {'keeps' if images is None else 'estimates'} them"
         )
-    layers = Counter(type(module).__name__ for module in model.modules() if isinstance(module, _BatchNorm))
-    wrong = [name for name in layers if (name == nn.SyncBatchNorm.__name__) != (chosen == SYNCHRONISED)]
-    if wrong:
-        raise ProofError(f"the built model has {layers[wrong[0]]} layers of {wrong[0]} where {chosen} was chosen")
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    layers = Counter(type(module).__name__ for module in norms)
+    for module in norms:
+        if isinstance(module, nn.SyncBatchNorm) != (chosen == SYNCHRONISED):
+            name = type(module).__name__
+            raise ProofError(f"the built model has {layers[name]} layers of {name} where {chosen} was chosen")
     return dict(layers)
 
 

@@ -6,13 +6,15 @@ What they have in common with those of a classification is in ``backbones.runs.c
 from __future__ import annotations
 
 import re
+import reprlib
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook, Hook
+from mmengine.optim import OptimWrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from torch import Tensor, nn
@@ -20,10 +22,13 @@ from torch import Tensor, nn
 from backbones.bundles.ledger import name_tensors
 from backbones.errors import MachineError, UserError
 from backbones.runs.checkpoint_file import UnusableCheckpoint, check_same_run, read_checkpoint
+from backbones.runs.loaded_state import require_alike, require_optimizer_state
 
 NAME = re.compile(r"(?:epoch|iter)_(\d+)\.pth")
 # Of run.json, what a checkpoint does not say: into how many parts a batch was cut.
 CUT = "training"
+OPTIMIZER_PARTS = ("state", "param_groups")  # what mmengine adds to them is its own
+BEST = "best_"  # begins the names of the checkpoints that validated best, and of what mmengine notes of them
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
@@ -64,7 +69,7 @@ def remedy(path: Path) -> str:
 
 
 def check_checkpoint(path: Path, model: nn.Module, scheduled: bool = False) -> None:
-    """See that a checkpoint is whole, and holds exactly a model's tensors, by name and shape.
+    """See that a checkpoint is whole, and holds exactly a model's tensors, by name, shape and type.
 
     Args:
         path: The file.
@@ -87,9 +92,61 @@ def _check_parts(path: Path, content: Any, scheduled: bool) -> None:
     for part, kind in parts.items():
         if not isinstance(content, dict) or not isinstance(content.get(part), kind):
             raise UnusableCheckpoint(f"{path}: not a checkpoint to go on from: it holds no {part}")
+    if "config" in content["meta"]:
+        raise UnusableCheckpoint(f"{path}: its meta holds a config, which mmengine would run and never writes")
+    _check_hub(path, content["message_hub"])
     for name in ("epoch", "iter"):
         if type(content["meta"].get(name)) is not int:
             raise UnusableCheckpoint(f"{path}: not a checkpoint to go on from: its meta holds no {name}")
+
+
+def _check_hub(path: Path, hub: Mapping[str, Any]) -> None:
+    """What mmengine remembers in it are plain values, and numbers of checkpoints, by which it deletes files."""
+    info = hub.get("runtime_info", {})
+    strange = [str(key) for key, value in info.items() if not _is_plain(value)] if isinstance(info, dict) else ["all"]
+    if not strange and not isinstance(info.get("keep_ckpt_ids", []), list):
+        strange = ["keep_ckpt_ids"]
+    if strange:
+        raise UnusableCheckpoint(f"{path}: not a checkpoint to go on from: message_hub.runtime_info: {strange[0]}")
+
+
+def keep_best_inside(content: Mapping[str, Any], folder: Path) -> None:
+    """Have the best checkpoint, which mmengine deletes for a better one, be one of a folder, wherever that now is."""
+    info = content["message_hub"].get("runtime_info", {})
+    for key in [key for key in info if key.startswith(f"{BEST}ckpt")]:
+        name = Path(str(info[key])).name
+        if name.startswith(BEST) and name.endswith(".pth"):
+            info[key] = str(folder / name)
+        else:
+            del info[key]
+
+
+def check_training_state(content: Mapping[str, Any], wrapper: OptimWrapper, schedules: Sequence[Any]) -> None:
+    """See that a checkpoint's optimizer and schedules are of the kind of those that are to go on with it.
+
+    Args:
+        content: Of the checkpoint.
+        wrapper: Around the optimizer.
+        schedules: mmengine's, in order.
+
+    Raises:
+        ValueError: They are not; the message names the entry.
+    """
+    state, own = content["optimizer"], wrapper.state_dict()
+    require_optimizer_state(state, wrapper.optimizer)
+    require_alike(state, {key: value for key, value in own.items() if key not in OPTIMIZER_PARTS}, "optimizer")
+    _refuse_strangers(state, own, "optimizer")
+    if schedules:
+        own_states = [schedule.state_dict() for schedule in schedules]
+        require_alike(content["param_schedulers"], own_states, "param_schedulers")
+        for number, (there, here) in enumerate(zip(content["param_schedulers"], own_states, strict=True)):
+            _refuse_strangers(there, here, f"param_schedulers.{number}")
+
+
+def _refuse_strangers(there: Mapping[str, Any], own: Mapping[str, Any], name: str) -> None:
+    """An entry of its own might be in the place of a method, or be one weight more."""
+    if strangers := [key for key in there if key not in own]:
+        raise ValueError(f"{name} has {reprlib.repr(strangers[0])}, which this training has not")
 
 
 def _check_tensors(path: Path, there: Mapping[Any, Any], model: nn.Module) -> None:
@@ -97,7 +154,9 @@ def _check_tensors(path: Path, there: Mapping[Any, Any], model: nn.Module) -> No
     faults = {
         "it lacks": [name for name in wanted if name not in there],
         "the model has no": [str(name) for name in there if name not in wanted],
-        "of another shape": [name for name in wanted if name in there and not _is_alike(there[name], wanted[name])],
+        "of another shape or type": [
+            name for name in wanted if name in there and not _is_alike(there[name], wanted[name])
+        ],
     }
     if any(faults.values()):
         words = "; ".join(f"{fault} {name_tensors(names)}" for fault, names in faults.items() if names)
@@ -105,7 +164,7 @@ def _check_tensors(path: Path, there: Mapping[Any, Any], model: nn.Module) -> No
 
 
 def _is_alike(there: Any, wanted: Tensor) -> bool:
-    return isinstance(there, Tensor) and there.shape == wanted.shape
+    return isinstance(there, Tensor) and there.shape == wanted.shape and there.dtype == wanted.dtype
 
 
 class OwnCheckpointsHook(Hook):

@@ -7,31 +7,26 @@ weights were trained with, is written beside it as the piece of configuration to
 
 from __future__ import annotations
 
-import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from backbones.bundles.bundle import Bundle, read_bundle
 from backbones.bundles.contract import InputContract
 from backbones.bundles.ledger import MAPPED, TRUNK_PREFIX, Ledger, LedgerEntry, ProofError, load_trunk
 from backbones.bundles.loading import find_bundle
 from backbones.errors import UserError
-from backbones.external.keys.layers import conv_norm_names
+from backbones.external.keys.resnet import OPENMMLAB_DEEP_STEM, resnet_table
+from backbones.external.written_files import configuration_path, pickled, require_free
 from backbones.files import atomic_path, sha256_file, write_json
-from backbones.models import create_backbone
+from backbones.models import TIMM_PREFIX, create_backbone
 from backbones.models.resnet import LAYOUTS, VARIANTS, Tweaks
 from transfer.prepare.disk import writing
 from transfer.protocol.source_text import literal
 
 FORMAT = 1
 STYLES = ("mmdet", "mmseg")
-# OpenMMLab's convolution, its BatchNorm, and ours. The stock classes use one spelling in both toolkits.
-PLAIN_STEM = (("conv1", "bn1", "stem"),)
-DEEP_STEM = (("stem.0", "stem.1", "stem.0"), ("stem.3", "stem.4", "stem.1"), ("stem.6", "stem.7", "stem.2"))
 # Strides and dilations of the stages for the output strides that dense prediction uses.
 DENSE_GEOMETRY = {8: ((1, 2, 1, 1), (1, 1, 2, 4)), 16: ((1, 2, 2, 1), (1, 1, 1, 2))}
 
@@ -56,11 +51,6 @@ class Export:
         return [*lines, f"written: {self.path}", f"written: {configuration_path(self.path)}"]
 
 
-def configuration_path(path: Path) -> Path:
-    """Where the configuration is written that goes with the weights."""
-    return path.with_name(f"{path.name}.json")
-
-
 def openmmlab_keys(depth: int, variant: str) -> dict[str, str]:
     """OpenMMLab's name of every tensor of a trunk, by this project's name in a bundle.
 
@@ -68,26 +58,8 @@ def openmmlab_keys(depth: int, variant: str) -> dict[str, str]:
         depth: 18, 34, 50, 101 or 152.
         variant: "a", "b", "c" or "d".
     """
-    block, counts = LAYOUTS[depth]
-    tweaks = VARIANTS[variant]
-    convolutions = 2 if block.expansion == 1 else 3
-    # In D an average pool comes before the shortcut's convolution, also where it pools nothing.
-    shortcut = 1 if tweaks.pooled_shortcut else 0
-    theirs_to_ours: dict[str, str | None] = {}
-    for conv, norm, ours in DEEP_STEM if tweaks.deep_stem else PLAIN_STEM:
-        theirs_to_ours |= conv_norm_names(conv, norm, f"{TRUNK_PREFIX}{ours}")
-    for stage, count in enumerate(counts, start=1):
-        for index in range(count):
-            theirs, ours = f"layer{stage}.{index}", f"{TRUNK_PREFIX}stage{stage}.{index}"
-            for number in range(1, convolutions + 1):
-                theirs_to_ours |= conv_norm_names(
-                    f"{theirs}.conv{number}", f"{theirs}.bn{number}", f"{ours}.conv{number}"
-                )
-            # The first stage of basic blocks changes neither channels nor size: no projection.
-            if index == 0 and (stage > 1 or block.expansion > 1):
-                down = f"{theirs}.downsample"
-                theirs_to_ours |= conv_norm_names(f"{down}.{shortcut}", f"{down}.{shortcut + 1}", f"{ours}.shortcut")
-    return {ours: theirs for theirs, ours in theirs_to_ours.items() if ours}
+    theirs_to_ours = resnet_table(depth, variant, OPENMMLAB_DEEP_STEM)
+    return {ours: theirs for theirs, ours in theirs_to_ours.items() if ours and ours.startswith(TRUNK_PREFIX)}
 
 
 def export_bundle(bundle: Bundle, style: str, path: Path, force: bool = False) -> Export:
@@ -104,7 +76,7 @@ def export_bundle(bundle: Bundle, style: str, path: Path, force: bool = False) -
         ProofError: A tensor has no fate, or one of the stock class no origin; nothing is written.
     """
     depth, variant = _stock_variant(bundle.architecture)
-    _require_vacant(path, force)
+    require_free(path, force)
     ledger = _renamed(load_trunk(create_backbone(bundle.architecture), bundle), bundle, openmmlab_keys(depth, variant))
     tensors = {entry.target: bundle.tensors[entry.source] for entry in ledger.entries if entry.target}
     config, notes = stock_config(style, depth, variant, bundle.input_contract, path)
@@ -120,16 +92,9 @@ def export_bundle(bundle: Bundle, style: str, path: Path, force: bool = False) -
     # Neither file takes its place before both are whole.
     beside = configuration_path(path)
     with writing(path, "nothing was replaced"), atomic_path(path) as weights, atomic_path(beside) as configuration:
-        weights.write_bytes(_pickled({"state_dict": tensors}))
+        weights.write_bytes(pickled({"state_dict": tensors}))
         write_json(configuration, {**document, "sha256": sha256_file(weights)})
     return Export(path, config, ledger, notes)
-
-
-def _pickled(state: dict[str, Any]) -> bytes:
-    """What ``torch.save`` would write; straight to a full disk it would end in an error that names no file."""
-    stream = io.BytesIO()
-    torch.save(state, stream)
-    return stream.getvalue()
 
 
 def export_file(source: Path, style: str, path: Path, force: bool = False) -> Export:
@@ -184,17 +149,15 @@ def _stock_variant(architecture: str) -> tuple[int, str]:
     if found is None:
         raise UserError(
             f"{architecture} cannot be exported: neither mmdet nor mmseg has this network as a stock backbone, only "
-            "ResNets have one; use the bundle itself with tools/transfer_det.py or tools/transfer_seg.py"
+            f"ResNets have one; {_other_way(architecture)}"
         )
     return int(found[1]), found[2]
 
 
-def _require_vacant(path: Path, force: bool) -> None:
-    for target in (path, configuration_path(path)):
-        if target.is_dir():
-            raise UserError(f"--out {target} is a folder; name a file, for example {target / 'backbone.pth'}")
-        if target.exists() and not force:
-            raise UserError(f"{target} exists; name another --out, or give --force to replace it")
+def _other_way(architecture: str) -> str:
+    if architecture.startswith(TIMM_PREFIX):
+        return "--style timm writes it for timm"
+    return "use the bundle itself with tools/transfer_det.py or tools/transfer_seg.py"
 
 
 def _renamed(ledger: Ledger, bundle: Bundle, keys: dict[str, str]) -> Ledger:

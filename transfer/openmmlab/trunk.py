@@ -16,39 +16,33 @@ from mmengine.registry import MODELS
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from backbones.bundles.bundle import Bundle, make_bundle, read_bundle
-from backbones.bundles.contract import imagenet_contract
+from backbones.bundles.bundle import Bundle
 from backbones.bundles.ledger import load_part, load_trunk
 from backbones.errors import UserError
-from backbones.models import Trunk, create_backbone, create_classifier, default_image_size
-from backbones.recipes.recipe import RANDOM_RECIPE
-
-RANDOM_PREFIX = "random:"
-CLASSIFICATION_STRIDE = 32
+from backbones.external.sources import RANDOM_PREFIX, TAKEN, Opened, open_source
+from backbones.models import CLASSIFICATION_STRIDE, TIMM_PREFIX, Trunk, UndilatedError, create_backbone
+from transfer.protocol.levels import LEVELS, Levels
 
 
 def open_bundle(source: str, seed: int) -> Bundle:
-    """A bundle from its file, or for ``random:NETWORK`` an untrained one, initialised from ``seed``.
+    """A bundle by what ``--backbone`` takes (``backbones.external.sources``); ``seed`` initialises a random one.
 
     Raises:
-        UserError: The file is not a readable bundle, or the network is unknown.
+        UserError: There is no such bundle, it is not readable, or the network is unknown.
     """
+    return open_backbone(source, seed).bundle
+
+
+def open_backbone(source: str, seed: int) -> Opened:
+    """``open_bundle``, with what is to be recorded of it."""
     return _open(source, seed if source.startswith(RANDOM_PREFIX) else None)
 
 
 @lru_cache(maxsize=1)
-def _open(source: str, seed: int | None) -> Bundle:
-    if seed is None:
-        bundle = read_bundle(source)
-        _check_described(bundle)
-        return bundle
-    network = source.removeprefix(RANDOM_PREFIX)
-    contract = imagenet_contract(default_image_size(network))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        classifier = create_classifier(network, num_classes=1)
-    training = {"recipe": RANDOM_RECIPE, "network": network, "seed": seed}
-    return make_bundle(classifier, network, contract, training, source)
+def _open(source: str, seed: int | None) -> Opened:
+    opened = open_source(source, "--backbone", seed or 0)
+    _check_described(opened.bundle)
+    return opened
 
 
 def _check_described(bundle: Bundle) -> None:
@@ -70,39 +64,85 @@ def _check_described(bundle: Bundle) -> None:
 def bundle_trunk(
     bundle: str,
     seed: int = 0,
-    out_indices: Sequence[int] = (0, 1, 2, 3),
+    out_indices: Sequence[int] | str = tuple(range(LEVELS)),
     output_stride: int = CLASSIFICATION_STRIDE,
-    stages: int = 4,
+    stages: int = LEVELS,
     frozen_stages: int = -1,
     norm_eval: bool = False,
     norm_frozen: bool = False,
+    drop_path: float = 0.0,
+    grad_checkpointing: bool = False,
 ) -> Trunk:
     """Build a trunk and load its tensors, every one accounted for. All its maps are aligned with the image.
 
+    Protocols name stages by the strides 4, 8, 16 and 32, whatever else a network has: it gives the last map of each
+    (``transfer.protocol.levels``).
+
     Args:
-        bundle: Path of a ``backbone.safetensors``, or ``random:NETWORK``.
+        bundle: What ``--backbone`` takes: path of a ``backbone.safetensors``, ``random:NETWORK``, public weights.
         seed: Initialisation of a random trunk; a bundle from a file ignores it.
-        out_indices: Stages that the neck or the heads get, from 0.
+        out_indices: Which of the four maps the neck or the heads get, from 0; or "last": the network's last one alone.
         output_stride: 32, or 16 or 8 with dilation.
         stages: How many stages it keeps; ``BundleStage`` has the next one.
         frozen_stages: -1 none, 0 the stem, k the stem and k stages.
         norm_eval: BatchNorm keeps the statistics it was pretrained with.
         norm_frozen: BatchNorm's gamma and beta do not train.
+        drop_path: As ``TimmTrunk`` has it, as is grad_checkpointing.
 
     Raises:
         UserError: No bundle given, an unreadable bundle, an unknown network, or a geometry the network does not have.
         ProofError: A tensor did not arrive.
     """
     source = _given_bundle(bundle, seed)
-    trunk = create_backbone(source.architecture, output_stride=output_stride, out_indices=out_indices, padded=True)
-    if stages == len(trunk.stage_modules):
+    levels = Levels.of(source)
+    if stages != LEVELS and source.architecture.startswith(TIMM_PREFIX):
+        raise UserError(
+            f"{source.architecture} has no stage that a head of regions could take over; take a protocol with a "
+            "feature pyramid, det_configs/faster_rcnn_fpn_voc0712.py"
+        )
+    trunk = dense_trunk(levels, out_indices, output_stride, drop_path, grad_checkpointing)
+    if stages == LEVELS:
         load_trunk(trunk, source)
     else:
         _cut(trunk, stages, output_stride)
         load_part(trunk, source)
     if norm_frozen:
         _freeze_norms(trunk)
-    return trunk.freeze(frozen_stages, norm_eval)
+    return trunk.freeze(levels.stage(frozen_stages) if stages == LEVELS else frozen_stages, norm_eval)
+
+
+def dense_trunk(
+    levels: Levels,
+    out_indices: Sequence[int] | str = tuple(range(LEVELS)),
+    output_stride: int = CLASSIFICATION_STRIDE,
+    drop_path: float = 0.0,
+    grad_checkpointing: bool = False,
+) -> Trunk:
+    """The untrained trunk of a network in a geometry whose maps lie on the image; arguments as of ``bundle_trunk``.
+
+    Raises:
+        UserError: The network does not have it; the message names a protocol that fits.
+    """
+    network, indices = levels.network, levels.indices(out_indices)
+    try:
+        trunk = create_backbone(
+            network,
+            output_stride,
+            out_indices=indices,
+            padded=True,
+            drop_path=drop_path,
+            grad_checkpointing=grad_checkpointing,
+        )
+    except UndilatedError as error:
+        dense_trunk(levels, out_indices)  # what another protocol would not take either says so itself
+        raise UserError(f"{error}; {levels.fitting()}") from None
+    if trunk.only_image:
+        raise UserError(f"{network} {trunk.why_not(0)}, and those of a transfer are of all sizes: no protocol takes it")
+    if not trunk.padded:
+        raise UserError(
+            f"{network} leaves out the border of images, so its maps do not lie on them: no protocol takes it"
+        )
+    return trunk
 
 
 class RoIStage(nn.Module):
@@ -150,7 +190,7 @@ def bundle_stage(
         ProofError: A tensor did not arrive.
     """
     source = _given_bundle(bundle, seed)
-    trunk = create_backbone(source.architecture, padded=True)
+    trunk = dense_trunk(Levels.of(source))
     if stage not in range(1, len(trunk.stage_modules)):
         raise UserError(
             f"stage={stage}: {source.architecture} can give its stages 1 to {len(trunk.stage_modules) - 1}, counted "
@@ -166,7 +206,7 @@ def bundle_stage(
 
 def _given_bundle(source: str, seed: int) -> Bundle:
     if not source:
-        raise UserError("this configuration names no trunk; give --backbone BUNDLE or --backbone random:NETWORK")
+        raise UserError(f"this configuration names no trunk; give --backbone, which takes {TAKEN}")
     return open_bundle(source, seed)
 
 

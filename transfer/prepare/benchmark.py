@@ -46,7 +46,7 @@ def prepare_benchmark(
             archives.append(
                 here.get(archive.file_name) or download(archive, address, downloads, patience or Patience())
             )
-        unpack(archives, benchmark.folder, target)
+        unpack(archives, benchmark.inside or benchmark.folder, target)
     return out / benchmark.root
 
 

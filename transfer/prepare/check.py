@@ -9,13 +9,16 @@ from pathlib import Path
 
 from backbones.data.image_folder import open_image_folder, verify_images
 from backbones.data.shared_images import REMEDY, SplitImages, describe_shared, shared_images
-from backbones.errors import MachineError, UserError
+from backbones.errors import MachineError, UserError, not_none
 from transfer.data.absent_classes import absent_classes
 from transfer.data.class_names import OWN_NAMES, choose_classes
 from transfer.data.faults import texts
+from transfer.data.masks.folder import recognise_masks
+from transfer.data.scenes.formats.known import recognise_scenes
+from transfer.data.scenes.index import indexed
 from transfer.data.voc import VOC_CLASSES
 from transfer.prepare.layouts import Layout, recognise, years
-from transfer.prepare.readiness import ready_for
+from transfer.prepare.readiness import command_for, options_for_scenes, ready_for, ready_for_masks, ready_for_scenes
 from transfer.prepare.report import Report
 from transfer.prepare.sources import BENCHMARKS, IMAGENET
 from transfer.prepare.splits import (
@@ -24,9 +27,17 @@ from transfer.prepare.splits import (
     devkit_splits,
     image_folder_splits,
     index_png_splits,
+    mask_splits,
+    scene_splits,
 )
 
-_PUBLISHED = {name: count for benchmark in BENCHMARKS.values() for name, count in benchmark.images.items()}
+# By names of splits that no other data have; COCO's are called "train" and "val".
+_PUBLISHED = {
+    name: count
+    for benchmark in BENCHMARKS.values()
+    if benchmark.name != "coco"
+    for name, count in benchmark.images.items()
+}
 
 
 def check_folder(
@@ -36,7 +47,7 @@ def check_folder(
     allow_shared_images: bool = False,
     image_suffix: str | None = None,
 ) -> Report:
-    """Check each split of ``root``, whichever of the four layouts it has.
+    """Check each split of ``root``, whichever layout it has.
 
     ``classes`` is a file of class names; without it, ``classes.txt`` in ``root`` counts, else the benchmark's own
     names, as in training. ``only`` names years of a VOCdevkit, all by default. Images that are trained on and tested on
@@ -51,6 +62,10 @@ def check_folder(
     if image_suffix is not None and layout not in (Layout.ADE20K, Layout.INDEX_PNG):
         raise UserError(f"--image-suffix is of no use here: {root} has no label maps; leave it out")
     suffix = image_suffix or ".jpg"
+    if layout is Layout.SCENES:
+        return _check_scenes(root, classes, allow_shared_images)
+    if layout is Layout.MASKS or (layout is Layout.INDEX_PNG and image_suffix is None and recognise_masks(root)):
+        return _check_masks(root, classes, allow_shared_images)
     if layout is Layout.IMAGE_FOLDER:
         if classes is not None:
             raise UserError("--classes is of no use here: the classes of an ImageFolder are its folders; leave it out")
@@ -72,6 +87,40 @@ def check_folder(
     _add_remarks(report, {} if own_names else _PUBLISHED)
     ready, report.not_ready = ready_for(root, layout)
     report.ready = [] if report.faults else ready
+    report.command = command_for(root, report.ready)
+    return report
+
+
+def _check_scenes(root: Path, classes: Path | None, allow_shared_images: bool) -> Report:
+    """Each part of a folder in a format of boxes."""
+    folder = not_none(recognise_scenes(root))
+    report = Report(str(root), folder.what)
+    checks = scene_splits(folder, choose_classes(root, classes, lambda: folder.classes))
+    _count(report, checks)
+    _compare(report, checks, allow_shared_images)
+    report.remarks += [note for name, part in folder.parts.items() for note in indexed(root, name, part).remarks]
+    _add_remarks(report, {})
+    if options := options_for_scenes(folder):
+        report.remarks.append(f"there is no part to measure on: {options} holds a fifth of the images out for it")
+    ready, report.not_ready = ready_for_scenes(folder)
+    report.ready = [] if report.faults else ready
+    report.command = command_for(root, report.ready, options)
+    return report
+
+
+def _check_masks(root: Path, classes: Path | None, allow_shared_images: bool) -> Report:
+    """Each part of a folder of masks in another layout than index PNGs."""
+    if classes is not None:
+        raise UserError("--classes is of no use here: the data say what their masks' pixels mean; leave it out")
+    folder = not_none(recognise_masks(root))
+    report = Report(str(root), folder.what)
+    checks = mask_splits(folder)
+    _count(report, checks)
+    _compare(report, checks, allow_shared_images)
+    _add_remarks(report, {})
+    ready, report.not_ready = ready_for_masks(folder)
+    report.ready = [] if report.faults else ready
+    report.command = command_for(root, report.ready)
     return report
 
 

@@ -1,4 +1,4 @@
-"""Which of the four layouts does a folder have?"""
+"""Which layout does a folder have?"""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from enum import Enum
 from pathlib import Path
 
 from backbones.errors import UserError
+from transfer.data.masks.folder import recognise_masks
+from transfer.data.scenes.formats.known import recognise_scenes
 from transfer.prepare.foreign import foreign_layout, suffixes_in
 
 
@@ -16,6 +18,8 @@ class Layout(Enum):
     DEVKIT = "VOCdevkit"
     ADE20K = "ADEChallengeData2016"
     INDEX_PNG = "index PNG"
+    MASKS = "masks"  # in several layouts, which ``transfer.data.masks`` names
+    SCENES = "a format of boxes"  # of several, which ``transfer.data.scenes`` names
 
 
 class AnotherFolderIsMeant(UserError):
@@ -48,6 +52,10 @@ def recognise(root: Path) -> Layout:
         layout is Layout.INDEX_PNG and ".png" in suffixes_in(root / "annotations")
     ):
         return layout
+    if recognise_scenes(root) is not None:
+        return Layout.SCENES
+    if recognise_masks(root) is not None:
+        return Layout.MASKS
     foreign = foreign_layout(root, layout is Layout.IMAGE_FOLDER)
     if foreign is not None:
         raise UserError(f"{root} holds {foreign.what}, which no protocol reads; {foreign.remedy}")

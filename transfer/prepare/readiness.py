@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from backbones.cli.shell import shell_word
+from transfer.data.masks.folder import MaskFolder
+from transfer.data.scenes.scene import TEST, TRAIN, VAL, WHOLE, SceneFolder
 from transfer.prepare.layouts import Layout, years
 
 _VOC07 = ("VOC2007/ImageSets/Main/trainval.txt", "VOC2007/ImageSets/Main/test.txt")
 _VOC0712 = (*_VOC07, "VOC2012/ImageSets/Main/trainval.txt")
 _ADE20K = tuple(f"{kind}/{split}" for split in ("training", "validation") for kind in ("images", "annotations"))
+_INDEX_PNG = ("images", "annotations", "train.txt", "val.txt")
 
 # What each command or protocol reads, below --data; a test holds the protocols' to their files.
 NEEDS: dict[Layout, dict[str, tuple[str, ...]]] = {
@@ -20,12 +25,54 @@ NEEDS: dict[Layout, dict[str, tuple[str, ...]]] = {
         "det_configs/faster_rcnn_fpn_voc07.py": _VOC07,
         "det_configs/faster_rcnn_fpn_voc0712.py": _VOC0712,
     },
+    Layout.SCENES: {"det_configs/faster_rcnn_fpn_coco.py": ()},
+    Layout.MASKS: {},  # those of the two below
     Layout.ADE20K: {
         "seg_configs/fcn_os8_ade20k.py": _ADE20K,
         "seg_configs/fcn_os8_demo.py": _ADE20K,
+        "seg_configs/upernet_ade20k.py": _ADE20K,
     },
-    Layout.INDEX_PNG: {"seg_configs/fcn_os8_index_png.py": ("images", "annotations", "train.txt", "val.txt")},
+    Layout.INDEX_PNG: {
+        "seg_configs/fcn_os8_index_png.py": _INDEX_PNG,
+        "seg_configs/upernet_index_png.py": _INDEX_PNG,
+    },
 }
+
+
+def ready_for_scenes(folder: SceneFolder) -> tuple[list[str], list[str]]:
+    """The same of a folder in a format of boxes, which every protocol of detection reads."""
+    protocols = [*NEEDS[Layout.SCENES], *NEEDS[Layout.DEVKIT]]
+    if set(folder.parts) & {TRAIN, WHOLE}:
+        return protocols, []
+    return [], [f"not for {', '.join(protocols)}: there is {' and '.join(folder.parts)}, and no part to train on"]
+
+
+def ready_for_masks(folder: MaskFolder) -> tuple[list[str], list[str]]:
+    """The same of a folder of masks in another layout, which every protocol of segmentation reads."""
+    protocols = [*NEEDS[Layout.INDEX_PNG], *NEEDS[Layout.ADE20K]]
+    if TRAIN in folder.parts and folder.measured in folder.parts:
+        return protocols, []
+    there = ", ".join(folder.parts)
+    return [], [
+        f"not for {', '.join(protocols)}: there is {there}; a part to train on and one to measure on are needed"
+    ]
+
+
+def options_for_scenes(folder: SceneFolder) -> str:
+    """What a training on the folder needs besides its name."""
+    return "" if {VAL, TEST} & set(folder.parts) else "--split 0.2"
+
+
+def command_for(root: Path, ready: Sequence[str], options: str = "") -> str:
+    """A command that trains on a folder, for people to complete; empty where nothing does."""
+    if not ready:
+        return ""
+    data = " ".join(["--data", shell_word(str(root)), *([options] if options else [])])
+    first = ready[0]
+    if first.startswith("tools/"):
+        return f"python {first} {data} --network resnet50_d --recipe d-smooth --out RUN"
+    tool = "tools/transfer_det.py" if first.startswith("det_configs/") else "tools/transfer_seg.py"
+    return f"python {tool} {first} --backbone RUN/backbone.safetensors {data} --out RUN_ON_IT"
 
 
 def ready_for(root: Path, layout: Layout) -> tuple[list[str], list[str]]:

@@ -28,7 +28,8 @@ class Split:
 class Report:
     """Findings about one folder. ``faults`` forbid training, ``remarks`` do not.
 
-    ``ready`` are the protocols that will train on it, ``not_ready`` lines on the others of its layout.
+    ``ready`` are the protocols that will train on it, ``not_ready`` lines on the others of its layout, ``command`` is
+    the one for the first of ``ready``.
     """
 
     root: str
@@ -38,6 +39,7 @@ class Report:
     remarks: list[str] = field(default_factory=list)
     ready: list[str] = field(default_factory=list)
     not_ready: list[str] = field(default_factory=list)
+    command: str = ""
 
     def expect_images(self, published: Mapping[str, int], remedy: str) -> None:
         """Make a fault of each split that is missing or has not the published number of images."""
@@ -79,6 +81,7 @@ class Report:
         lines += [f"note: {remark}" for remark in self.remarks]
         lines += [f"ready for {', '.join(self.ready)}"] if self.ready else []
         lines += self.not_ready
+        lines += [f"train with {self.command}"] if self.command else []
         if len(self.faults) > 1:
             lines += [f"fault: {fault}" for fault in self.faults[:MOST_NAMES]]
         if (others := len(self.faults) - MOST_NAMES) > 0:

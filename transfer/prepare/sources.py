@@ -26,9 +26,10 @@ class Benchmark:
         name: What the user types.
         archives: All of them together make the data set.
         root: Folder that a protocol's ``--data`` names, relative to the folder the user chose.
-        folder: What is unpacked, relative to the folder the user chose; the archives use the same path inside.
+        folder: What is unpacked, relative to the folder the user chose.
         disk_bytes: About how much archives and unpacked files take together.
         images: Published number of images per split, as ``check`` names the splits.
+        inside: Path of that folder inside the archives, where it is not the same; "." for all that is in them.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Benchmark:
     folder: str
     disk_bytes: int
     images: Mapping[str, int] = field(default_factory=dict)
+    inside: str | None = None
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,11 @@ class ImageNetRelease:
     val_images: int
 
 
+_COCO = "http://images.cocodataset.org"
 _OXFORD = "http://host.robots.ox.ac.uk/pascal/VOC"
 
-# MD5s of PASCAL VOC and ImageNet: as in torchvision.datasets. Of ADE20K: as in the loaders of several other projects,
-# whose agreement is all there is, because MIT publishes none.
+# MD5s of PASCAL VOC and ImageNet: as in torchvision.datasets. Of ADE20K and COCO: as in the loaders of several other
+# projects, whose agreement is all there is, because the publishers state none.
 BENCHMARKS: dict[str, Benchmark] = {
     benchmark.name: benchmark
     for benchmark in (
@@ -107,6 +110,34 @@ BENCHMARKS: dict[str, Benchmark] = {
             folder="ADEChallengeData2016",
             disk_bytes=2 * GIGABYTE + GIGABYTE // 10,
             images={"training": 20_210, "validation": 2_000},
+        ),
+        Benchmark(
+            name="coco",
+            archives=(
+                Archive(
+                    file_name="train2017.zip",
+                    md5="cced6f7f71b7629ddf16f17bbcfab6b2",
+                    size=19_336_861_798,
+                    address=f"{_COCO}/zips/train2017.zip",
+                ),
+                Archive(
+                    file_name="val2017.zip",
+                    md5="442b8da7639aecaf257c1dceb8ba8c80",
+                    size=815_585_330,
+                    address=f"{_COCO}/zips/val2017.zip",
+                ),
+                Archive(
+                    file_name="annotations_trainval2017.zip",
+                    md5="f4bbac642086de4f52a3fdda2de5fa2c",
+                    size=252_907_541,
+                    address=f"{_COCO}/annotations/annotations_trainval2017.zip",
+                ),
+            ),
+            root="coco",
+            folder="coco",
+            inside=".",
+            disk_bytes=42 * GIGABYTE,
+            images={"train": 118_287, "val": 5_000},
         ),
     )
 }

@@ -13,6 +13,10 @@ from backbones.data.image_folder import ImageFolder, ImageSplit
 from backbones.data.shared_images import SplitImages
 from backbones.data.verification import FileStamp
 from transfer.data.index_png import IndexPngSummary, check_index_png, index_png_images
+from transfer.data.masks.check import check_masks, mask_images
+from transfer.data.masks.folder import MaskFolder
+from transfer.data.scenes.check import check_scenes, scene_images
+from transfer.data.scenes.scene import TRAIN, SceneFolder
 from transfer.data.voc import VocSummary, check_voc, voc_images
 from transfer.prepare.report import Split
 
@@ -68,6 +72,30 @@ def ade20k_splits(root: Path, classes: Sequence[str], image_suffix: str = ".jpg"
     return checks
 
 
+def scene_splits(folder: SceneFolder, classes: Sequence[str]) -> list[SplitCheck]:
+    """The parts of a folder in a format of boxes."""
+    return [
+        SplitCheck(
+            part == TRAIN,
+            partial(_count_boxes, folder, part, classes),
+            partial(_scene_images, folder, part),
+        )
+        for part in folder.parts
+    ]
+
+
+def mask_splits(folder: MaskFolder) -> list[SplitCheck]:
+    """The parts of a folder of masks in another layout."""
+    return [
+        SplitCheck(
+            part == TRAIN,
+            partial(_count_pixels, part, partial(check_masks, folder, part)),
+            partial(_png_images, folder.root, part, partial(mask_images, folder, part)),
+        )
+        for part in folder.parts
+    ]
+
+
 def index_png_splits(root: Path, classes: Sequence[str], image_suffix: str = ".jpg") -> list[SplitCheck]:
     """Those that ``train.txt`` and ``val.txt`` list."""
     checks = []
@@ -104,6 +132,20 @@ def _count_objects(root: Path, year: str, name: str, classes: Sequence[str]) -> 
         "images without objects": found.images_without_objects,
     }
     return Split(f"{year}/{name}", found.images, "objects", found.objects, details)
+
+
+def _count_boxes(folder: SceneFolder, part: str, classes: Sequence[str]) -> Split:
+    found = check_scenes(folder, part, classes)
+    details = {
+        "objects": sum(found.objects.values()),
+        "of them ignored": sum(found.ignored.values()),
+        "images without objects": found.images_without_objects,
+    }
+    return Split(part, found.images, "objects", found.objects, details)
+
+
+def _scene_images(folder: SceneFolder, part: str) -> SplitImages:
+    return SplitImages.of_stamps(part, folder.root, scene_images(folder, part))
 
 
 def _voc_images(root: Path, year: str, name: str) -> SplitImages:

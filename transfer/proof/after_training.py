@@ -24,6 +24,7 @@ from backbones.bundles.ledger import TRUNK_PREFIX, ProofError, name_tensors
 from backbones.models import Trunk
 from backbones.text_files import read_records
 from transfer.openmmlab.trunk import RoIStage
+from transfer.protocol.levels import level
 
 STEM = "stem"
 FIRST_STEPS = 10
@@ -46,9 +47,9 @@ class Held:
         """From the configuration's ``model.backbone``; a stage that regions share is held alike."""
         return cls(**{name: backbone[name] for name in cls.__dataclass_fields__ if name in backbone})
 
-    def moves(self, stage: int, is_norm: bool, is_parameter: bool) -> bool:
-        """Whether training changes a tensor of a stage (0 is the stem), in a BatchNorm or not."""
-        if stage <= self.frozen_stages:
+    def moves(self, stage: int, is_norm: bool, is_parameter: bool, is_fixed: bool = False) -> bool:
+        """Whether training changes a tensor of a stage (0 is the stem), in a BatchNorm or not, if it changes at all."""
+        if stage <= self.frozen_stages or is_fixed:
             return False
         return not (is_norm and (self.norm_frozen if is_parameter else self.norm_eval))
 
@@ -165,8 +166,8 @@ def _trained(model: nn.Module, held: Held) -> dict[str, dict[str, nn.Parameter]]
     found: dict[str, dict[str, nn.Parameter]] = {}
     for part in parts:
         for name, parameter in part.named_parameters():
-            stage, number = _stage(name, stages)
-            if held.moves(number, _is_norm(part, name), is_parameter=True):
+            stage, level = _stage(part, name, stages)
+            if held.moves(level, _is_norm(part, name), is_parameter=True, is_fixed=_is_fixed(part, name)):
                 found.setdefault(stage, {})[name] = parameter
     return found
 
@@ -184,8 +185,8 @@ def _stage_names(part: Trunk | RoIStage) -> list[str]:
 def _tensors(part: Trunk | RoIStage, bundle: Bundle, held: Held) -> Iterator[tuple[str, _Seen]]:
     parameters = {name for name, _ in part.named_parameters()}
     for name, tensor in part.state_dict().items():
-        stage, number = _stage(name, [info.name for info in bundle.feature_info])
-        moves = held.moves(number, _is_norm(part, name), name in parameters)
+        stage, level = _stage(part, name, [info.name for info in bundle.feature_info])
+        moves = held.moves(level, _is_norm(part, name), name in parameters, _is_fixed(part, name))
         yield stage, _Seen(name, moves, bundle.checksums[TRUNK_PREFIX + name], tensor_checksum(tensor))
 
 
@@ -193,10 +194,16 @@ def _is_norm(part: nn.Module, name: str) -> bool:
     return isinstance(part.get_submodule(name.rpartition(".")[0]), _BatchNorm)
 
 
-def _stage(name: str, stages: Sequence[str]) -> tuple[str, int]:
-    """A tensor's stage and its number; whatever belongs to none is the stem, whose number is 0."""
-    first = name.partition(".")[0]
-    return (first, stages.index(first) + 1) if first in stages else (STEM, 0)
+def _is_fixed(part: Trunk | RoIStage, name: str) -> bool:
+    return isinstance(part, Trunk) and name in part.fixed
+
+
+def _stage(part: Trunk | RoIStage, name: str, stages: Sequence[str]) -> tuple[str, int]:
+    """A tensor's stage by name, and its number among a protocol's; whatever belongs to none is the stem, 0."""
+    if isinstance(part, RoIStage):
+        return part.stage_name, stages.index(part.stage_name) + 1
+    number = part.stage_of(name)
+    return stages[number - 1] if number else STEM, level(part.levels, number)
 
 
 def _check_stage(stage: str, tensors: Iterable[_Seen]) -> None:
@@ -221,4 +228,5 @@ def first_losses(metrics: Path) -> dict[str, Any]:
     """Mean losses of a run's first ``FIRST_STEPS`` iterations, from its ``metrics.jsonl``."""
     first = [record for record in read_records(metrics) if record["kind"] == "step" and record["step"] <= FIRST_STEPS]
     names = [name for name in first[0] if "loss" in name] if first else []
+    names = [name for name in names if all(name in record for record in first)]
     return {"iterations": len(first), "mean": {name: fmean(record[name] for record in first) for name in names}}

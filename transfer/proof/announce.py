@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from backbones.bundles.ledger import Ledger
-from transfer.openmmlab.trunk import CLASSIFICATION_STRIDE
+from backbones.models import CLASSIFICATION_STRIDE
 
 
 def describe_proof(ledger: Ledger, proof: Mapping[str, Any], model: str) -> str:

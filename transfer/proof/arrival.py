@@ -8,6 +8,7 @@ ledger    every tensor of the bundle's trunk arrived with its value in one place
 features  a fixed batch gives, bit for bit, the features of the classifier's own trunk. A dilated or padded backbone is
           another function of the same tensors, so there it is compared twice: its tensors in a trunk of classification
           geometry with the classifier's own, and itself with the bundle's tensors in a fresh trunk of its geometry.
+          The classifier's trunk of a network of timm is timm's own model, whole.
           Stage by stage first, which names the one that differs; then as the model calls it, so that another
           ``forward`` or a hook that was attached to the module is part of what is compared.
 """
@@ -24,8 +25,8 @@ from torch import Tensor, nn
 from backbones.bundles.bundle import Bundle, tensor_checksum
 from backbones.bundles.contract import InputContract
 from backbones.bundles.ledger import Ledger, ProofError, load_trunk, take_parts_ledger
-from backbones.models import FeatureInfo, Trunk, create_backbone
-from transfer.openmmlab.trunk import CLASSIFICATION_STRIDE, RoIStage
+from backbones.models import CLASSIFICATION_STRIDE, FeatureInfo, Trunk, create_backbone, create_classifier
+from transfer.openmmlab.trunk import RoIStage
 
 PROOF_IMAGES = 2
 PROOF_SEED = 1812_01187
@@ -47,7 +48,7 @@ def prove(model: nn.Module, bundle: Bundle) -> tuple[Ledger, dict[str, Any]]:
         ProofError: The input normalisation, a tensor or a feature differs; the message says which.
     """
     parts = {name: module for name, module in model.named_modules() if isinstance(module, (Trunk, RoIStage))}
-    reference = _fresh_trunk(bundle)
+    reference = _classifier_trunk(bundle)
     images = proof_images(bundle.input_contract, reference.smallest_image)
     inputs = check_inputs(model.get_submodule("data_preprocessor"), images, bundle.input_contract)
     ledger = take_parts_ledger(bundle, parts)
@@ -81,7 +82,7 @@ def check_inputs(preprocessor: nn.Module, images: Tensor, contract: InputContrac
         ProofError: Mean, standard deviation or channel order are not the contract's.
     """
     files = images.flip(1) if contract.channel_order == "RGB" else images
-    built = preprocessor({"inputs": list(files), "data_samples": None}, False)["inputs"].cpu()
+    built = preprocessor({"inputs": list(files), "data_samples": []}, False)["inputs"].cpu()
     difference = (built - normalise(images, contract)).abs().max().item()
     if not difference <= INPUT_TOLERANCE:
         raise ProofError(
@@ -109,6 +110,7 @@ def check_features(
         ProofError: A stage's features differ in any bit, or what the parts return when they are called.
     """
     backbone = parts[0]
+    assert isinstance(backbone, Trunk)
     device = next(backbone.parameters()).device
     batch = batch.to(device)
     # A trunk that lacks its last stages was built with their classification strides.
@@ -132,6 +134,14 @@ def check_features(
         "dense_output_stride": output_stride,
         "padded": backbone.padded,
     }
+
+
+def _classifier_trunk(bundle: Bundle) -> Trunk:
+    """The trunk inside a classifier, with all its maps."""
+    trunk = create_classifier(bundle.architecture, num_classes=2).trunk
+    trunk.out_indices = tuple(range(len(trunk.feature_info)))
+    load_trunk(trunk, bundle)
+    return trunk
 
 
 def _fresh_trunk(bundle: Bundle, **geometry: Any) -> Trunk:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from mmengine.config import Config, ConfigDict
@@ -12,14 +13,22 @@ from transfer.data.class_names import choose_classes
 from transfer.tasks.task import Task, innermost_datasets
 
 
-def find_classes(config: Config, names_file: str | None, task: Task) -> tuple[str, ...]:
-    """Classes from ``--classes``, else from ``classes.txt`` in the data, else the benchmark's own.
+def find_classes(
+    config: Config, names_file: str | None, task: Task, adopted: Callable[[], tuple[str, ...]] | None = None
+) -> tuple[str, ...]:
+    """Classes from ``--classes``, else from ``classes.txt`` in the data, else the data's or the benchmark's own.
+
+    Args:
+        config: Whose data sets have their folder.
+        names_file: What ``--classes`` names.
+        task: Its benchmark has classes of its own.
+        adopted: Gives those of data in another layout than the benchmark's.
 
     Raises:
         UserError: A file of names that cannot be used, or none for a protocol without classes of its own.
     """
-    default = task.default_classes if config.get("default_classes", True) else None
-    return choose_classes(data_root(config), Path(names_file) if names_file else None, default)
+    benchmark = task.default_classes if config.get("default_classes", True) else None
+    return choose_classes(data_root(config), Path(names_file) if names_file else None, adopted or benchmark)
 
 
 def data_root(config: Config) -> Path:

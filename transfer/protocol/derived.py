@@ -20,7 +20,8 @@ def derived_settings(config: Config) -> dict[str, str]:
     derived = {"model.backbone.bundle": "--backbone", "model.backbone.seed": "--seed"}
     for head in ("decode_head", "auxiliary_head"):
         if head in model:
-            derived |= {f"model.{head}.{name}": BUNDLE for name in ("in_channels", "channels")}
+            names = ("in_channels",) if "channels" in model[head] else ("in_channels", "channels")
+            derived |= {f"model.{head}.{name}": BUNDLE for name in names}
             derived[f"model.{head}.num_classes"] = CLASSES
     if "roi_head" in model:
         derived["model.roi_head.bbox_head.num_classes"] = CLASSES

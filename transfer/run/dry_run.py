@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from backbones.machine.distributed import World
 from backbones.training.dry_run import FAREWELL, memory_line
-from transfer.openmmlab.batch_norm import SharedBuffersHook, check_batch_norm, describe_estimate
+from transfer.openmmlab.batch_norm import SharedBuffersHook, check_batch_norm, describe_norms
 from transfer.openmmlab.multi_scale import BothProtocolsLoop
 from transfer.openmmlab.passes import PassesHook
 from transfer.openmmlab.speed.hook import SpeedHook
@@ -55,7 +55,7 @@ def dry_run(plan: TransferPlan) -> None:
         chosen, images = plan.asked["batch_norm"], plan.asked["training"]["batch_norm_images"]
         norms = check_batch_norm(model, chosen, images)
         lines.append(f"proof     {describe_proof(ledger, proof, 'model')}")
-        lines.append(f"norms     {chosen}, {describe_estimate(images)}; layers as built: {norms}")
+        lines.append(f"norms     {describe_norms(chosen, images, norms)}")
 
     with tempfile.TemporaryDirectory(prefix="carryover-dry-run-") as folder:
         set_run(plan, Path(folder))
@@ -152,6 +152,8 @@ def _plan_lines(plan: TransferPlan, runner: Runner) -> Iterator[str]:
         f"data      {data['root']}: {asked['classes']} classes, {data['train_images']} training and "
         f"{data['test_images']} test images, fingerprint {data['fingerprint']}"
     )
+    if "fraction" in data:
+        yield f"fraction  {data['fraction']:g} of the training images, for a first look"
     yield f"protocol  {asked['protocol']}, hash {asked['config_hash']}, seed {asked['seed']}"
     yield f"lr        {plan.rate}"
     yield from (f"length    {each}" for each in plan.moved)

@@ -10,9 +10,9 @@ from mmengine.config import Config
 
 from backbones.cli.shell import shell_command, shell_word
 from backbones.errors import UserError, not_none
+from backbones.external.sources import absolute_source
 from backbones.files import write_bytes
 from backbones.runs.fingerprint import ROOT
-from transfer.openmmlab.trunk import RANDOM_PREFIX
 from transfer.protocol.derive import data_root
 from transfer.protocol.source_text import comment, source_text
 from transfer.run.plan import TransferPlan
@@ -78,10 +78,7 @@ def _standalone(plan: TransferPlan) -> Config:
     set_data_root(config, root)
     if "data_root" in config:
         config.data_root = str(root)
-    source = plan.options.backbone
-    if not source.startswith(RANDOM_PREFIX):
-        source = str(Path(source).resolve())
-    _replace_bundle(config.model, source)
+    _replace_bundle(config.model, absolute_source(plan.options.backbone))
     imports = config.get("custom_imports") or {"imports": []}
     config.custom_imports = {"imports": [REGISTRATION, *imports["imports"]], "allow_failed_imports": False}
     speed = {"type": "SpeedHook", "bfloat16_modules": list(plan.bfloat16_modules)}

@@ -6,13 +6,13 @@ import argparse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from backbones.cli.options import add_allow_shared_images, natural_int, positive_int
+from backbones.cli.options import WEIGHTS_HELP, add_allow_shared_images, add_parts, natural_int, positive_int
 
 
 def add_transfer_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of a transfer; their names are the fields of ``transfer.run.run.TransferOptions``."""
     parser.add_argument("config", help="protocol file of det_configs/ or seg_configs/")
-    parser.add_argument("--backbone", required=True, help="backbone.safetensors of a run, or random:NETWORK")
+    parser.add_argument("--backbone", required=True, help=WEIGHTS_HELP)
     parser.add_argument("--out", help="run folder to make")
     parser.add_argument("--data", help="data set folder (default: the configuration's data_root)")
     parser.add_argument(
@@ -21,6 +21,7 @@ def add_transfer_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=natural_int, default=0, help="seed of heads, data order and random trunk (default: 0)"
     )
+    add_parts(parser)
     parser.add_argument(
         "--precision",
         choices=("auto", "fp32", "bf16"),
@@ -80,6 +81,8 @@ def parse_transfer_options(parser: argparse.ArgumentParser, arguments: Sequence[
     options = vars(parser.parse_args(arguments))
     if not (options["out"] or options["dry_run"] or options["dump_config"]):
         parser.error("--out is required, except with --dry-run or --dump-config")
+    if options["split_seed"] and options["split"] is None:
+        parser.error("--split-seed is of use with --split alone")
     if options["dump_config"] and (options["validate_every"] or options["tensorboard"]):
         parser.error("--dump-config writes the training alone, without --validate-every and --tensorboard")
     return options

@@ -10,8 +10,9 @@ import torch
 from mmengine.config import Config
 
 from backbones.bundles.bundle import Bundle
+from backbones.data.drawing_lots import HeldOut, share_size
 from backbones.errors import UserError
-from backbones.files import sha256_file
+from backbones.external.sources import RANDOM_PREFIX, Opened
 from backbones.machine.distributed import World
 from backbones.machine.precision import resolve_device, resolve_precision
 from backbones.monitoring.trackers import check_trackers
@@ -19,7 +20,7 @@ from backbones.runs.fingerprint import recorded_code
 from backbones.runs.versions import hardware, package_versions
 from transfer.catalogue import TASKS
 from transfer.openmmlab.batch_norm import images_per_estimate
-from transfer.openmmlab.trunk import RANDOM_PREFIX, bundle_trunk, open_bundle
+from transfer.openmmlab.trunk import bundle_trunk, open_backbone
 from transfer.protocol.config_errors import named_as
 from transfer.protocol.derive import find_classes, set_input_contract, set_workers
 from transfer.protocol.identity import config_hash
@@ -28,7 +29,7 @@ from transfer.protocol.total_batch import TotalBatch, describe_epochs, epochs, s
 from transfer.protocol.tunable import describe_tuning, without_tunable
 from transfer.run.request import TransferOptions
 from transfer.run.validation import refuse_validation_options, set_validation
-from transfer.tasks.task import Task, set_data_root
+from transfer.tasks.task import Task, draw_fraction, set_data_root
 
 PACKAGES = ("torch", "torchvision", "mmengine", "mmcv-lite", "mmcv", "mmdet", "mmsegmentation", "numpy")
 
@@ -53,6 +54,7 @@ class TransferPlan:
     rate: str
     moved: tuple[str, ...]
     asked: dict[str, Any]
+    told: tuple[str, ...] = ()
 
     @property
     def bfloat16_modules(self) -> tuple[str, ...]:
@@ -66,7 +68,11 @@ class TransferPlan:
             with named_as(["train_dataloader", "test_dataloader"], self.options.config, self.options.cfg_options):
                 return self.task.check_data(self.config, self.classes, self.options.allow_shared_images)
 
-        return self.world.on_rank_zero(check)
+        facts = self.world.on_rank_zero(check)
+        fraction = self.options.fraction
+        if fraction is None:
+            return facts
+        return {**facts, "fraction": fraction, "train_images": share_size(facts["train_images"], fraction)}
 
     def training_facts(self, images: int, chosen: str) -> dict[str, Any]:
         """What ``run.json`` says of batch, learning rate and length.
@@ -83,7 +89,9 @@ class TransferPlan:
             "rate": self.rate,
             "epochs": epochs(self.config, images),
             "length": describe_epochs(self.config, images),
-            "batch_norm_images": images_per_estimate(self.config, chosen, self.batch),
+            "batch_norm_images": images_per_estimate(
+                self.config, chosen, self.batch, any(name.endswith("running_var") for name in self.bundle.tensors)
+            ),
         }
 
 
@@ -108,20 +116,24 @@ def settle(task: Task, options: TransferOptions, world: World, ops: str) -> Tran
     with named_as(["train_dataloader", "test_dataloader"], options.config, options.cfg_options):
         if options.data:
             set_data_root(config, Path(options.data))
-        classes = find_classes(config, options.classes, task)
+        held_out = None if options.split is None else HeldOut(options.split, options.split_seed)
+        adopted = task.adopt(config, held_out)
+        if options.fraction is not None:
+            draw_fraction(config, options.fraction)
+        classes = find_classes(config, options.classes, task, adopted)
     device = resolve_device("auto")
     precision = _transfer_precision(options.precision, device)
     with named_as(["model"], options.config, options.cfg_options):
         task.set_classes(config, classes)
         downstream, fixed = (config_hash(each, precision) for each in (config, without_tunable(config)))
         set_batch(config, batch)  # after the hashes, which are of the total batch
-        bundle = _set_backbone(task, config, options)
+        opened = _set_backbone(task, config, options)
     with named_as(["test_evaluator"], options.config, options.cfg_options):
         task.check_evaluator(config)
     set_validation(config, options.validate_every)
     set_workers(config, options.workers)
     config.randomness = dict(seed=options.seed)
-    asked = _asked(task, options, bundle) | {
+    asked = _asked(task, options, opened) | {
         "config_hash": downstream,
         "fixed_hash": fixed,
         **tuned,
@@ -130,12 +142,16 @@ def settle(task: Task, options: TransferOptions, world: World, ops: str) -> Tran
         "hardware": {**hardware(device), "processes": world.size},
         "ops": ops,
     }
-    return TransferPlan(task, options, world, config, bundle, classes, device, precision, batch, rate, moved, asked)
+    return TransferPlan(
+        *(task, options, world, config, opened.bundle, classes, device, precision, batch, rate, moved, asked),
+        told=opened.told,
+    )
 
 
-def _set_backbone(task: Task, config: Config, options: TransferOptions) -> Bundle:
+def _set_backbone(task: Task, config: Config, options: TransferOptions) -> Opened:
     """Write the bundle, its channels and its input contract into the configuration."""
-    bundle = open_bundle(options.backbone, options.seed)
+    opened = open_backbone(options.backbone, options.seed)
+    bundle = opened.bundle
     if "recipe" not in bundle.training:
         raise UserError(
             f"{bundle.source} does not say by which recipe it was trained (training.recipe); write it again"
@@ -145,7 +161,7 @@ def _set_backbone(task: Task, config: Config, options: TransferOptions) -> Bundl
     config.model.backbone.update(bundle=options.backbone, seed=options.seed)
     # Built once on its own: an error here is a plain one, not wrapped in the frameworks' registries.
     bundle_trunk(**{key: value for key, value in config.model.backbone.items() if key != "type"})
-    return bundle
+    return opened
 
 
 def _transfer_precision(requested: str, device: torch.device) -> str:
@@ -156,21 +172,23 @@ def _transfer_precision(requested: str, device: torch.device) -> str:
     return "fp32" if resolved == "fp16" else resolved
 
 
-def _asked(task: Task, options: TransferOptions, bundle: Bundle) -> dict[str, Any]:
+def _asked(task: Task, options: TransferOptions, opened: Opened) -> dict[str, Any]:
     return {
         "task": task.name,
-        "network": bundle.architecture,
-        "recipe": bundle.training["recipe"],
+        "network": opened.bundle.architecture,
+        "recipe": opened.bundle.training["recipe"],
         "seed": options.seed,
         "protocol": Path(options.config).stem,
-        "backbone": _backbone_facts(options.backbone, bundle),
+        "backbone": _backbone_facts(options.backbone, opened),
         "versions": package_versions(PACKAGES),
         "code": recorded_code(TASKS[task.name].tool, Path(options.config)),
     }
 
 
-def _backbone_facts(source: str, bundle: Bundle) -> dict[str, Any]:
+def _backbone_facts(source: str, opened: Opened) -> dict[str, Any]:
     facts: dict[str, Any] = {"path": source}
     if not source.startswith(RANDOM_PREFIX):
-        facts["sha256"] = sha256_file(source)
-    return facts | {key: bundle.training[key] for key in ("top1", "top5", "seed", "epochs") if key in bundle.training}
+        facts |= opened.record()
+    training = opened.bundle.training
+    kept = ("top1", "top5", "seed", "epochs", "initialisation")
+    return facts | {key: training[key] for key in kept if key in training}

@@ -19,6 +19,9 @@ class TransferOptions:
     data: str | None = None
     classes: str | None = None
     seed: int = 0
+    split: float | None = None
+    split_seed: int = 0
+    fraction: float | None = None
     precision: str = "auto"
     accumulate: int = 1
     total_batch: int | None = None

@@ -20,7 +20,7 @@ from backbones.monitoring.memory import peak_bytes
 from backbones.recipes.recipe import RANDOM_RECIPE
 from backbones.runs.run_folder import RunFolder
 from transfer.openmmlab import ops_bridge
-from transfer.openmmlab.batch_norm import SharedBuffersHook, check_batch_norm, choose_batch_norm, describe_estimate
+from transfer.openmmlab.batch_norm import SharedBuffersHook, check_batch_norm, choose_batch_norm, describe_norms
 from transfer.openmmlab.checkpoints import OwnCheckpointsHook, PlainCheckpointHook, newest_checkpoint
 from transfer.openmmlab.logs import logs_end_with_the_run
 from transfer.openmmlab.passes import PassesHook
@@ -82,6 +82,9 @@ def _carry_out(plan: TransferPlan, started: float) -> dict[str, Any]:
     if dumped:
         world.on_rank_zero(lambda: dump_config(plan, Path(dumped)))
         return {}
+    if world.leads:
+        for line in plan.told:
+            print(line)
     if world.leads and not options.dry_run:  # which has it in its plan
         print("\n".join([f"learning rate {plan.rate}", *(f"length {each}" for each in plan.moved)]), flush=True)
     plan.asked["data"] = plan.check_data()
@@ -184,7 +187,7 @@ def _proof_hooks(plan: TransferPlan, folder: RunFolder) -> list[Hook]:
             write_json(folder.path / "ledger.json", ledger.rows())
             write_json(path, proof)
             print(f"proof: {describe_proof(ledger, proof, f'{plan.task.name} model')}")
-            print(f"batch norm: {chosen}, {describe_estimate(images)}; layers as built: {proof['batch_norm']}")
+            print(f"batch norm: {describe_norms(chosen, images, proof['batch_norm'])}")
 
     def record_after_training(model: nn.Module, iterations: int) -> None:
         after = after_training(model, plan.bundle, Held.of(plan.config.model.backbone), iterations, folder.metrics)

@@ -17,14 +17,23 @@ from mmengine.device import get_device
 from mmengine.dist import master_only
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
+from mmengine.optim import OptimWrapper
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
 from backbones.data.loader_processes import WatchedLoader
 from backbones.files import atomic_path
+from backbones.models.sync_batch_norm import synchronise_batch_norm
 from backbones.runs.checkpoint_file import remedied, unusable_on_error
-from transfer.openmmlab.checkpoints import NAME, OrderlyCheckpointHook, check_checkpoint, remedy
+from transfer.openmmlab.checkpoints import (
+    NAME,
+    OrderlyCheckpointHook,
+    check_checkpoint,
+    check_training_state,
+    keep_best_inside,
+    remedy,
+)
 from transfer.openmmlab.multi_scale import BothProtocolsLoop
 from transfer.openmmlab.reading import read_alike
 from transfer.openmmlab.train_loop import ResumingTrainLoop
@@ -89,7 +98,11 @@ class QuietRunner(Runner):
         """
         check_checkpoint(Path(filename), unwrap_model(self), scheduled=self.param_schedulers is not None)
         with redirect_stdout(io.StringIO()):  # mmengine prints that it loads
-            return super().load_checkpoint(filename, map_location, True)
+            content: dict[str, Any] = super().load_checkpoint(filename, map_location, True)
+        keep_best_inside(content, Path(filename).parent)
+        if isinstance(self.optim_wrapper, OptimWrapper) and not isinstance(self.param_schedulers, dict):
+            check_training_state(content, self.optim_wrapper, self.param_schedulers or ())
+        return content
 
     @staticmethod
     def build_dataloader(*arguments: Any, **options: Any) -> DataLoader:
@@ -116,6 +129,9 @@ class QuietRunner(Runner):
 
     def wrap_model(self, model_wrapper_cfg: Any, model: nn.Module) -> nn.Module:
         """mmengine's replica of several names its GPU, which PyTorch refuses for a model on the CPU."""
+        if self.distributed and self.cfg.get("sync_bn") == "torch":
+            # mmengine's own conversion would drop the activations that are part of timm's layers.
+            model = synchronise_batch_norm(model)
         if not self.distributed or get_device() != "cpu":
             return super().wrap_model(model_wrapper_cfg, model)
         return MMDistributedDataParallel(module=revert_sync_batchnorm(model), broadcast_buffers=False)

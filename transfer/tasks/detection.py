@@ -1,18 +1,21 @@
-"""Faster R-CNN on data in Pascal VOC's layout, with mmdetection."""
+"""Faster R-CNN on boxes, in Pascal VOC's layout or another, with mmdetection."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
 from backbones.bundles.bundle import Bundle
+from backbones.data.drawing_lots import HeldOut
 from backbones.data.shared_images import SplitImages, count_shared
 from backbones.errors import UserError
 from transfer.data.absent_classes import absent_classes, tell
 from transfer.data.voc import VOC_CLASSES, check_voc, voc_images
+from transfer.protocol.levels import LEVELS, Levels
+from transfer.tasks.scenes import adopt_scenes, check_scene_data, is_scenes
 from transfer.tasks.task import SPLIT_NAMES, Task, innermost_datasets
 
 EVALUATOR = "DetectionMetric"
@@ -28,11 +31,11 @@ def set_classes(config: Config, classes: tuple[str, ...]) -> None:
 
 def set_channels(config: Config, bundle: Bundle) -> None:
     """Whatever reads the trunk takes the stages that it gives: a feature pyramid, or RPN and the head of regions."""
-    stages = config.model.backbone.get("out_indices", (0, 1, 2, 3))
+    stages = config.model.backbone.get("out_indices", range(LEVELS))
     if "shared_head" in config.model.roi_head:
         _set_shared_stage(config.model, bundle, stages[-1])
     else:
-        config.model.neck.in_channels = [bundle.feature_info[index].channels for index in stages]
+        config.model.neck.in_channels = [info.channels for info in Levels.of(bundle).infos(stages)]
 
 
 def _set_shared_stage(model: ConfigDict, bundle: Bundle, last: int) -> None:
@@ -62,8 +65,11 @@ def check_data(config: Config, classes: tuple[str, ...], allow_shared_images: bo
     """Verify images and XML of the training and test splits, and name the classes that one of them has no object of.
 
     Raises:
-        UserError: See ``transfer.data.voc.check_voc``; or the splits share images, and that is not allowed.
+        UserError: See ``transfer.data.voc.check_voc`` and ``transfer.data.scenes.check``; or the splits share images,
+            and that is not allowed.
     """
+    if is_scenes(config):
+        return check_scene_data(config, classes, allow_shared_images)
     splits: dict[str, list[tuple[str, str]]] = {"train": [], "test": []}
     root = Path()
     for split, dataset in innermost_datasets(config):
@@ -86,6 +92,18 @@ def check_data(config: Config, classes: tuple[str, ...], allow_shared_images: bo
         "fingerprint": f"{train.fingerprint[:16]}-{test.fingerprint[:16]}",
         **({"shared_images": shared} if allow_shared_images else {}),
     }
+
+
+def adopt(config: Config, held_out: HeldOut | None = None) -> Callable[[], tuple[str, ...]] | None:
+    """Have the data sets read another format than VOC's where that is what their folder holds (``adopt_scenes``).
+
+    Raises:
+        UserError: The folder cannot be read as what it seems to be, or has nothing that could be held out.
+    """
+    folder = adopt_scenes(config, held_out)
+    if folder is None and held_out is not None:
+        raise UserError("--split is for data without a part to measure on, and these have lists; leave it out")
+    return None if folder is None else lambda: folder.classes
 
 
 def metrics(measured: Mapping[str, float]) -> dict[str, float]:
@@ -118,6 +136,7 @@ DETECTION = Task(
     metrics=metrics,
     main_metric="voc07_map",
     per_class=per_class,
+    adopt=adopt,
     bfloat16_modules=(
         "backbone",
         "neck",

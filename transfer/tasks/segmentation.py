@@ -1,20 +1,23 @@
-"""FCN on index PNGs, ADE20K's layout or one's own, with mmsegmentation."""
+"""FCN, UPerNet and others on index PNGs, ADE20K's layout or one's own, with mmsegmentation."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
 from backbones.bundles.bundle import Bundle
+from backbones.data.drawing_lots import HeldOut
 from backbones.data.shared_images import SplitImages, count_shared
 from backbones.errors import UserError
 from transfer.data.absent_classes import absent_classes, tell
 from transfer.data.class_names import ade20k_classes
 from transfer.data.index_png import check_index_png, index_png_images
 from transfer.openmmlab import multi_scale
+from transfer.protocol.levels import LEVELS, Levels
+from transfer.tasks.masks import adopt_masks, check_mask_data, is_masks
 from transfer.tasks.task import SPLIT_NAMES, Task, innermost_datasets
 
 # The authors' head: a 3x3 convolution to a quarter of the channels it is given.
@@ -22,6 +25,13 @@ HEAD_REDUCTION = 4
 EVALUATOR = "SegmentationMetric"
 PREFIX = "segmentation/"  # of all that SegmentationMetric measures
 MULTI_SCALE = "_multiscale"  # ends the names of what is averaged over scales and mirror images
+
+
+# Of UPerHead, what is called as a module.
+_OF_UPERNET = (
+    *(f"decode_head.{name}.{level}" for name in ("lateral_convs", "fpn_convs") for level in range(LEVELS - 1)),
+    *("decode_head.psp_modules", "decode_head.bottleneck", "decode_head.fpn_bottleneck"),
+)
 
 
 def _heads(config: Config) -> list[Any]:
@@ -37,10 +47,15 @@ def set_classes(config: Config, classes: tuple[str, ...]) -> None:
 
 
 def set_channels(config: Config, bundle: Bundle) -> None:
-    """Each head reads one stage of the trunk and works on a quarter of its channels."""
+    """Each head reads one stage of the trunk, or several; one that names no width has a quarter of what it reads."""
+    infos = Levels.of(bundle).infos(range(LEVELS))
     for head in _heads(config):
-        head.in_channels = bundle.feature_info[head.in_index].channels
-        head.channels = head.in_channels // HEAD_REDUCTION
+        if isinstance(head.in_index, (list, tuple)):
+            head.in_channels = [infos[index].channels for index in head.in_index]
+        else:
+            head.in_channels = infos[head.in_index].channels
+        if "channels" not in head:
+            head.channels = head.in_channels // HEAD_REDUCTION
 
 
 def check_evaluator(config: Config) -> None:
@@ -60,6 +75,8 @@ def check_data(config: Config, classes: tuple[str, ...], allow_shared_images: bo
     Raises:
         UserError: See ``transfer.data.index_png.check_index_png``; or the splits share images, and that is not allowed.
     """
+    if is_masks(config):
+        return check_mask_data(config, classes, allow_shared_images)
     found, images = {}, {}
     root = Path()
     for split, dataset in innermost_datasets(config):
@@ -112,6 +129,18 @@ def _ours(measured: Mapping[str, float]) -> Iterator[tuple[str, float]]:
             yield f"{kind}{MULTI_SCALE if name != key else ''}{separator}{class_name}", value
 
 
+def adopt(config: Config, held_out: HeldOut | None = None) -> Callable[[], tuple[str, ...]] | None:
+    """Have the data sets read other layouts of masks where that is what their folder holds (``adopt_masks``).
+
+    Raises:
+        UserError: The folder cannot be read as what it seems to be; or a part is to be held out.
+    """
+    if held_out is not None:
+        raise UserError("--split: data for segmentation have lists of their own, train.txt and val.txt; leave it out")
+    folder = adopt_masks(config)
+    return None if folder is None else lambda: folder.classes
+
+
 SEGMENTATION = Task(
     name="segmentation",
     framework="mmseg",
@@ -123,6 +152,7 @@ SEGMENTATION = Task(
     metrics=metrics,
     main_metric="miou",
     per_class=per_class,
+    adopt=adopt,
     # conv_cat: of a head with concat_input
     bfloat16_modules=(
         "backbone",
@@ -130,5 +160,6 @@ SEGMENTATION = Task(
         "decode_head.conv_cat",
         "auxiliary_head.convs",
         "auxiliary_head.conv_cat",
+        *_OF_UPERNET,
     ),
 )

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 
 from backbones.bundles.bundle import Bundle
+from backbones.data.drawing_lots import HeldOut
 
 SPLIT_NAMES = ("the training set", "the test set")  # for people
 
@@ -31,6 +32,9 @@ class Task:
         main_metric: The one of them by which a validation is the best so far.
         bfloat16_modules: Submodules that may compute in bf16.
         per_class: OpenMMLab's metrics to ours of each class, in percent.
+        adopt: Have the configuration's data sets read what their folder holds, where that is in another layout than the
+            protocol's, and hold a part out where that is asked for; returns what gives the names of its classes, or
+            None where nothing has changed.
     """
 
     name: str
@@ -44,6 +48,7 @@ class Task:
     main_metric: str
     bfloat16_modules: tuple[str, ...]
     per_class: Callable[[Mapping[str, float]], dict[str, dict[str, float]]] = lambda measured: {}
+    adopt: Callable[[Config, HeldOut | None], Callable[[], tuple[str, ...]] | None] = lambda config, held_out: None
 
 
 def innermost_datasets(config: Config) -> Iterator[tuple[str, Any]]:
@@ -62,6 +67,17 @@ def _unwrapped(dataset: Any) -> Iterator[Any]:
         yield from _unwrapped(dataset.dataset)
     else:
         yield dataset
+
+
+def draw_fraction(config: Config, fraction: float) -> None:
+    """Train on a share of the training images, from 0 to 1; all repetitions are of the same ones."""
+    from transfer import drawn_share  # noqa: F401 -- registers it
+
+    for split, dataset in list(innermost_datasets(config)):
+        if split == "train":
+            inner = ConfigDict(dataset)
+            dataset.clear()
+            dataset.update(type="DrawnShare", fraction=fraction, dataset=inner)
 
 
 def set_data_root(config: Config, root: Path) -> None:

@@ -1,6 +1,8 @@
-"""ResNet-B, C and D as torchvision and timm spell them."""
+"""ResNet-B, C and D as torchvision and timm spell them, and OpenMMLab."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from backbones.external.keys.layers import conv_norm_names, linear_names
 from backbones.models.resnet import LAYOUTS, VARIANTS
@@ -12,14 +14,17 @@ DEEP_STEM = (
     ("conv1.3", "conv1.4", "stem.1"),
     ("conv1.6", "bn1", "stem.2"),
 )
+OPENMMLAB_DEEP_STEM = (("stem.0", "stem.1", "stem.0"), ("stem.3", "stem.4", "stem.1"), ("stem.6", "stem.7", "stem.2"))
 
 
-def resnet_table(depth: int, variant: str) -> dict[str, str | None]:
-    """All tensors of a ResNet of a depth and variant ("b", "c" or "d")."""
+def resnet_table(
+    depth: int, variant: str, deep_stem: Sequence[tuple[str, str, str]] = DEEP_STEM
+) -> dict[str, str | None]:
+    """All tensors of a ResNet of a depth and variant, in whose names only the deep stem's differ by library."""
     block, counts = LAYOUTS[depth]
     tweaks = VARIANTS[variant]
     table: dict[str, str | None] = {}
-    for conv, norm, ours in DEEP_STEM if tweaks.deep_stem else PLAIN_STEM:
+    for conv, norm, ours in deep_stem if tweaks.deep_stem else PLAIN_STEM:
         table |= conv_norm_names(conv, norm, f"trunk.{ours}")
     convolutions = 2 if block.expansion == 1 else 3
     # In D a pool, or nothing in its place, comes before the shortcut's convolution.

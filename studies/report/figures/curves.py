@@ -13,6 +13,7 @@ from markupsafe import Markup
 from backbones.errors import UserError
 from backbones.text_files import LARGEST, open_regular
 from studies.comparison.compare import Comparison
+from studies.report.figures.labels import apart, shortened
 from studies.report.figures.svg import Axes, Drawing, Point, Scale, span
 from studies.report.records import Records
 from studies.report.words import label
@@ -20,7 +21,8 @@ from studies.results.metrics_log import METRICS_FILE, parse_records
 from transfer.catalogue import TASKS
 
 WIDTH, HEIGHT = 360, 280
-LEFT, RIGHT, TOP, BOTTOM = 46, 334, 26, 232
+LEFT, RIGHT, TOP, BOTTOM = 46, 268, 26, 232
+LONGEST_NAME = 14
 MOST_ROWS, MOST_POINTS, MOST_PARSED = 8, 100, 2000
 LARGEST_NUMBER = 1e300  # a whole number may have more digits than any that can be drawn
 
@@ -40,6 +42,7 @@ def training_curves(comparison: Comparison, records: Records) -> list[CurveFigur
     for task, entry in TASKS.items():
         for kind, key, title in entry.curves:
             lines: dict[int, list[Point]] = {}
+            names = {place + 1: label(row, comparison.rows) for place, row in enumerate(comparison.rows)}
             missing: list[str] = []
             for place, row in enumerate(comparison.rows):
                 runs = records.of((row.recipe, row.network), task)
@@ -53,7 +56,7 @@ def training_curves(comparison: Comparison, records: Records) -> list[CurveFigur
                 else:
                     missing.append(label(row, comparison.rows))
             if lines:
-                figures.append(CurveFigure(task, title, _draw(lines, title), ", ".join(missing)))
+                figures.append(CurveFigure(task, title, _draw(lines, names, title), ", ".join(missing)))
     return figures
 
 
@@ -88,31 +91,25 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < LARGEST_NUMBER
 
 
-def _draw(lines: Mapping[int, Sequence[Point]], title: str) -> Markup:
+def _axis(values: Sequence[float]) -> tuple[float, float]:
+    """Not below 0 where no value is: neither a loss nor an accuracy is negative."""
+    low, high = span(values)
+    return (max(low, 0.0) if min(values) >= 0 else low), high
+
+
+def _draw(lines: Mapping[int, Sequence[Point]], names: Mapping[int, str], title: str) -> Markup:
     drawing = Drawing(WIDTH, HEIGHT)
     steps, values = ([point[place] for points in lines.values() for point in points] for place in (0, 1))
-    axes = Axes(drawing, Scale(0, max(steps), LEFT, RIGHT), Scale(*span(values), BOTTOM, TOP))
+    axes = Axes(drawing, Scale(0, max(steps), LEFT, RIGHT), Scale(*_axis(values), BOTTOM, TOP))
     axes.draw("step", "")
     ends = []
     for number, points in lines.items():
         style = (number - 1) % MOST_ROWS + 1  # a row has its color in every figure
         drawing.polyline([axes(*point) for point in points], f"series s{style}")
-        ends.append((axes(*points[-1]), str(number), f"label f{style}"))
+        ends.append((axes(*points[-1]), shortened(names[number], LONGEST_NAME), f"label f{style}"))
     ends.sort(key=lambda end: end[0][1])
-    places = _apart([y + 4 for (_, y), _, _ in ends])
+    places = apart([y + 4 for (_, y), _, _ in ends], 12.0, BOTTOM + 4.0)
     for place, ((x, _), text, class_) in zip(places, ends, strict=True):
         drawing.text((x + 6, place), text, class_)
-    words = "; ".join(f"row {number} ends at {points[-1][1]:.3g}" for number, points in lines.items())
+    words = "; ".join(f"{names[number]} ends at {points[-1][1]:.3g}" for number, points in lines.items())
     return drawing.render(f"{title} over steps. {words}")
-
-
-def _apart(places: Sequence[float], distance: float = 11.0) -> list[float]:
-    """Ascending places moved until none is nearer to the next than that: down, and up again from the lower end."""
-    moved: list[float] = []
-    for place in places:
-        moved.append(max(place, moved[-1] + distance) if moved else place)
-    limit = BOTTOM + 4.0
-    for index in reversed(range(len(moved))):
-        moved[index] = min(moved[index], limit)
-        limit = moved[index] - distance
-    return moved

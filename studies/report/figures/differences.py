@@ -10,6 +10,7 @@ from backbones.errors import not_none
 from studies.comparison.cells import Cell
 from studies.comparison.compare import Comparison
 from studies.report.figures.svg import Axes, Drawing, Scale, span, tick_label, ticks
+from studies.report.front.finding import asked_places
 from studies.report.words import label, signed
 from transfer.catalogue import metric_names
 
@@ -18,23 +19,26 @@ LEFT, RIGHT, TOP = 14, 346, 8
 
 
 def difference_bars(comparison: Comparison, metric: str) -> Markup | None:
-    """All rows that have a difference, ours or the paper's, on one axis in points; None without any of ours."""
+    """All rows that have a difference, with the paper's, on one axis in points; None without any of ours.
+
+    A random trunk is not among them where others are: on its scale they would all look alike.
+    """
     shown = [
-        (place + 1, label(row, comparison.rows), row.cells[metric])
+        (label(row, comparison.rows), row.cells[metric])
         for place, row in enumerate(comparison.rows)
-        if row.cells[metric].difference is not None
+        if row.cells[metric].difference is not None and place in asked_places(comparison)
     ]
     if not shown:
         return None
     bottom = TOP + ROW * len(shown)
     drawing = Drawing(WIDTH, bottom + 40)
-    values = [end for _, _, cell in shown for end in _ends(cell)]
+    values = [end for _, cell in shown for end in _ends(cell)]
     x = Scale(*span(values, with_zero=True), LEFT, RIGHT)
     axes = Axes(drawing, x, Scale(0, len(shown), TOP, bottom))
     _draw_axis(axes, bottom)
-    for place, (number, name, cell) in enumerate(shown):
-        _draw_row(axes, TOP + ROW * place, f"{number}  {name}", cell)
-    words = "; ".join(f"{name} {signed(not_none(cell.difference).value)}" for _, name, cell in shown)
+    for place, (name, cell) in enumerate(shown):
+        _draw_row(axes, TOP + ROW * place, name, cell)
+    words = "; ".join(f"{name} {signed(not_none(cell.difference).value)}" for name, cell in shown)
     return drawing.render(f"Differences from {comparison.baseline} in {metric_names()[metric]}, points. {words}")
 
 
@@ -57,7 +61,8 @@ def _draw_row(axes: Axes, top: float, label: str, cell: Cell) -> None:
     middle = top + 26
     start, end = sorted((x(0), x(difference.value)))
     drawing.text((LEFT, top + 13), label, "label halo")
-    drawing.add("rect", x=start, y=middle - 6, width=max(end - start, 1.0), height=12, class_="bar")
+    tip = Markup("<title>{}</title>").format(f"{label}: {signed(difference.value)} points")
+    drawing.add("rect", tip, x=start, y=middle - 6, width=max(end - start, 1.0), height=12, class_="bar")
     if difference.image_interval:
         low, high = (x(value) for value in difference.image_interval)
         drawing.line((low, middle), (high, middle), "images")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from markupsafe import Markup
@@ -10,19 +11,33 @@ from markupsafe import Markup
 from backbones.recipes.paper import table_rows
 from studies.comparison.cells import Interval
 from studies.comparison.compare import Comparison
-from studies.report.figures.svg import Axes, Drawing, Point, Scale, span
+from studies.report.figures.labels import place_labels, shortened
+from studies.report.figures.svg import Axes, Drawing, Scale, possible, span
+from studies.report.words import label
+from studies.statistics.logit_fit import LogitFit, fit_logits
 from transfer.catalogue import metric_names, paper_sources
 
-WIDTH, HEIGHT = 360, 282
-LEFT, RIGHT, TOP, BOTTOM = 46, 342, 26, 236
 LEAST_POINTS = 2
-_AROUND = ((8, -6, "start"), (-8, -6, "end"), (8, 14, "start"), (-8, 14, "end"), (0, -10, "middle"), (0, 19, "middle"))
+STEPS = 24  # of a fitted line
+LONGEST_NAME = 18
+
+
+@dataclass(frozen=True)
+class Size:
+    """Of a panel, in units."""
+
+    width: int
+    height: int
+    class_: str = ""
+
+
+SMALL, LARGE = Size(360, 282), Size(440, 420, "relation")
 
 
 class Spot(NamedTuple):
-    """A row in a panel: its label, values in percent, and their intervals."""
+    """A row in a panel: its name, values in percent, and their intervals."""
 
-    label: str
+    name: str
     x: float
     y: float
     x_interval: Interval | None = None
@@ -31,68 +46,86 @@ class Spot(NamedTuple):
 
 def scatter(comparison: Comparison, metric: str) -> list[tuple[str, Markup]]:
     """Titles and panels, the paper's first; none where fewer than two rows have both numbers."""
-    ours = _ours(comparison, metric)
+    ours = spots(comparison, metric)
     if len(ours) < LEAST_POINTS:
         return []
-    numbers = {row.paper_recipe: str(place + 1) for place, row in enumerate(comparison.rows)}
-    theirs = _paper(metric, numbers)
-    paper = [("paper", _panel(theirs, metric, "paper"))] if theirs else []
-    return [*paper, ("these runs", _panel(ours, metric, "ours"))]
+    theirs = _paper(metric)
+    paper = [("paper", panel(theirs, metric, "paper", SMALL))] if theirs else []
+    return [*paper, ("these runs", panel(ours, metric, "ours", SMALL))]
 
 
-def _ours(comparison: Comparison, metric: str) -> list[Spot]:
-    spots = []
-    for place, row in enumerate(comparison.rows):
+def spots(comparison: Comparison, metric: str) -> list[Spot]:
+    """The rows that have both top-1 and a metric."""
+    found = []
+    for row in comparison.rows:
         one, other = row.cells["top1"], row.cells[metric]
         if one.mean is not None and other.mean is not None:
-            spots.append(Spot(str(place + 1), one.mean, other.mean, one.interval, other.interval))
-    return spots
+            found.append(Spot(label(row, comparison.rows), one.mean, other.mean, one.interval, other.interval))
+    return found
 
 
-def _paper(metric: str, numbers: Mapping[str, str]) -> list[Spot]:
+def _paper(metric: str) -> list[Spot]:
     if metric not in paper_sources():
         return []
     number, column = paper_sources()[metric]
-    return [Spot(numbers.get(row["recipe"], ""), row["top1"], row[column]) for row in table_rows(number)]
+    return [Spot(row["recipe"], row["top1"], row[column]) for row in table_rows(number)]
 
 
-def _panel(spots: Sequence[Spot], metric: str, class_: str) -> Markup:
-    drawing = Drawing(WIDTH, HEIGHT)
+def panel(spots: Sequence[Spot], metric: str, class_: str, size: Size, fit: LogitFit | None = None) -> Markup:
+    """One panel: points with their intervals and names, and the fitted relation where there is one."""
+    drawing = Drawing(size.width, size.height)
+    left, right, top, bottom = 46, size.width - 18, 26, size.height - 46
     across = [end for spot in spots for end in (spot.x, *(spot.x_interval or ()))]
     up = [end for spot in spots for end in (spot.y, *(spot.y_interval or ()))]
-    axes = Axes(drawing, Scale(*span(across), LEFT, RIGHT), Scale(*span(up), BOTTOM, TOP))
+    axes = Axes(drawing, Scale(*possible(span(across)), left, right), Scale(*possible(span(up)), bottom, top))
     axes.draw("top-1, %", f"{metric_names()[metric]}, %")
+    if fit:
+        _draw_fit(axes, fit, min(spot.x for spot in spots), max(spot.x for spot in spots))
     for spot in spots:
-        if spot.x_interval:
-            drawing.whisker(axes(spot.x_interval[0], spot.y), axes(spot.x_interval[1], spot.y), "whisker")
-        if spot.y_interval:
-            drawing.whisker(axes(spot.x, spot.y_interval[0]), axes(spot.x, spot.y_interval[1]), "whisker")
-    places = [axes(spot.x, spot.y) for spot in spots]
-    for place in places:
+        _draw_intervals(axes, spot)
+    for spot in spots:
+        words = f"{spot.name}: top-1 {spot.x:.2f} %, {metric_names()[metric]} {spot.y:.2f} %"
+        tip = Markup("<title>{}</title>").format(words)
+        x, y = axes(spot.x, spot.y)
         if class_ == "paper":
-            drawing.diamond(place, 5, "mark paper")
+            drawing.diamond((x, y), 5, "mark paper", tip)
         else:
-            drawing.circle(place, 5, "mark ours")
-    for spot, (place, anchor) in zip(spots, _label_places(places), strict=True):
-        drawing.text(place, spot.label, "label", anchor)
-    words = "; ".join(f"row {spot.label or 'not run here'}: {spot.x:.2f}, {spot.y:.2f}" for spot in spots)
-    return drawing.render(f"{metric_names()[metric]} over top-1, {class_}. {words}")
+            drawing.add("circle", tip, cx=x, cy=y, r=5, class_="mark ours")
+    names = [shortened(spot.name, LONGEST_NAME) for spot in spots]
+    places = place_labels([axes(spot.x, spot.y) for spot in spots], names, (left, top - 8, right + 14, bottom))
+    for name, found in zip(names, places, strict=True):
+        if found:
+            drawing.text(found[0], name, "label halo", found[1])
+    told = "; ".join(f"{spot.name}: {spot.x:.2f}, {spot.y:.2f}" for spot in spots)
+    return drawing.render(f"{metric_names()[metric]} over top-1, {class_}. {told}", size.class_)
 
 
-def _label_places(points: Sequence[Point]) -> list[tuple[Point, str]]:
-    """For each point where its label stands: of the places around it the one with the most room."""
-    taken = list(points)
-    chosen = []
-    for x, y in points:
-        others = [point for point in taken if point != (x, y)]
+def _draw_intervals(axes: Axes, spot: Spot) -> None:
+    if spot.x_interval:
+        low, high = (max(axes.x.low, min(axes.x.high, end)) for end in spot.x_interval)
+        axes.drawing.whisker(axes(low, spot.y), axes(high, spot.y), "whisker")
+    if spot.y_interval:
+        low, high = (max(axes.y.low, min(axes.y.high, end)) for end in spot.y_interval)
+        axes.drawing.whisker(axes(spot.x, low), axes(spot.x, high), "whisker")
 
-        def room(offset: tuple[int, int, str], x: float = x, y: float = y, others: list[Point] = others) -> float:
-            center = (x + offset[0], y + offset[1] - 4)
-            inside = LEFT <= center[0] <= RIGHT + 8 and TOP - 8 <= center[1] <= BOTTOM
-            nearest = min((abs(center[0] - a) + abs(center[1] - b) for a, b in others), default=99.0)
-            return min(nearest, 18.0) if inside else -1.0
 
-        right, down, anchor = max(_AROUND, key=room)
-        taken.append((x + right, y + down - 4))
-        chosen.append(((x + right, y + down), anchor))
-    return chosen
+def _draw_fit(axes: Axes, fit: LogitFit, low: float, high: float) -> None:
+    """The line as far as there are points, over the band that it lies in."""
+    places = [low + (high - low) * step / STEPS for step in range(STEPS + 1)]
+
+    def clipped(value: float) -> float:
+        return max(axes.y.low, min(axes.y.high, value))
+
+    bands = [tuple(map(clipped, fit.band(x))) for x in places]
+    outline = [axes(x, band[1]) for x, band in zip(places, bands, strict=True)]
+    outline += [axes(x, band[0]) for x, band in reversed(list(zip(places, bands, strict=True)))]
+    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in outline)
+    axes.drawing.add("polygon", points=points, class_="band")
+    axes.drawing.polyline([axes(x, clipped(fit(x))) for x in places], "fit")
+
+
+def relation(comparison: Comparison, metric: str) -> tuple[Markup, LogitFit | None]:
+    """The front's panel of many rows, and the line in it."""
+    ours = spots(comparison, metric)
+    fit = fit_logits([spot.x for spot in ours], [spot.y for spot in ours])
+    return panel(ours, metric, "ours", LARGE, fit), fit

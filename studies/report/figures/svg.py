@@ -32,6 +32,11 @@ def span(values: Iterable[float], margin: float = 0.08, with_zero: bool = False)
     return low - room, high + room
 
 
+def possible(ends: tuple[float, float], least: float = 0.0, most: float = 100.0) -> tuple[float, float]:
+    """A range without what no value can be; a percentage lies from 0 to 100."""
+    return max(least, ends[0]), min(most, ends[1])
+
+
 def ticks(low: float, high: float, about: int = 5) -> list[float]:
     """Round numbers in a range: steps of 1, 2 or 5 times a power of ten."""
     raw = (high - low) / about
@@ -75,11 +80,12 @@ class Drawing:
         """A disc."""
         self.add("circle", cx=center[0], cy=center[1], r=radius, class_=class_)
 
-    def diamond(self, center: Point, radius: float, class_: str) -> None:
+    def diamond(self, center: Point, radius: float, class_: str, content: str | Markup = "") -> None:
         """A square on its corner: the mark of the paper in every figure."""
         x, y = center
         self.add(
             "path",
+            content,
             d=f"M{x:.1f} {y - radius:.1f}l{radius} {radius}l-{radius} {radius}l-{radius} -{radius}z",
             class_=class_,
         )
@@ -95,10 +101,11 @@ class Drawing:
         """Points joined by straight lines."""
         self.add("polyline", points=" ".join(f"{x:.1f},{y:.1f}" for x, y in points), class_=class_)
 
-    def render(self, description: str) -> Markup:
+    def render(self, description: str, class_: str = "") -> Markup:
         """The whole element; ``description`` is what it says to those who do not see it."""
-        return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
-            _short(self.width), _short(self.height), description, Markup("").join(self.parts)
+        named = Markup(' class="{}"').format(class_) if class_ else ""
+        return Markup('<svg{} viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
+            named, _short(self.width), _short(self.height), description, Markup("").join(self.parts)
         )
 
 

@@ -31,13 +31,14 @@ Drawer = Callable[[RunPair], tuple[Sequence[Sample], str]]
 SHARES_OF_CLASSES = "shares"  # maps of runs that kept none
 
 
-def samples(comparison: Comparison, records: Records, with_images: bool = True) -> list[Samples]:
+def samples(comparison: Comparison, records: Records, with_images: bool = True, at: str = "") -> list[Samples]:
     """For each task two rows that were compared on it.
 
     Args:
         comparison: Whose.
         records: Its runs.
         with_images: Whether images of the data set, and maps of their pixels, may be on the page.
+        at: What the anchors of this comparison begin with, where the page has several.
 
     Raises:
         UserError: A file of per-image results is damaged.
@@ -54,7 +55,7 @@ def samples(comparison: Comparison, records: Records, with_images: bool = True) 
         runs = _same_seed(*(records.of((row.recipe, row.network), task) for row in (baseline, best)))
         if kind == MAPS and not (runs and all(map(predictions, runs))):
             kind = SHARES_OF_CLASSES
-        drawn, reason = _draw(kind, names, runs, with_images)
+        drawn, reason = _draw(kind, names, runs, with_images, at)
         found.append(Samples(task, names, runs[0].run.seed if runs else None, kind, tuple(drawn), reason))
     return found
 
@@ -68,7 +69,7 @@ def _same_seed(mine: Sequence[Record], others: Sequence[Record]) -> tuple[Record
 
 
 def _draw(
-    kind: str, names: tuple[str, str], runs: tuple[Record, Record] | None, with_images: bool
+    kind: str, names: tuple[str, str], runs: tuple[Record, Record] | None, with_images: bool, at: str
 ) -> tuple[Sequence[Sample], str]:
     if not with_images:  # nor predicted maps, in which a licensed image can be made out
         return (), "This page was asked to hold no images of the data, nor what was predicted of their pixels."
@@ -92,5 +93,5 @@ def _draw(
         MAPS: draw_predictions,
         SHARES_OF_CLASSES: draw_segmentations,
     }
-    drawn, reason = drawers[kind](RunPair(names, runs, None if lacking else root))
+    drawn, reason = drawers[kind](RunPair(names, runs, None if lacking else root, at))
     return drawn, " ".join(filter(None, (lacking, reason)))

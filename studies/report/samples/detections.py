@@ -41,7 +41,7 @@ def draw_detections(pair: RunPair) -> tuple[Sequence[Sample], str]:
         panels = [
             Panel(f"{name}: F1 {score[index]:.2f}", picture)
             for name, score, picture in zip(
-                pair.names, scores, _panels(image, index, both, matches, f"detection-{index}"), strict=True
+                pair.names, scores, _panels(image, index, both, matches, f"{pair.at}detection-{index}"), strict=True
             )
         ]
         samples.append(Sample(Path(both[0].names[index]).name, tuple(panels)))

@@ -1,4 +1,4 @@
-// Sorting and filtering; the page reads the same without it.
+// Sorting, filtering and copying; the page reads the same without it.
 "use strict";
 (() => {
   const key = (cell) => {
@@ -33,6 +33,39 @@
       button.addEventListener("click", () => sort(table, head));
       head.append(button);
     }
+  }
+  const open = () => {
+    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    for (let each = target; each; each = each.parentElement) if (each.tagName === "DETAILS") each.open = true;
+    if (target) target.scrollIntoView();
+  };
+  addEventListener("hashchange", open);
+  if (location.hash) open();
+  const folds = [...document.querySelectorAll("details.fold")];
+  let closed = [];
+  addEventListener("beforeprint", () => {
+    closed = folds.filter((fold) => !fold.open);
+    for (const fold of closed) fold.open = true;
+  });
+  addEventListener("afterprint", () => {
+    for (const fold of closed) fold.open = false;
+  });
+  for (const block of document.querySelectorAll("pre")) {
+    const button = document.createElement("button");
+    const words = block.textContent;
+    button.type = "button";
+    button.className = "copy";
+    button.textContent = "Copy";
+    button.addEventListener("click", async () => {
+      try {
+        await navigator.clipboard.writeText(words);
+        button.textContent = "Copied";
+      } catch {
+        getSelection().selectAllChildren(block.querySelector("code"));
+        button.textContent = "Selected: copy with Ctrl+C";
+      }
+    });
+    block.prepend(button);
   }
   for (const input of document.querySelectorAll("input[data-filter]")) {
     const rows = [...document.getElementById(input.dataset.filter).tBodies[0].rows];

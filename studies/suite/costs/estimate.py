@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from backbones.errors import UserError
-from backbones.files import read_json
+from backbones.errors import UserError, not_none
 from backbones.models import create_backbone, default_image_size
 from backbones.recipes.recipe_file import chosen_recipe
 from backbones.recipes.switches import needs_teacher
+from backbones.runs.record import read_record
 from studies.suite.costs import stated_speeds
 from studies.suite.costs.stated_speeds import PAPER_GPUS, PAPER_IMAGES
 from studies.suite.planned_run import PlannedRun
@@ -36,6 +36,10 @@ class Estimate:
     hours: float | None = None
     device: str = ""
     basis: str = UNKNOWN
+
+
+_NEEDED = (("timings", "total_seconds"),)
+_OF_A_TRAINING = (("settings", "epochs"), ("settings", "image_size"), ("data", "train_images"))
 
 
 class Estimator:
@@ -83,7 +87,10 @@ def _as_in_the_paper(facts: Mapping[str, Any]) -> Estimate:
     if needs_teacher(recipe) and not teacher:  # a bundle's, whose network is not known yet
         return Estimate()
     full = recipe.low_precision is False or asked.get("precision") == "fp32"
-    minutes, row = _epoch_minutes(network, side, full), stated_speeds.nearest(network)
+    row = stated_speeds.nearest(network)
+    if row is None or (teacher and stated_speeds.nearest(teacher) is None):
+        return Estimate()  # neither are of the paper's
+    minutes = _epoch_minutes(network, side, full)
     stated = (
         f"{row.baseline:g} minutes (32 bits, batch 256)" if full else f"{row.efficient:g} minutes (16 bits, batch 1024)"
     )
@@ -99,7 +106,7 @@ def _as_in_the_paper(facts: Mapping[str, Any]) -> Estimate:
 
 def _epoch_minutes(network: str, side: int | None, full_precision: bool) -> float:
     """For ImageNet, with the paper's GPUs."""
-    row = stated_speeds.nearest(network)
+    row = not_none(stated_speeds.nearest(network))
     minutes = row.baseline if full_precision else row.efficient
     return minutes * multiply_adds(network, side) / multiply_adds(row.network, None)
 
@@ -140,12 +147,11 @@ def _results(out: Path) -> Iterator[dict[str, Any]]:
     """Readable results with what an estimate needs; runs that resumed on other hardware count as they are."""
     for path in (path for group in ("runs", "teachers") for path in out.glob(f"{group}/*/*/result.json")):
         try:
-            result = read_json(path)
+            result = read_record(path)
         except UserError:
             continue
-        if isinstance(result, dict) and all(
-            isinstance(result.get(key), dict) for key in ("timings", "hardware", "data")
-        ):
+        needed = [*_NEEDED, *(_OF_A_TRAINING if result.get("task") == CLASSIFICATION else ())]
+        if isinstance(result.get("hardware"), dict) and all((result.get(part) or {}).get(key) for part, key in needed):
             yield result
 
 

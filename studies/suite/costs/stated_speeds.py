@@ -98,7 +98,7 @@ TRANSFER_SPEEDS: Mapping[str, TransferSpeed] = {
 TIMELESS_SETTINGS = ("optim_wrapper.optimizer", "param_scheduler.", "default_hooks.", "multi_scale")
 
 
-def nearest(network: str) -> EpochTime:
-    """The row of Table 3 that is of a network's family."""
+def nearest(network: str) -> EpochTime | None:
+    """The row of Table 3 that is of a network's family; None where there is none."""
     family = network.partition("_")[0].rstrip("0123456789")  # resnet, inception, mobilenet
-    return next(time for time in EPOCH_TIMES if time.network.startswith(family))
+    return next((time for time in EPOCH_TIMES if time.network.startswith(family)), None)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from backbones.errors import UserError
-from backbones.files import read_json
+from backbones.runs.record import read_record
 from studies.results.metrics_log import last_records
+from studies.results.run_record import is_percentage
 from studies.suite.planned_run import PlannedRun
 from transfer.catalogue import TASKS
 
@@ -47,7 +48,7 @@ def metrics_of(run: PlannedRun) -> dict[str, float]:
     """The metrics of a finished run, in percent; empty for others."""
     metrics = _read(run, "result.json").get("metrics") or {}
     known = TASKS[run.kind].keys if run.kind in TASKS else ()
-    return {name: metrics[name] for name in known if name in metrics}
+    return {name: metrics[name] for name in known if is_percentage(metrics.get(name))}
 
 
 def _shown(name: str, values: dict[str, Any]) -> str:
@@ -56,7 +57,6 @@ def _shown(name: str, values: dict[str, Any]) -> str:
 
 def _read(run: PlannedRun, name: str) -> dict[str, Any]:
     try:
-        content = read_json(run.folder / name)
+        return read_record(run.folder / name)
     except UserError:
         return {}
-    return content if isinstance(content, dict) else {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lacking import no_descriptors
 from PIL import Image
-from pytest import MonkeyPatch, approx, mark, raises
+from pytest import MonkeyPatch, TempPathFactory, approx, mark, raises
 
-from backbones.data.decoding import decode_image, decode_pixels, what_is_wrong
+from backbones.data.decoding import decode_image, decode_pixels, lost_chunks, what_is_wrong
 from backbones.data.jpeg.plain import plain_pixels
 from backbones.data.jpeg.scan import lost_scan_data
 from backbones.errors import MachineError, UserError
@@ -159,13 +160,13 @@ JPEGS = ("jpeg", "progressive", "restarts", "gray jpeg", "cmyk", "turned")
 
 
 def accepts(path: Path, content: bytes) -> bool:
-    """Whether the file can be read; the check must say what the decoder says, and may know more about a JPEG's scan."""
+    """Whether the file can be read; the check must say what the decoder says, and may know more of JPEG and PNG."""
     path.write_bytes(content)
     reason = what_is_wrong(path)
     if reason is None:
         decode_image(path)
         return True
-    if reason == lost_scan_data(path):
+    if reason in (lost_scan_data(path), lost_chunks(path)):
         decode_image(path)
         return False
     with raises(UserError) as caught:
@@ -202,6 +203,49 @@ def test_a_jpeg_that_lacks_its_end_is_found(tmp_path: Path, kind: str, filling: 
 def test_bytes_after_the_end_of_a_jpeg_do_no_harm(tmp_path: Path) -> None:
     assert accepts(tmp_path / "file", FILES["jpeg"] + bytes(100))
     assert accepts(tmp_path / "file", FILES["jpeg"] + b"camera notes")
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return len(body).to_bytes(4, "big") + kind + body + zlib.crc32(kind + body).to_bytes(4, "big")
+
+
+def png(*more: bytes) -> bytes:
+    """One of 37 x 53 pixels in the layout of a file, with chunks behind its head."""
+    content = FILES["png"]
+    return content[:33] + b"".join(more) + content[33:]
+
+
+@given(st.integers(8, 10**6), st.integers(0, 7))
+@settings(deadline=None, max_examples=60)
+def test_no_flipped_bit_of_a_png_comes_through(tmp_path_factory: TempPathFactory, place: int, bit: int) -> None:
+    content, path = bytearray(FILES["png"]), tmp_path_factory.mktemp("png") / "file"
+    place = 8 + place % (len(content) - 8)
+    content[place] ^= 1 << bit
+    path.write_bytes(content)
+    assert what_is_wrong(path) is not None
+
+
+def test_rows_that_pillow_shows_without_a_word_are_held_to_their_checksum(tmp_path: Path) -> None:
+    content, path = FILES["png"], tmp_path / "file"
+    start, end = content.index(b"IDAT") - 4, content.rindex(b"IEND") - 4
+    rows = bytearray(zlib.decompress(content[start + 8 : end - 4]))
+    rows[100] ^= 255
+    others = chunk(b"IDAT", zlib.compress(rows))
+    path.write_bytes(content[:start] + others + content[end:])
+    assert what_is_wrong(path) is None  # negative control: another picture
+    path.write_bytes(content[:start] + others[:-4] + content[end - 4 :])
+    decode_image(path)
+    assert what_is_wrong(path) == "the checksum of its IDAT chunk is wrong"
+
+
+def test_of_chunks_that_may_be_passed_over_those_that_change_the_picture_count(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    for kind, body in ((b"noTe", b"x"), (b"eXIf", turned(6).tobytes()[6:]), (b"tRNS", bytes(6))):
+        path.write_bytes(png(chunk(kind, body)))
+        assert what_is_wrong(path) is None
+        path.write_bytes(png()[:-12] + chunk(kind, body)[:-4] + bytes(4) + png()[-12:])  # where Pillow no more looks
+        wanted = None if kind == b"noTe" else f"the checksum of its {kind.decode()} chunk is wrong"
+        assert what_is_wrong(path) == wanted
 
 
 # --- the short way ---

@@ -27,6 +27,7 @@ from backbones.evaluation.metrics import (
     confusion_matrix,
     expected_calibration_error,
     frequent_confusions,
+    mean_probabilities,
     overall_metrics,
 )
 from backbones.evaluation.pictures import draw_class_accuracy, draw_confusion, draw_reliability
@@ -255,3 +256,27 @@ def test_reliability_diagram_shows_the_bins(tmp_path: Path) -> None:
 def columns_in_blue(row: np.ndarray) -> float:
     blue = (np.abs(row - (0xA9, 0xC8, 0xE3)).sum(axis=1)) < 6
     return float(np.flatnonzero(blue).mean())
+
+
+@settings(deadline=None, max_examples=30)
+@given(**SIZES, networks=st.integers(1, 4))
+def test_the_mean_of_probabilities_equals_the_loop(num_classes: int, images: int, seed: int, networks: int) -> None:
+    each = [random_outputs(num_classes, images, seed + number)[0] for number in range(networks)]
+    mean = mean_probabilities(each)
+    for row in range(images):
+        for place in range(num_classes):
+            expected = 0.0
+            for logits in each:
+                powers = [math.exp(value) for value in logits[row].double().tolist()]
+                expected += powers[place] / sum(powers) / networks
+            assert math.exp(mean[row, place]) == approx(expected)
+
+
+def test_a_mean_of_certainties_is_a_bin_and_no_infinity() -> None:
+    """What is far beyond float's smallest number stays what it is, and a confidence of 1 is in the last bin."""
+    sure = torch.tensor([[5000.0, 0.0, 0.0]])
+    mean = mean_probabilities([sure] * 3)
+    assert mean[0, 1] == approx(-5000.0)
+    predictions = collect_predictions([(mean, torch.tensor([0]))])
+    assert [part.images for part in calibration_bins(predictions)][-1] == 1
+    assert mean_probabilities([sure, torch.tensor([[0.0, 5000.0, 0.0]])])[0, :2].exp().tolist() == approx([0.5, 0.5])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from pytest import fixture, raises
+from pytest import fixture, mark, raises
 from torch import nn
 
 from backbones.errors import UserError
@@ -147,6 +148,35 @@ def test_a_progression_that_is_none_is_refused(saved: Path) -> None:
         with raises(UserError, match=r"last\.pt belongs to another model \(") as caught:
             load_checkpoint(saved, *parts())
         assert "\n" not in str(caught.value)
+
+
+DAMAGE: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "optimizer.state.0.momentum_buffer is not of": lambda state: state["optimizer"]["state"][0].update(
+        momentum_buffer="text"
+    ),
+    "optimizer.param_groups.0.lr is True": lambda state: state["optimizer"]["param_groups"][0].update(lr=True),
+    "scaler.scale is 'x'": lambda state: state["scaler"].update(scale="x"),
+    "scaler lacks growth_factor": lambda state: state["scaler"].pop("growth_factor"),
+    "0.weight is torch.int8": lambda state: state["model"].update(
+        {"0.weight": torch.ones(3, 3, 3, 3, dtype=torch.int8)}
+    ),
+    "model.0.bias is no plain tensor but without values": lambda state: state["model"].update(
+        {"0.bias": torch.ones(3, device="meta")}
+    ),
+    "optimizer.state.1.momentum_buffer is no plain tensor but torch.sparse_coo": lambda state: state["optimizer"][
+        "state"
+    ][1].update(momentum_buffer=torch.ones(3).to_sparse()),
+}
+
+
+@mark.parametrize("words", DAMAGE)
+def test_an_entry_that_the_next_steps_would_stumble_over_is_named(words: str, saved: Path) -> None:
+    state = parts_of(saved)
+    DAMAGE[words](state)
+    torch.save(state, saved)
+    with raises(UserError, match=rf"last\.pt.*{words}.*; put back") as caught:
+        load_checkpoint(saved, *parts())
+    assert str(caught.value).isprintable()
 
 
 def parts_of(path: Path) -> dict[str, Any]:

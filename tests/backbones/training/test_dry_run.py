@@ -146,6 +146,24 @@ def test_with_a_teacher(
     assert f"teacher   mobilenet_v1_025 from {teacher}" in shown(light, capsys)
 
 
+def test_every_teachers_cost_is_told(
+    request_run: ClassificationRequest,
+    make_bundle_file: Callable[..., tuple[Path, Classifier]],
+    capsys: CaptureFixture[str],
+) -> None:
+    small, _ = make_bundle_file()
+    large, _ = make_bundle_file("large.safetensors", network="mobilenet_v1_050")
+    light = replace(request_run, network="mobilenet_v1_025", recipe="distill", teacher=(small, large), accumulate=3)
+    lines = [line for line in shown(light, capsys) if line.startswith(("teacher", " " * 10 + "2"))]
+    assert lines[:3] == [
+        f"teacher   mobilenet_v1_025 from {small}",
+        f"teacher   mobilenet_v1_050 from {large}",
+        "          2 teachers: the student learns from the mean of their probabilities",
+    ]
+    pattern = r"teacher   (\w+): [\d,.]+ M multiply-adds for an image of 32 px, [\d.]+ s per batch \(\d+% of a step\)"
+    assert [re.fullmatch(pattern, line)[1] for line in lines[3:]] == ["mobilenet_v1_025", "mobilenet_v1_050"]
+
+
 def test_only_the_leading_process_talks(
     request_run: ClassificationRequest, job_of: JobMaker, capsys: CaptureFixture[str]
 ) -> None:

@@ -147,6 +147,35 @@ def test_gradient_equals_the_references_slope(
             assert weight.grad[index].item() == approx(slope / (2 * step), rel=1e-2, abs=1e-3)
 
 
+FELLOW = replace(STUDENT, mean=(100.0, 110.0, 120.0), std=(30.0, 30.0, 30.0))
+FELLOW_ORDER = (3, 1, 0, 2)
+
+
+@mark.parametrize("mixup", [0.0, 0.2])
+def test_several_teachers_equal_the_slow_reference(batch: Batch, mixup: float) -> None:
+    """Each sees the student's mixture in its own normalisation, and its classes in the student's order."""
+    wanted, model = objective(0.1, mixup, 20.0), Linear(seed=1)
+    fellow = Teacher(Linear(seed=4).eval(), FELLOW, torch.tensor(FELLOW_ORDER), "linear", "")
+    together = replace(wanted, fellows=(fellow,))
+    draws = (0.3,) if mixup else ()
+    soft = []
+    for seed, contract, order in ((2, TEACHER, ORDER), (4, FELLOW, FELLOW_ORDER)):
+        rows = normalised(batch, contract)
+        seen = blend(rows, 0.3) if mixup else rows
+        taught = [[row[place] for place in order] for row in logits_of(seen, Linear(seed).weights[0])]
+        soft.append([softmax(row, 20.0) for row in taught])
+    mean = [[math.fsum(pair) / 2 for pair in zip(*rows, strict=True)] for rows in zip(*soft, strict=True)]
+    plain = normalised(batch, STUDENT)
+    logits = logits_of(blend(plain, 0.3) if mixup else plain, model.weights[0])
+    expected = reference(batch, model, 0.1, mixup, 0.0, 0.3) + 400 * cross_entropy(mean, logits, 20.0)
+    loss = together.loss(model, batch, identity_color(IMAGES), draws)
+    assert loss.item() == approx(expected, rel=2e-5)
+    alone = wanted.loss(model, batch, identity_color(IMAGES), draws)
+    assert abs(loss - alone) > 0.01
+    loss.backward()
+    assert all(each.grad is None for teacher in together.teachers for each in teacher.model.parameters())
+
+
 def test_every_trick_makes_a_difference(batch: Batch) -> None:
     """Negative control: the sixteen losses of the tests above are sixteen numbers."""
     losses = {

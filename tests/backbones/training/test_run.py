@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import sys
@@ -14,7 +15,8 @@ import torch
 from pytest import CaptureFixture, MonkeyPatch, fixture, importorskip, mark, raises
 from safetensors.torch import load_file
 
-import backbones.training.run
+import backbones.training.loop
+import backbones.training.teacher
 from backbones.bundles.bundle import read_bundle
 from backbones.errors import MachineError, UserError
 from backbones.files import sha256_file
@@ -23,6 +25,7 @@ from backbones.training.loop import TrainingJob
 from backbones.training.request import ClassificationRequest
 from backbones.training.run import run_classification
 from backbones.training.teacher import Teacher
+from backbones.tricks import TRICKS
 
 pytestmark = mark.usefixtures("one_thread")
 JobMaker = Callable[[ClassificationRequest], TrainingJob]
@@ -241,7 +244,7 @@ def test_a_teacher_does_not_learn(
     path, original = make_bundle_file(classes=("class1", "class2", "class0"), **CONTRACT)
     teachers: list[Teacher] = []
     modes: list[bool] = []
-    load, step = backbones.training.run.load_teacher, backbones.training.loop.training_step
+    load, step = backbones.training.teacher.load_teacher, backbones.training.loop.training_step
 
     def note_teacher(*arguments: Any) -> Teacher:
         teachers.append(load(*arguments))
@@ -253,7 +256,7 @@ def test_a_teacher_does_not_learn(
         modes.extend(module.training for module in job.objective.teacher.model.modules())
         return loss
 
-    monkeypatch.setattr(backbones.training.run, "load_teacher", note_teacher)
+    monkeypatch.setattr(backbones.training.teacher, "load_teacher", note_teacher)
     monkeypatch.setattr(backbones.training.loop, "training_step", note_mode)
     result = run_classification(replace(light, recipe="distill", teacher=path, epochs=2))
     (teacher,) = teachers
@@ -276,6 +279,35 @@ def test_another_teacher_is_another_run(
         run_classification(replace(wanted, teacher=other, resume=True))
     one.rename(tmp_path / "moved.safetensors")
     run_classification(replace(wanted, teacher=tmp_path / "moved.safetensors", resume=True))
+
+
+def test_several_teachers_are_in_the_record_each(
+    light: ClassificationRequest, make_bundle_file: BundleMaker, tmp_path: Path
+) -> None:
+    paths = [make_bundle_file(f"{seed}.safetensors", seed=seed)[0] for seed in (7, 8, 9)]
+    wanted = replace(light, recipe="distill", teacher=tuple(paths[:2]))
+    result = run_classification(wanted)
+    sums = [sha256_file(path) for path in paths]
+    assert result["teacher"] == {
+        "network": "mobilenet_v1_025 + mobilenet_v1_025",
+        "sha256": hashlib.sha256(" ".join(sums[:2]).encode()).hexdigest(),
+        "path": f"{paths[0]} {paths[1]}",
+        "members": [{"network": "mobilenet_v1_025", "sha256": each} for each in sums[:2]],
+    }
+    with raises(UserError, match=r"teacher\.(sha256|members)"):
+        run_classification(replace(wanted, teacher=(paths[0], paths[2]), resume=True))
+    paths[0].rename(tmp_path / "moved.safetensors")
+    run_classification(replace(wanted, teacher=(tmp_path / "moved.safetensors", paths[1]), resume=True))
+
+
+def test_a_trick_that_learns_from_one_takes_one(
+    light: ClassificationRequest, make_bundle_file: BundleMaker, monkeypatch: MonkeyPatch
+) -> None:
+    paths = tuple(make_bundle_file(f"{seed}.safetensors", seed=seed)[0] for seed in (7, 8))
+    monkeypatch.setitem(TRICKS, "distillation", TRICKS["distillation"]._replace(several_teachers=False))
+    with raises(UserError, match="distill learns from one teacher, and 2 are given; give one"):
+        run_classification(replace(light, recipe="distill", teacher=paths))
+    assert not light.out.exists()
 
 
 def test_tensorboard_gets_the_record_of_the_run(light: ClassificationRequest) -> None:

@@ -17,7 +17,7 @@ from backbones.errors import UserError
 from backbones.files import sha256_file
 from backbones.models import Classifier
 from backbones.models.mobilenet import MobileNetV1
-from backbones.training.teacher import load_teacher
+from backbones.training.teacher import load_teacher, load_teachers
 
 CPU = torch.device("cpu")
 SIDE = 32
@@ -118,3 +118,24 @@ def test_images_too_small_for_the_teacher_are_refused(make_bundle_file: Maker, m
 def test_no_teacher_there(tmp_path: Path) -> None:
     with raises(UserError, match=r"--teacher .*nobody: there is no such run folder or bundle"):
         load_teacher(tmp_path / "nobody", CLASSES, SIDE, CPU)
+
+
+def test_several_are_matched_by_name_each(make_bundle_file: Maker) -> None:
+    one, _ = make_bundle_file("one.safetensors")
+    other, _ = make_bundle_file("other.safetensors", classes=CLASSES[::-1], seed=8, **CONTRACTS["caffe"])
+    teachers = load_teachers((one, other), CLASSES, SIDE, CPU)
+    assert [each.order.tolist() for each in teachers] == [[0, 1, 2], [2, 1, 0]]
+    assert [each.contract.channel_order for each in teachers] == ["RGB", "BGR"]
+    unnamed, _ = make_bundle_file("unnamed.safetensors", classes=None, seed=9)
+    with raises(UserError, match=r"--teacher .*unnamed.safetensors does not name its classes"):
+        load_teachers((one, unnamed), CLASSES, SIDE, CPU)
+
+
+def test_weights_that_are_given_twice_are_refused(make_bundle_file: Maker, tmp_path: Path) -> None:
+    """Under another name, too: they would only weigh double."""
+    one, _ = make_bundle_file("one.safetensors")
+    other, _ = make_bundle_file("other.safetensors", seed=8)
+    copy = tmp_path / "copy.safetensors"
+    copy.write_bytes(one.read_bytes())
+    with raises(UserError, match=r"--teacher .*one.safetensors: these weights are given more than once"):
+        load_teachers((one, other, copy), CLASSES, SIDE, CPU)

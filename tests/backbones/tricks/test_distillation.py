@@ -50,6 +50,40 @@ def test_equals_the_formula(count: int, num_classes: int, temperature: float, se
     assert loss.item() == approx(reference(student, teacher, targets, temperature), rel=1e-5)
 
 
+def mean_reference(student: Tensor, teachers: Tensor, targets: Tensor, temperature: float) -> float:
+    """``reference`` with the mean of the teachers' softened probabilities, class by class."""
+    total = 0.0
+    for i, (z, p) in enumerate(zip(student.tolist(), targets.tolist(), strict=True)):
+        plain, soft = softmax(z, 1.0), softmax(z, temperature)
+        asked = [softmax(teacher[i].tolist(), temperature) for teacher in teachers]
+        for k in range(len(z)):
+            mean = math.fsum(probabilities[k] for probabilities in asked) / len(asked)
+            total -= p[k] * math.log(plain[k]) + temperature**2 * mean * math.log(soft[k])
+    return total / len(targets)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 4), st.integers(1, 4), st.floats(0.5, 50.0), st.integers(0, 1000))
+def test_several_teach_the_mean_of_their_probabilities(
+    teachers: int, count: int, temperature: float, seed: int
+) -> None:
+    student, _, targets = example(count, 5, seed)
+    taught = 3 * torch.randn(teachers, count, 5, generator=torch.Generator().manual_seed(seed + 1))
+    loss = distillation_loss(student, taught, targets, temperature).item()
+    assert loss == approx(mean_reference(student, taught, targets, temperature), rel=1e-5)
+
+
+def test_the_mean_is_not_of_logits_and_one_alone_is_itself() -> None:
+    """Negative control: what a mean of logits would give is another loss."""
+    student, teacher, targets = example()
+    both = torch.stack([teacher, -2 * teacher])
+    of_probabilities = distillation_loss(student, both, targets, 2.0).item()
+    assert of_probabilities != approx(distillation_loss(student, both.mean(0), targets, 2.0).item(), rel=1e-3)
+    alone = distillation_loss(student, teacher, targets)
+    assert torch.equal(distillation_loss(student, teacher[None], targets), alone)
+    assert torch.allclose(distillation_loss(student, torch.stack([teacher] * 3), targets), alone)
+
+
 def test_the_temperature_of_the_paper_is_the_default() -> None:
     student, teacher, targets = example()
     assert distillation_loss(student, teacher, targets).item() == approx(

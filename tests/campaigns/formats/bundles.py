@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from backbones.bundles.bundle import HEADER_KEY, tensor_checksum, write_bundle
 from backbones.bundles.contract import imagenet_contract
 from backbones.bundles.loading import trained_classifier
-from backbones.external.weight_file import read_weight_file
+from backbones.external.checkpoints.weight_file import read_weight_file
 from backbones.models import create_classifier
 from campaigns.formats.format import Format
 from campaigns.formats.pictures import build_image_folder

@@ -13,9 +13,15 @@ _NAMES = (
 _THINGS = ("nothing", "a folder", "a pipe", "a link to itself", "a link to nothing", "/dev/zero", "/dev/null")
 
 
-def change_entry(victim: Path, random: Random) -> str:
-    """Put something else in the place of a file, or rename it or its folder; what was done, in words."""
-    return random.choice((_replace, _replace, _rename))(victim, random)
+def change_entry(victim: Path, random: Random, top: Path | None = None) -> str:
+    """Put something else in the place of a file, or rename it or its folder, unless that is ``top``.
+
+    Returns:
+        What was done, in words.
+    """
+    if random.choice((_replace, _replace, _rename)) is _replace:
+        return _replace(victim, random)
+    return _rename(victim, random, top)
 
 
 def _replace(victim: Path, random: Random) -> str:
@@ -34,9 +40,9 @@ def _replace(victim: Path, random: Random) -> str:
     return f"replaced by {kind}"
 
 
-def _rename(victim: Path, random: Random) -> str:
+def _rename(victim: Path, random: Random, top: Path | None) -> str:
     name = random.choice(_NAMES)
-    if random.random() < 0.3:
+    if random.random() < 0.3 and victim.parent != top:
         victim.parent.rename(victim.parent.with_name(name))
         return f"its folder renamed to {name[:40]!r}"
     suffix = random.choice((victim.suffix, victim.suffix.upper(), "", victim.suffix * 2))

@@ -163,6 +163,65 @@ def test_weights_from_outside_are_transferred_as_often_as_a_row_that_is_trained(
     assert len(theirs) == 7  # and one import
 
 
+RANDOM_ROW = "{recipe: random, network: resnet18_d}"
+
+
+def theirs(runs: dict[str, PlannedRun]) -> dict[str, PlannedRun]:
+    return {run.kind: run for run in runs.values() if run.row == "theirs"}
+
+
+def test_a_bundle_and_a_random_network_need_no_import(
+    plan: Plan, make_bundle_file: Callable[..., tuple[Path, object]]
+) -> None:
+    file, _ = make_bundle_file()
+    runs = theirs(plan((RANDOM_ROW, f"{{name: theirs, from: {file}}}")))
+    assert list(runs) == ["segmentation"]
+    assert str(file) in runs["segmentation"].command
+    assert runs["segmentation"].facts["network"] == "mobilenet_v1_025"
+    other, _ = make_bundle_file("other.safetensors", seed=8)
+    again = theirs(plan((RANDOM_ROW, f"{{name: theirs, from: {other}}}")))
+    assert again["segmentation"].digest != runs["segmentation"].digest
+    file.rename(file.parent / "moved.safetensors")  # known by its content
+    moved = theirs(plan((RANDOM_ROW, f"{{name: theirs, from: {file.parent / 'moved.safetensors'}}}")))
+    assert moved["segmentation"].digest == runs["segmentation"].digest
+    drawn = theirs(plan((RANDOM_ROW, "{name: theirs, from: random:resnet18_d}")))
+    assert "random:resnet18_d" in drawn["segmentation"].command
+    assert drawn["segmentation"].digest == plan()["random seed 0 segmentation"].digest
+
+
+def test_a_local_checkpoint_is_imported_by_one_word(plan: Plan, tmp_path: Path) -> None:
+    (tmp_path / "file.pth").write_bytes(b"tensors")
+    one = theirs(plan((RANDOM_ROW, f"{{name: theirs, from: timm:resnet18d.ra2_in1k@{tmp_path}/file.pth#ema}}")))
+    section = f"{{source: timm:resnet18d.ra2_in1k, checkpoint: {tmp_path}/file.pth, key: ema}}"
+    other = theirs(plan((RANDOM_ROW, f"{{name: theirs, from: {section}}}")))
+    assert one["import"].command == other["import"].command
+    assert one["segmentation"].digest == other["segmentation"].digest
+    assert one["import"].command[-2:-6:-1] == ("--out", "ema", "--key", str(tmp_path / "file.pth"))
+
+
+@mark.parametrize(
+    ("said", "message"),
+    [
+        ("nothing", "from.source: from .*nothing: there is no such run folder or bundle; taken are a bundle,"),
+        ("timm:nothing", "from.source: timm:nothing: of timm these networks can be imported"),
+        ("random:nothing", "from.source: from random:nothing: unknown network"),
+        ("{source: random:resnet18_d, key: a}", "from.key: is for weights that are imported"),
+        ("{source: 'timm:resnet18d@a.pth', key: a}", "from.key: stands after the @ of source already"),
+    ],
+)
+def test_a_source_that_is_none_is_a_mistake(plan: Plan, said: str, message: str) -> None:
+    with raises(UserError, match=message):
+        plan((RANDOM_ROW, f"{{name: theirs, from: {said}}}"))
+
+
+def test_public_weights_teach_without_a_download(plan: Plan) -> None:
+    taught = plan(("teacher: teacher}", "teacher: timm:resnet18d.ra2_in1k}"))["d-distill seed 0 classification"]
+    assert taught.command[taught.command.index("--teacher") + 1] == "timm:resnet18d.ra2_in1k"
+    assert taught.needs == ()
+    other = plan(("teacher: teacher}", "teacher: timm:resnet34d.ra2_in1k}"))["d-distill seed 0 classification"]
+    assert taught.digest != other.digest
+
+
 def test_transfers_that_would_have_the_same_seed_are_refused(plan: Plan) -> None:
     with raises(
         UserError, match=r"mine\.yaml: d-smooth has the seeds 0 and 2000 .* transfer 3 of the one and"

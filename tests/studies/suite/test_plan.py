@@ -113,6 +113,10 @@ def test_mobilenet_takes_what_table_3_says(tmp_path: Path) -> None:
     assert two_digits(estimate.hours or 0) == "59"  # and not 10, as by the multiply-adds of ResNet-50
 
 
+def test_a_network_of_timm_has_none_in_table_3() -> None:
+    assert nearest("timm:regnety_004") is None
+
+
 def test_every_network_has_a_nearest_one_of_its_family() -> None:
     families = {network: nearest(network).network for network in list_backbones()}
     assert families["resnet152_d"] == families["resnet18_a"] == "resnet50_a"

@@ -47,6 +47,18 @@ def test_a_row_entry_makes_a_row_for_each_recipe_on_each_network(tmp_path: Path)
     ]
 
 
+def test_a_network_of_timm_is_one_like_any_other(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    rows, _, _ = GOOD.partition("expected:")
+    path.write_text(rows.replace("network: resnet18_d", 'network: ["timm:regnety_002", resnet18_d]'))
+    named = {row.name: row.network for row in read_suite(path).rows}
+    assert named["d-smooth-timm-regnety_002"] == named["random-timm-regnety_002"] == "timm:regnety_002"
+    path.write_text(rows.replace("network: resnet18_d", 'network: "timm:regnety_02"'))
+    with raises(UserError, match=r"unknown network 'timm:regnety_02': did you mean .*regnety_002") as caught:
+        read_suite(path)
+    assert "\n" not in str(caught.value)
+
+
 TEN_OF_TEN = "\n".join(
     ["a0: &a0 [" + ", ".join("x" * 10) + "]"]
     + [f"a{n}: &a{n} [" + ", ".join([f"*a{n - 1}"] * 10) + "]" for n in range(1, 10)]

@@ -23,6 +23,7 @@ from transfer.data import index_png
 from transfer.data.class_names import read_classes
 from transfer.data.faults import Faults
 from transfer.data.index_png import IndexPngSummary, check_index_png
+from transfer.data.label_map import LabelCoding, check_label_map
 
 WIDTH, HEIGHT = 12, 8
 CLASSES = ("sky", "road", "tree")
@@ -397,3 +398,14 @@ def test_ade20k(request: pytest.FixtureRequest, name: str, images: int) -> None:
     ]
     assert sum(summary.images for summary in summaries) == images
     assert all(0 < summary.unlabelled_share < 0.5 for summary in summaries)
+
+
+def test_a_label_map_is_held_to_its_checksums(tmp_path: Path) -> None:
+    path = tmp_path / "map.png"
+    Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8) % 3).save(path)
+    content = path.read_bytes()
+    start, end = content.index(b"IDAT") - 4, content.rindex(b"IEND") - 4
+    rows = zlib.compress(bytes(range(9)) * 8)
+    path.write_bytes(content[:start] + len(rows).to_bytes(4, "big") + b"IDAT" + rows + content[end - 4 :])
+    with pytest.raises(UserError, match=r"map\.png is not a readable PNG \(the checksum of its IDAT chunk is wrong\)"):
+        check_label_map(path, path, None, LabelCoding(3, False, 255))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import time
 import zipfile
 from pathlib import Path
@@ -21,6 +22,7 @@ from transfer.evaluation.per_image import (
     SegmentationEvaluation,
     SegmentedImage,
 )
+from transfer.evaluation.pictures.predictions import read_predictions
 
 
 @fixture
@@ -88,6 +90,36 @@ def test_limits_of_size_and_number(path: Path, monkeypatch) -> None:
         read_arrays(path)
 
 
+def test_what_is_no_file_is_not_read(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+    with raises(UserError, match=r"evaluation\.npz is damaged \(it is a folder, a pipe or a device\)"):
+        read_detections(path)
+    path.unlink()
+    os.mkfifo(path)
+    with raises(UserError, match="it is a folder, a pipe or a device"):
+        read_segmentations(path)
+    with raises(UserError, match="it is no file"):
+        read_predictions(path)
+
+
+def test_a_file_larger_than_any_is_not_opened(path: Path) -> None:
+    with path.open("wb") as stream:
+        stream.truncate(archive.LARGEST_FILE + 1)  # takes no place on the disk
+    with raises(ValueError, match="it has 1073741825 bytes, more than 1073741824"):
+        read_arrays(path)
+
+
+@mark.parametrize("flags", [0x1, 0x20, 0x40])
+def test_members_of_which_zipfile_knows_nothing_are_named(flags: int, path: Path) -> None:
+    packed(path, {"a": member("(1,)", bytes(8))}, zipfile.ZIP_STORED)
+    content = bytearray(path.read_bytes())
+    entry = content.rindex(b"PK\1\2")
+    content[entry + 8 : entry + 10] = flags.to_bytes(2, "little")
+    path.write_bytes(content)
+    with raises(ValueError, match=r"'a\.npy' is encrypted, or packed by an unknown method"):
+        read_arrays(path)
+
+
 def test_members_that_cannot_be_unpacked_are_named(path: Path) -> None:
     packed(path, {"a": member("(1,)", bytes(8))}, zipfile.ZIP_LZMA)
     with raises(ValueError, match=r"'a\.npy' is encrypted, or packed by an unknown method"):
@@ -129,6 +161,13 @@ def write_segmentations(path: Path) -> None:
         ("segmentation", "classes", np.array(["c"] * 5000), "5000 classes, not 1 to 4096"),
         ("segmentation", "pairs", np.array([0, 4], np.int32), "pairs counts from 0 to 4, of 2 classes"),
         ("segmentation", "pixels", np.array([0.5, 1]), "pixels is float64"),
+        ("segmentation", "format", np.array([1]), "format or task is no single value"),
+        ("segmentation", "pixels", np.array([-1, 1]), "pixels goes from -1 to 1"),
+        ("segmentation", "pixels", np.array([0, 2**62]), "pixels goes from 0 to 4611686018427387904"),
+        ("detection", "scores", np.array([np.nan]), "scores goes from nan to nan"),
+        ("detection", "scores", np.array([2**62]), "scores goes from 4611686018427387904"),
+        ("detection", "found_boxes", np.array([[0, 0, 9, np.nan]]), "found_boxes goes from nan to nan"),
+        ("detection", "boxes", np.array([[0, 0, 9, np.inf]]), "boxes goes from 0.0 to inf"),
         ("segmentation", "ends", np.array([2], np.uint64), "ends is uint64"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import timm
 import torch
 from pytest import mark, raises
 from torch import nn
@@ -13,7 +14,8 @@ from backbones.bundles.bundle import write_bundle
 from backbones.bundles.contract import imagenet_contract
 from backbones.errors import UserError
 from backbones.models import create_backbone, create_classifier
-from transfer.openmmlab.trunk import bundle_stage, bundle_trunk, open_bundle
+from transfer.openmmlab.trunk import bundle_stage, bundle_trunk, open_backbone, open_bundle
+from transfer.run.plan import _backbone_facts
 
 
 @mark.parametrize(("network", "size"), [("resnet18_d", 224), ("mobilenet_v1", 224), ("inception_v3", 299)])
@@ -31,6 +33,20 @@ def test_the_seed_draws_the_random_trunk_and_nothing_else() -> None:
     before = torch.get_rng_state()
     open_bundle("random:mobilenet_v1", 3)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_checkpoint_is_transferred_by_its_word(tmp_path: Path) -> None:
+    """Without a bundle's file; every tensor, and the images that it wants, are those of the checkpoint."""
+    theirs = timm.create_model("mobilenetv1_100").state_dict()
+    torch.save({"state_dict": {f"model.{name}": tensor for name, tensor in theirs.items()}}, tmp_path / "file.ckpt")
+    word = f"timm:mobilenetv1_100.ra4_e3600_r224_in1k@{tmp_path / 'file.ckpt'}"
+    trunk, opened = bundle_trunk(word), open_backbone(word, 0)
+    assert torch.equal(trunk.state_dict()["stem.0.conv.weight"], theirs["conv_stem.weight"])
+    assert opened.bundle.input_contract.mean == (127.5, 127.5, 127.5)
+    facts = _backbone_facts(word, opened)
+    assert (facts["path"], facts["sha256"]) == (word, opened.sha256)
+    assert facts["origin"]["unwrapped"] == ["state_dict", "model."]
+    assert "sha256" not in _backbone_facts("random:mobilenet_v1", open_backbone("random:mobilenet_v1", 0))
 
 
 @mark.parametrize("output_stride", [32, 16, 8])

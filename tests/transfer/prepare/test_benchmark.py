@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from written_scenes import coco
 
 from backbones.errors import UserError
+from transfer.data.scenes.scene import Box, Scene
 from transfer.prepare.benchmark import prepare_benchmark
 from transfer.prepare.check import check_folder
 from transfer.prepare.disk import in_gigabytes
@@ -75,6 +77,27 @@ def test_voc2012_joins_voc2007(voc2007: Benchmark, publish: Any, make_tar: Any, 
     names = [split.name for split in check_folder(root).splits]
     assert names == ["VOC2007/trainval", "VOC2007/test", "VOC2012/trainval"]
     assert [split.name for split in check_folder(root, only=["VOC2012"]).splits] == ["VOC2012/trainval"]
+
+
+def test_coco(publish: Any, make_zip: Any, tmp_path: Path) -> None:
+    """Three archives without a folder of their own."""
+    scenes = [Scene(f"i{number}", (20, 16), (Box(1, 2, 9, 10, "dog"),), "") for number in range(2)]
+    coco(tmp_path / "made", {"train": scenes, "val": [scenes[0]._replace(image="v0")]})
+    contents = [
+        {
+            str(path.relative_to(tmp_path / "made")): path.read_bytes()
+            for path in (tmp_path / "made" / name).rglob("*.*")
+        }
+        for name in ("train2017", "val2017", "annotations")
+    ]
+    benchmark = publish("coco", *map(make_zip, contents))
+    root = prepare_benchmark(benchmark, tmp_path / "data", patience=PATIENCE)
+    assert root == tmp_path / "data" / "coco"
+    report = check_folder(root)
+    assert report.faults == []
+    assert {split.name: split.images for split in report.splits} == {"train": 2, "val": 1}
+    assert set(benchmark.images) == {split.name for split in report.splits}
+    assert "det_configs/faster_rcnn_fpn_coco.py" in report.ready
 
 
 def test_ade20k(publish: Any, make_zip: Any, ade_files: Any, tmp_path: Path, server: Any, behaviour: Any) -> None:

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from written_scenes import coco
 
 from backbones.errors import UserError
+from transfer.data.scenes.scene import Box, Scene
 from transfer.prepare.check import check_folder
 from transfer.prepare.report import Report, Split
 from transfer.prepare.sources import BENCHMARKS
@@ -55,6 +57,56 @@ def test_image_folder(image_folder: Path) -> None:
     report = check_folder(image_folder)
     assert (report.layout, report.faults, report.remarks) == ("ImageFolder", [], [])
     assert report.splits == [Split(name, 4, "images", {"a": 2, "b": 2}) for name in ("train", "val")]
+
+
+def test_coco(tmp_path: Path) -> None:
+    scenes = [Scene(f"i{number}", (20, 16), (Box(1, 2, 9, 10, "dog"),), "") for number in range(3)]
+    coco(tmp_path, {"train": scenes, "val": [scenes[0]._replace(image="v0")]})
+    report = check_folder(tmp_path)
+    assert (report.layout, report.faults) == ("COCO's JSON", [])
+    assert [(split.name, split.images, split.per_class) for split in report.splits] == [
+        ("train", 3, {"cat": 0, "dog": 3, "a bird": 0}),
+        ("val", 1, {"cat": 0, "dog": 1, "a bird": 0}),
+    ]
+    assert "det_configs/faster_rcnn_fpn_voc07.py" in report.ready
+    assert report.command.split()[1:4:2] == ["tools/transfer_det.py", "--backbone"]
+    assert f"train with {report.command}" in report.lines()
+    assert "--split" not in report.command
+    (tmp_path / "annotations" / "instances_val2017.json").rename(tmp_path / "instances.away")
+    report = check_folder(tmp_path)
+    assert "--split 0.2" in report.command
+    assert any("no part to measure on" in remark for remark in report.remarks)
+    (tmp_path / "instances.away").rename(tmp_path / "annotations" / "instances_val2017.json")
+    (tmp_path / "train2017" / "batch0" / "i0.png").write_bytes(b"no image")
+    (tmp_path / "train2017" / "batch1" / "i1.png").unlink()
+    report = check_folder(tmp_path)
+    assert len(report.faults) == 2
+    assert report.ready == []
+
+
+def test_masks_in_colours(tmp_path: Path) -> None:
+    for number, name in enumerate(("train/a", "train/b", "val/c")):
+        pixels = np.zeros((6, 8, 3), np.uint8)
+        pixels[:, 3:] = 255
+        pixels[0, 0] = 9, 9, 9
+        for folder, content in (("images", pixels + np.uint8(number)), ("masks", pixels)):
+            path = tmp_path / folder / f"{name}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(content).save(path)
+    (tmp_path / "colors.txt").write_text("black 0 0 0\nwhite 255 255 255\nvoid 9 9 9\n")
+    report = check_folder(tmp_path)
+    assert (report.layout, report.faults) == ("images with masks in the colours of colors.txt", [])
+    assert [(split.name, split.images, split.per_class) for split in report.splits] == [
+        ("train", 2, {"black": 34, "white": 60}),
+        ("val", 1, {"black": 17, "white": 30}),
+    ]
+    assert report.command.startswith("python tools/transfer_seg.py seg_configs/")
+    (tmp_path / "colors.txt").write_text("black 0 0 0\nwhite 255 255 255\n")
+    report = check_folder(tmp_path)
+    assert len(report.faults) == 3
+    assert (report.ready, report.command) == ([], "")
+    with pytest.raises(UserError, match="--classes is of no use here"):
+        check_folder(tmp_path, classes=tmp_path / "colors.txt")
 
 
 def test_devkit(devkit: Path) -> None:
@@ -202,8 +254,10 @@ def test_all_faults_are_listed_up_to_ten(own: Path) -> None:
 def test_images_of_another_suffix(own: Path, devkit: Path) -> None:
     for path in (own / "images").iterdir():
         path.rename(path.with_suffix(".png"))
-    assert "there is a.png: rename it to a.jpg, or name the suffix" in check_folder(own).faults[0]
-    assert check_folder(own, image_suffix=".png").faults == []
+    found, named = check_folder(own), check_folder(own, image_suffix=".png")
+    assert (found.layout, found.faults) == ("images and masks of values", [])
+    assert (named.layout, named.faults) == ("index PNG", [])
+    assert found.splits == named.splits
     with pytest.raises(UserError, match="--image-suffix is of no use here"):
         check_folder(devkit, image_suffix=".png")
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from backbones.errors import UserError
+from transfer.data.masks.folder import recognise_masks
+from transfer.data.scenes.formats.known import recognise_scenes
 from transfer.prepare.layouts import AnotherFolderIsMeant, Layout, recognise
 
 
@@ -18,39 +20,68 @@ def make(root: Path, *files: str) -> Path:
 
 
 FOREIGN = {
-    "LabelImg": (("a.jpg", "a.xml", "b.jpg", "b.xml", "classes.txt"), "VOC's XML beside them, as LabelImg writes them"),
-    "labelme": (("a.jpg", "a.json"), "images with JSON beside them, as labelme writes them"),
-    "YOLO in one folder": (("a.jpg", "a.txt", "classes.txt"), "images with text beside them, as YOLO has boxes"),
-    "XML in annotations": (("images/a.png", "annotations/a.xml"), "VOC's XML in annotations/, with images in another"),
+    "JSON of nobody": (("a.jpg", "a.json"), "images with JSON beside them that is neither labelme's nor COCO's"),
+    "JSON of nobody in annotations": (
+        ("images/a.jpg", "annotations/a.json"),
+        "JSON in annotations/ that is not COCO's",
+    ),
+}
+
+SCENES = {
+    "LabelImg": (("a.jpg", "a.xml", "b.jpg", "b.xml", "classes.txt"), "images with VOC's XML beside them"),
+    "YOLO in one folder": (("a.jpg", "a.txt", "classes.txt"), "YOLO's images and labels"),
+    "XML in annotations": (("images/a.png", "annotations/a.xml"), "images with VOC's XML in a folder of its own"),
     "Roboflow, VOC": (
         ("train/a.jpg", "train/a.xml", "valid/b.jpg", "valid/b.xml", "README.roboflow.txt"),
-        "VOC's XML beside them in train/, as Roboflow exports them",
+        "images with VOC's XML beside them",
     ),
-    "Roboflow, COCO": (
-        ("train/a.jpg", "train/_annotations.coco.json", "valid/b.jpg"),
-        "COCO's JSON beside them in train/",
-    ),
-    "Roboflow, YOLO": (("train/images/a.jpg", "train/labels/a.txt", "data.yaml"), "YOLO's images and labels"),
-    "Roboflow, masks": (("train/a.jpg", "train/a_mask.png", "train/_classes.csv"), "masks beside them in train/"),
-    "YOLOv5": (("images/train/a.jpg", "labels/train/a.txt", "data.yaml"), "YOLO's images and labels"),
-    "COCO": (("train2017/a.jpg", "annotations/instances_train2017.json"), "COCO's JSON in annotations/"),
-    "CVAT, COCO": (("images/a.jpg", "annotations/instances_default.json"), "COCO's JSON in annotations/"),
-    "CVAT": (("images/a.jpg", "annotations.xml"), "CVAT's own export"),
+    "Roboflow, YOLO": (("train/images/a.jpg", "train/labels/a.txt", "classes.txt"), "YOLO's images and labels"),
+    "YOLOv5": (("images/train/a.jpg", "labels/train/a.txt", "classes.txt"), "YOLO's images and labels"),
     "CVAT, VOC": (
         ("JPEGImages/a.jpg", "Annotations/a.xml", "ImageSets/Main/default.txt", "labelmap.txt"),
         "CVAT's export of Pascal VOC",
     ),
-    "CVAT, masks": (
-        ("SegmentationClass/a.png", "ImageSets/Segmentation/default.txt", "labelmap.txt"),
-        "masks in colours",
-    ),
     "CVAT, YOLO": (
         ("obj_train_data/a.jpg", "obj_train_data/a.txt", "train.txt", "obj.names"),
-        "YOLO's .* CVAT exports",
+        "YOLO's images and labels",
     ),
-    "Cityscapes": (("leftImg8bit/train/aachen/a.png", "gtFine/train/aachen/a.png"), "Cityscapes"),
-    "masks": (("images/a.jpg", "masks/a.png"), "images and masks in two folders"),
 }
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_formats_of_boxes_are_read(name: str, tmp_path: Path) -> None:
+    files, what = SCENES[name]
+    root = make(tmp_path, *files)
+    (root / "classes.txt").write_text("cat\n")
+    (root / "obj.names").write_text("cat\n")
+    assert recognise(root) is Layout.SCENES
+    found = recognise_scenes(root)
+    assert found is not None
+    assert found.what == what
+
+
+MASKS = {
+    "Roboflow, masks": (("train/a.jpg", "train/a_mask.png"), "images and masks of values"),
+    "Cityscapes": (
+        ("leftImg8bit/train/ulm/a_leftImg8bit.png", "gtFine/train/ulm/a_gtFine_labelIds.png"),
+        "Cityscapes",
+    ),
+    "masks": (("images/train/a.jpg", "masks/train/a.png"), "images and masks of values"),
+    "masks and lists": (("images/a.jpg", "masks/a.png", "train.txt", "val.txt"), "images and masks of values"),
+    "another suffix": (("images/a.png", "annotations/a.png", "train.txt", "val.txt"), "images and masks of values"),
+}
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_masks_in_other_layouts_are_read(name: str, tmp_path: Path) -> None:
+    files, what = MASKS[name]
+    root = make(tmp_path, *files)
+    (root / "classes.txt").write_text("sky\nroad\n")
+    found = recognise_masks(root)
+    assert found is not None
+    assert found.what == what
+    if name != "another suffix":  # which ``--image-suffix`` names, too
+        assert recognise(root) is Layout.MASKS
 
 
 @pytest.mark.parametrize("name", FOREIGN)

@@ -26,7 +26,7 @@ def test_the_needs_of_a_protocol_are_those_of_its_file(protocol: str) -> None:
     read = set()
     for split, dataset in innermost_datasets(load_config(str(ROOT / protocol), (), imports=False)):
         if split != "val":
-            prefix = dict(dataset.data_prefix)
+            prefix = dict(dataset.get("data_prefix", {}))
             read |= {dataset.ann_file} if dataset.get("ann_file") else set()
             read |= {prefix[key] for key in ("img_path", "seg_map_path") if key in prefix}
     (needs,) = [needs[protocol] for needs in NEEDS.values() if protocol in needs]

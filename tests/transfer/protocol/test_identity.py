@@ -17,12 +17,15 @@ PROTOCOLS = sorted(path for folder in ("det_configs", "seg_configs") for path in
 PINNED = {
     "faster_rcnn_c4_voc07": "e94b1b9fd872",
     "faster_rcnn_c4_voc0712": "6dc18048ebf1",
+    "faster_rcnn_fpn_coco": "e41aced7f5ce",
     "faster_rcnn_fpn_demo": "5667585146b2",
     "faster_rcnn_fpn_voc07": "e2bb8cb1b6c3",
     "faster_rcnn_fpn_voc0712": "0827ba63b0f3",
     "fcn_os8_ade20k": "129d85c0d5af",
     "fcn_os8_demo": "c8951fb976c7",
     "fcn_os8_index_png": "8eef88d3602b",
+    "upernet_ade20k": "821048c2b6ef",
+    "upernet_index_png": "edeeb5a83d1e",
 }
 
 

@@ -39,6 +39,7 @@ PROTOCOLS = sorted([*ROOT.glob("det_configs/*.py"), *ROOT.glob("seg_configs/*.py
 SUITES = sorted(ROOT.glob("suites/*.yaml"))
 PROCESSES = (1, 2, 4, 8)
 VOC0712_IMAGES, VOC07_IMAGES, ADE20K_IMAGES = 16551, 5011, 20210  # of the training sets; those of the demo: 320
+COCO_IMAGES = 117266  # of 118287 those with objects
 UNKNOWN_IMAGES = 572  # of data of one's own
 
 
@@ -56,11 +57,16 @@ class Stated(NamedTuple):
 STATED = {
     # mmdetection, configs/pascal_voc/faster-rcnn_r50_fpn_1x_voc0712.py: 8 GPUs x 2, 0.01, 4 epochs of 3 repetitions.
     "faster_rcnn_fpn_voc0712": Stated(16, 0.01, VOC0712_IMAGES, 4 * 3104, 12, False),  # 3 x 16551 / 16 = 3103.3
+    # mmdetection, configs/faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py: 8 GPUs x 2, 0.02, 12 epochs.
+    "faster_rcnn_fpn_coco": Stated(16, 0.02, COCO_IMAGES, 12 * 7330, 12, False),  # 117266 / 16 = 7329.1
     # GluonCV, scripts/detection/faster_rcnn/train_faster_rcnn.py, its defaults for VOC: 4 GPUs x 1, 0.001, 20 epochs.
     "faster_rcnn_c4_voc0712": Stated(4, 0.001, VOC0712_IMAGES, 20 * 4138, 20, False),  # 16551 / 4 = 4137.8
     # GluonCV, scripts/segmentation/train.py, for ADE20K: 4 GPUs x 4 with SyncBN, 0.01, 120 epochs.
     "fcn_os8_ade20k": Stated(16, 0.01, ADE20K_IMAGES, 151_575, 120, True),
+    # mmsegmentation, configs/upernet/upernet_r50_4xb4-160k_ade20k-512x512.py: 4 GPUs x 4 with SyncBN, 0.01, 160,000.
+    "upernet_ade20k": Stated(16, 0.01, ADE20K_IMAGES, 160_000, 160_000 * 16 / ADE20K_IMAGES, True),
     # Of this project.
+    "upernet_index_png": Stated(8, 0.01, UNKNOWN_IMAGES, 600, 600 * 8 / UNKNOWN_IMAGES, True),
     "faster_rcnn_fpn_voc07": Stated(8, 0.01, VOC07_IMAGES, 6 * 627, 6, True),
     "faster_rcnn_c4_voc07": Stated(8, 0.01, VOC07_IMAGES, 6 * 627, 6, True),
     "faster_rcnn_fpn_demo": Stated(8, 0.01, 320, 4 * 40, 4, True),

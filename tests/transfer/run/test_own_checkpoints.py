@@ -135,6 +135,11 @@ def test_one_of_an_earlier_version_is_known_by_its_seed(folder: Path) -> None:
         resumed(path, run={**RUN, "seed": 4})
 
 
+def info(content: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = content["message_hub"]["runtime_info"]
+    return found
+
+
 FAULTS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "it holds no meta": lambda content: content.update(meta=None),
     "its meta holds no iter": lambda content: content["meta"].update(iter="8"),
@@ -144,10 +149,33 @@ FAULTS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "it holds no param_schedulers": lambda content: content.pop("param_schedulers") and None,
     "it holds no message_hub": lambda content: content.update(message_hub="hub"),
     "not a checkpoint of this training (The loaded": lambda content: content.update(message_hub={}),
-    "not a checkpoint of this training (loaded state": lambda content: content["optimizer"].update(param_groups=[]),
+    "not a checkpoint of this training (optimizer.param_groups is not a list of 1": lambda content: content[
+        "optimizer"
+    ].update(param_groups=[]),
     "it lacks tensor linear.bias": lambda content: content["state_dict"].pop("linear.bias") is None or None,
-    "of another shape tensor linear.bias": lambda content: content["state_dict"].update({"linear.bias": "text"}),
+    "of another shape or type tensor linear.bias": lambda content: content["state_dict"].update(
+        {"linear.bias": "text"}
+    ),
     "the model has no tensor 5": lambda content: content["state_dict"].update({5: torch.ones(1)}),
+    "its meta holds a config, which": lambda content: content["meta"].update(config="raise SystemExit"),
+    "message_hub.runtime_info: all": lambda content: content["message_hub"].update(runtime_info=[]),
+    "message_hub.runtime_info: keep_ckpt_ids": lambda content: info(content).update(keep_ckpt_ids="../x"),
+    "message_hub.runtime_info: iter": lambda content: info(content).update(iter=[None]),
+    "optimizer.param_groups.0.lr is 'x'": lambda content: content["optimizer"]["param_groups"][0].update(lr="x"),
+    "optimizer.state.0.momentum_buffer is not": lambda content: content["optimizer"]["state"][0].update(
+        momentum_buffer=torch.ones(7)
+    ),
+    "optimizer has 'base_param_settings', which": lambda content: content["optimizer"].update(
+        base_param_settings={"lr": 1.0}
+    ),
+    "param_schedulers.0.last_step is 'x'": lambda content: content["param_schedulers"][0].update(last_step="x"),
+    "param_schedulers.0 has 'step'": lambda content: content["param_schedulers"][0].update(step=5),
+    "linear.bias is no plain tensor but without": lambda content: content["state_dict"].update(
+        {"linear.bias": torch.ones(2, device="meta")}
+    ),
+    "type tensor linear.weight": lambda content: content["state_dict"].update(
+        {"linear.weight": torch.ones(2, 2, dtype=torch.int8)}
+    ),
     "does not say of which run it is": lambda content: content["meta"].update(run=None),
     "it holds no meta ": lambda content: [1, 2],
 }
@@ -164,6 +192,14 @@ def test_what_is_sound_and_no_checkpoint_of_this_training_is_refused(
     assert str(caught.value).endswith("; delete it to resume at iter_6.pth")
     assert "\n" not in str(caught.value)
     assert "continues" not in capsys.readouterr().out
+
+
+def test_the_best_checkpoint_that_makes_room_is_one_of_the_run(folder: Path) -> None:
+    """mmengine deletes what a checkpoint says was the best one so far, wherever that is, folders included."""
+    for said, kept in (("/home/of/others", None), ("/moved/best_miou_iter_2.pth", "best_miou_iter_2.pth")):
+        path = changed(folder / "iter_8.pth", lambda content, said=said: info(content).update(best_ckpt=said))
+        there = resumed(path).message_hub.runtime_info.get("best_ckpt")
+        assert there == (None if kept is None else str(folder / kept))
 
 
 def test_damage_is_refused_with_the_newest_sound_one_before_it(folder: Path) -> None:

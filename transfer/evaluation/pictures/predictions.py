@@ -69,6 +69,8 @@ def read_predictions(path: Path) -> dict[str, NDArray]:
         UserError: The file is missing or damaged.
     """
     try:
+        if not path.is_file():
+            raise ValueError("it is no file")
         with zipfile.ZipFile(path) as members:
             _check_sizes(members.infolist())
             return {name.removesuffix(_ENDING): _from_png(members.read(name)) for name in members.namelist()}

@@ -20,6 +20,8 @@ def md5_file(path: Path) -> str:
         UserError: The file cannot be read.
     """
     digest = hashlib.md5(usedforsecurity=False)
+    if path.exists() and not path.is_file():  # a pipe or a device may never end
+        raise UserError(f"{path} is no regular file; give the archive itself")
     try:
         with (
             path.open("rb") as stream,

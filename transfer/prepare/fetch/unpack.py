@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import lzma
 import os
 import platform
@@ -9,6 +10,7 @@ import shutil
 import stat
 import struct
 import tarfile
+import textwrap
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -20,6 +22,7 @@ from typing import IO
 from tqdm import tqdm
 
 from backbones.errors import UserError
+from backbones.reporting.printable import printable
 from transfer.prepare.disk import require_space, writing
 
 _BLOCK = 4096  # a file takes whole blocks
@@ -31,6 +34,9 @@ _DAMAGE = (
 )
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 _ENCRYPTED = 0x1  # flag of a zip entry
+_NO_SUCH_PLACE = (errno.EINVAL, errno.EOVERFLOW)  # of a member that would begin beyond the end of any file
+_LONGEST_NAME = 255  # bytes, on nearly all file systems
+_LONGEST = 200  # characters of a library's own words: tarfile tells a line for each way in which it tried to read
 _FILTER_ERROR = getattr(tarfile, "FilterError", ())
 
 
@@ -84,11 +90,16 @@ def readable(archive: Path) -> Iterator[None]:
     except _DAMAGE as error:
         if isinstance(error, _FILTER_ERROR):
             raise UserError(f"{archive} is refused: {error}; give the published archive") from None
-        raise UserError(f"{archive} is damaged ({error}); fetch it again") from None
+        raise _damaged(archive, error) from None
     except OSError as error:
         if error.errno is not None:  # the system's, of which the archive may be innocent
             raise
-        raise UserError(f"{archive} is damaged ({error}); fetch it again") from None  # gzip's and bz2's words
+        raise _damaged(archive, error) from None  # gzip's and bz2's words
+
+
+def _damaged(archive: Path, error: Exception) -> UserError:
+    words = textwrap.shorten(printable(" ".join(str(error).split())), _LONGEST, placeholder=" …")
+    return UserError(f"{archive} is damaged ({words}); fetch it again")
 
 
 class _Member(tarfile.TarInfo):
@@ -142,14 +153,27 @@ def _unpack_one(archive: Path, folder: Path) -> None:
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as zipped:
                 for entry in _safe_zip_entries(zipped, archive):
-                    zipped.extract(entry, folder)
+                    with _told(archive, entry.filename):
+                        zipped.extract(entry, folder)
                     bar.update(entry.compress_size)
         else:
             require_tar_filter()
             with open_tar(archive) as tar:
                 for member in safe_tar_members(tar, archive):
-                    tar.extract(member, folder, filter="data")
+                    with _told(archive, member.name):
+                        tar.extract(member, folder, filter="data")
                     bar.update(member.size)
+
+
+@contextmanager
+def _told(archive: Path, name: str) -> Iterator[None]:
+    """Of a member in whose place there is something else, which another one has put there."""
+    try:
+        yield
+    except (IsADirectoryError, NotADirectoryError, FileExistsError):
+        raise UserError(
+            f"{archive} is refused: {name!r} is a file and a folder in it; give the published archive"
+        ) from None
 
 
 def _safe_zip_entries(zipped: zipfile.ZipFile, archive: Path) -> Iterator[zipfile.ZipInfo]:
@@ -170,19 +194,36 @@ def _safe_zip_entries(zipped: zipfile.ZipFile, archive: Path) -> Iterator[zipfil
 
 
 def _require_safe_name(name: str, archive: Path) -> None:
+    if not name:
+        raise UserError(f"{archive} is refused: a member has no name; give the published archive")
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or any(":" in part for part in path.parts[:1]):
         raise UserError(f"{archive} is refused: {name!r} leads outside the folder; give the published archive")
+    if any(len(os.fsencode(part)) > _LONGEST_NAME for part in path.parts):
+        raise UserError(
+            f"{archive} is refused: it holds a name of more than {_LONGEST_NAME} bytes, {name[:40]!r} …; give the "
+            "published archive"
+        )
 
 
 def _unpacked_size(archive: Path) -> int:
-    with readable(archive):
-        if zipfile.is_zipfile(archive):
-            with zipfile.ZipFile(archive) as zipped:
-                sizes = [entry.file_size for entry in _safe_zip_entries(zipped, archive)]
-        else:
-            with open_tar(archive) as tar:
-                sizes = [member.size for member in tar]
-                while tar.fileobj is not None and tar.fileobj.read(_PIECE):  # at its end gzip compares the checksum
-                    pass
+    try:
+        with readable(archive):
+            sizes = _sizes(archive)
+    except OSError as error:
+        if error.errno not in _NO_SUCH_PLACE:
+            raise
+        raise _damaged(archive, error) from None
     return sum(-(-size // _BLOCK) * _BLOCK for size in sizes)
+
+
+def _sizes(archive: Path) -> list[int]:
+    """Of all members, once the archive has been read to its end."""
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as zipped:
+            return [entry.file_size for entry in _safe_zip_entries(zipped, archive)]
+    with open_tar(archive) as tar:
+        sizes = [member.size for member in tar]
+        while tar.fileobj is not None and tar.fileobj.read(_PIECE):  # at its end gzip compares the checksum
+            pass
+    return sizes

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 import shutil
 import tarfile
 import zipfile
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from backbones.errors import UserError
+from transfer.prepare.fetch.checksum import md5_file
 from transfer.prepare.fetch.unpack import unpack
 
 FILES = {"Kit/One/a.txt": b"a" * 5000, "Kit/One/deep/b.txt": b"b", "readme.txt": b"not wanted"}
@@ -122,6 +125,61 @@ def test_a_zip_with_a_wrong_byte_leaves_nothing(target: Path, archive: Any, make
     with pytest.raises(UserError, match=r"archive is damaged"):
         unpack([archive(bytes(content))], "Kit/One", target)
     assert_nothing_left(target)
+
+
+@pytest.mark.parametrize("content", [b"", b"\0", b"null\n", b"\x1f\x8b\x08" + bytes(40), b"PK\3\4 cut off"])
+def test_what_is_no_archive_is_told_in_one_line(content: bytes, target: Path, archive: Any) -> None:
+    with pytest.raises(UserError, match=r"archive is damaged \(.*\); fetch it again") as caught:
+        unpack([archive(content)], "Kit/One", target)
+    assert str(caught.value).isprintable()  # tarfile tells a line for each way in which it tried
+    assert_nothing_left(target)
+
+
+def test_a_member_beyond_the_end_of_any_file_is_damage(target: Path, archive: Any, tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        entry = tarfile.TarInfo("Kit/One/a")
+        entry.size = 2**62
+        tar.fileobj.write(entry.tobuf(tarfile.PAX_FORMAT))
+    with pytest.raises(UserError, match="archive is damaged"):
+        unpack([archive(stream.getvalue())], "Kit/One", target)
+    assert_nothing_left(target)
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+def test_a_name_that_no_disk_takes_is_the_archive_s_fault(
+    kind: str, target: Path, archive: Any, make_tar: Any, make_zip: Any
+) -> None:
+    make = {"tar": make_tar, "zip": make_zip}[kind]
+    with pytest.raises(UserError, match=r"archive is refused: it holds a name of more than 255 bytes, 'Kit/One/öö"):
+        unpack([archive(make({f"Kit/One/{'ö' * 128}": b""}))], "Kit/One", target)
+    assert_nothing_left(target)
+    unpack([archive(make({f"Kit/One/{'x' * 255}": b""}))], "Kit/One", target)  # as long as names may be
+
+
+@pytest.mark.parametrize(
+    ("kind", "other"),
+    [*product(["tar", "zip"], ["Kit/One/deep", "Kit/One/a.txt/c"]), ("tar", ".")],  # zipfile takes "." for the folder
+)
+def test_a_member_in_the_place_of_another_is_refused(
+    kind: str, other: str, target: Path, archive: Any, make_tar: Any, make_zip: Any
+) -> None:
+    make = {"tar": make_tar, "zip": make_zip}[kind]
+    with pytest.raises(UserError, match=r"archive is refused: '\S+' is a file and a folder in it"):
+        unpack([archive(make({**FILES, other: b"x"}))], "Kit/One", target)
+    assert_nothing_left(target)
+
+
+def test_a_member_without_a_name_is_refused(target: Path, archive: Any, make_tar: Any) -> None:
+    with pytest.raises(UserError, match="archive is refused: a member has no name"):
+        unpack([archive(make_tar({"": b"x"}))], "Kit/One", target)
+    assert_nothing_left(target)
+
+
+def test_a_pipe_in_place_of_an_archive_is_no_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "archive")
+    with pytest.raises(UserError, match="archive is no regular file"):
+        md5_file(tmp_path / "archive")
 
 
 def test_a_python_without_the_filter_unpacks_no_tar_and_still_zips(

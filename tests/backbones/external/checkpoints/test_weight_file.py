@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from pytest import fixture, mark, raises
 from safetensors.torch import save_file
 
 from backbones.errors import UserError
-from backbones.external.weight_file import read_weight_file
+from backbones.external.checkpoints.weight_file import read_weight_file
 
 TENSORS = {"conv1.weight": torch.arange(600.0), "fc.bias": torch.ones(3)}
 
@@ -41,6 +42,7 @@ def prefixed(prefix: str) -> dict[str, torch.Tensor]:
             ("model_ema", "n_averaged", "module."),
         ),
         ({"weights": TENSORS}, "weights", ("weights",)),
+        ({"a": {"b.c": {"d": TENSORS, "e": 1}}, "model": TENSORS}, "a.b.c.d", ("a", "b.c", "d")),
     ],
 )
 def test_tensors_are_found_and_what_was_taken_off_is_told(
@@ -51,6 +53,37 @@ def test_tensors_are_found_and_what_was_taken_off_is_told(
     assert file.unwrapped == unwrapped
     assert file.tensors.keys() == TENSORS.keys()
     assert all(torch.equal(file.tensors[name], tensor) for name, tensor in TENSORS.items())
+
+
+def test_the_options_of_a_training_script_are_no_obstacle(path: Path) -> None:
+    options = argparse.Namespace(lr=0.1, betas=(0.9, 0.99), device=torch.device("cpu"), inner=argparse.Namespace(a=[1]))
+    torch.save({"model": TENSORS, "args": options, "epoch": 3}, path)
+    file = read_weight_file(path)
+    assert (file.unwrapped, file.left) == (("model",), ("args", "epoch"))
+    assert file.tensors.keys() == TENSORS.keys()
+
+
+def test_options_that_would_run_code_are_refused(path: Path, tmp_path: Path) -> None:
+    torch.save({"model": TENSORS, "args": argparse.Namespace(hook=Code(tmp_path / "ran"))}, path)
+    with raises(UserError, match=r"holds more than tensors \((posix|nt)\.mkdir\)"):
+        read_weight_file(path)
+    assert not (tmp_path / "ran").exists()
+
+
+@mark.parametrize(
+    ("content", "key", "wanted"),
+    [
+        (prefixed("encoder_k."), "encoder_k", "encoder_k."),
+        ({"state_dict": prefixed("module.student.")}, "state_dict.module.student", "student."),
+        ({"state_dict": prefixed("module.student.")}, "state_dict.student", "student."),
+        ({"state_dict": prefixed("module.")}, "state_dict.module", None),
+        ({"state_dict": TENSORS}, "state_dict", None),
+        ({**TENSORS, **prefixed("ema.")}, ".", ""),
+    ],
+)
+def test_a_key_goes_on_in_the_names(path: Path, content: dict[str, Any], key: str, wanted: str | None) -> None:
+    torch.save(content, path)
+    assert read_weight_file(path, key).wanted == wanted
 
 
 def test_safetensors_are_read(tmp_path: Path) -> None:
@@ -74,7 +107,10 @@ def test_a_prefix_on_some_names_only_is_part_of_them(path: Path) -> None:
         ({"model": {"a": torch.ones(1), "rate": 0.1}}, None, r"its entry model does not hold tensors only \(rate\)"),
         ({"model": {}}, None, r"does not hold tensors only \(empty\)"),
         ([torch.ones(1)], None, "holds no dictionary of tensors but a list"),
-        ({"model": TENSORS, "args": argparse.Namespace(lr=0.1)}, None, r"more than tensors \(argparse\.Namespace\)"),
+        ({"a": {"b": {"c": TENSORS, "d": 1}}}, "a.b.e", "with --key; its dictionaries are: c$"),
+        ({"model": TENSORS, "model_ema": TENSORS, "optimizer": {"state": {}}}, None, "are: model, model_ema$"),
+        ({"a": {"b": {"c": {}, "d": 1}}}, "a.b.c.e", r"its entry c does not hold tensors only \(empty\)"),
+        ({"model": TENSORS, "args": Path("data")}, None, r"more than tensors \(pathlib\.[\w.]*PosixPath\)"),
     ],
 )
 def test_what_is_not_clear_is_refused(path: Path, content: Any, key: str | None, message: str) -> None:
@@ -170,3 +206,33 @@ def test_what_is_no_plain_tensor_is_named(
     with raises(UserError, match=rf"file\.pth: {message}") as caught:
         read_weight_file(path)
     assert str(caught.value).isprintable()
+
+
+def test_a_file_that_unpacks_to_much_more_is_not_unpacked(path: Path, tmp_path: Path) -> None:
+    torch.save({"conv1.weight": torch.zeros(10**6)}, path)
+    bomb = tmp_path / "bomb.pth"
+    with zipfile.ZipFile(path) as whole, zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as packed:
+        for part in whole.namelist():
+            packed.writestr(part, whole.read(part))
+    assert bomb.stat().st_size < path.stat().st_size / 100
+    assert torch.load(bomb, weights_only=True)["conv1.weight"].numel() == 10**6  # negative control: PyTorch unpacks it
+    with raises(UserError, match=r"bomb\.pth: 'file/data\.pkl' is packed, which torch\.save never does"):
+        read_weight_file(bomb)
+
+
+def test_a_part_that_is_said_to_be_larger_than_the_file_is_refused(path: Path) -> None:
+    torch.save(TENSORS, path)
+    content = bytearray(path.read_bytes())
+    entry = content.rindex(b"PK\1\2")
+    content[entry + 24 : entry + 28] = (2**31).to_bytes(4, "little")
+    path.write_bytes(content)
+    with raises(UserError, match=r"file\.pth: its parts are larger than it is"):
+        read_weight_file(path)
+
+
+def test_a_number_that_is_said_to_fill_terabytes_is_named(path: Path) -> None:
+    torch.save({"conv1.weight": torch.ones(1).expand(10**6, 10**6)}, path)
+    with raises(UserError, match=r"conv1\.weight is no plain .* of 4000000000000 bytes, which are not in the file"):
+        read_weight_file(path)
+    torch.save({"conv1.weight": torch.ones(6).view(2, 3).t(), "bias": torch.ones(1).expand(1, 1)}, path)
+    assert read_weight_file(path).tensors["conv1.weight"].shape == (3, 2)

@@ -3,34 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
 
 from backbones.bundles.bundle import tensor_checksum
-from backbones.bundles.ledger import DROPPED_AUXILIARY, HEAD, MAPPED, Ledger, LedgerEntry, name_tensors
+from backbones.bundles.ledger import DROPPED_AUXILIARY, MAPPED, Ledger, LedgerEntry, name_tensors
 from backbones.errors import UserError
 from backbones.external.keys.layers import BATCH_COUNTER
 from backbones.models import Classifier
 
 # Each of them goes into float32 without rounding.
 _EXACT = (torch.float32, torch.float16, torch.bfloat16)
+NO_REASONS: Mapping[str, str] = MappingProxyType({})
 
 
-def head_size(source: str, tensors: Mapping[str, Tensor], table: Mapping[str, str | None]) -> int:
-    """Classes that a checkpoint's classifier tells apart.
+def head_size(source: str, name: str, tensor: Tensor | None) -> int:
+    """Classes that the head of a checkpoint tells apart.
+
+    Args:
+        source: What the checkpoint is called in messages.
+        name: The head's weights in it.
+        tensor: These; None where they are missing, which only a half head is.
 
     Raises:
-        UserError: It holds no classifier.
+        UserError: They are no weights of a fully connected layer, or of the 1 x 1 convolution that is one.
     """
-    name = next(theirs for theirs, ours in table.items() if ours == HEAD)
-    if name not in tensors or tensors[name].ndim != 2:
-        raise UserError(f"{source} has no classifier ({name}): either it is another network or only a trunk")
-    return len(tensors[name])
+    if tensor is None or tensor.ndim < 2 or any(side != 1 for side in tensor.shape[2:]):
+        what = "is missing" if tensor is None else f"is {tuple(tensor.shape)}"
+        raise UserError(f"{source}: {name}, the weights of its classifier, {what}; a fully connected layer has (K, C)")
+    return len(tensor)
 
 
 def load_by_table(
-    source: str, classifier: Classifier, tensors: Mapping[str, Tensor], table: Mapping[str, str | None]
+    source: str,
+    classifier: Classifier,
+    tensors: Mapping[str, Tensor],
+    table: Mapping[str, str | None],
+    reasons: Mapping[str, str] = NO_REASONS,
 ) -> Ledger:
     """Copy tensors into a classifier by a key table; each has one fate, and each of the classifier's one origin.
 
@@ -41,13 +52,14 @@ def load_by_table(
         source: What the tensors are called in messages.
         classifier: It is not touched unless all names, shapes and types agree.
         tensors: Tensors by the source's names.
-        table: Fate of each name, see ``backbones.external.keys``.
+        table: Fate of each name, see ``backbones.external.keys``. It may leave out the classifier's head.
+        reasons: Why a tensor is dropped, where it is no auxiliary head's.
 
     Raises:
         UserError: A tensor is left over, missing, of another shape or type, or not finite; the message names it.
     """
     target = classifier.state_dict()
-    counted = any(name.endswith(BATCH_COUNTER) for name in tensors)
+    counted = any(name in tensors for name, ours in table.items() if ours and ours.endswith(BATCH_COUNTER))
     expected = {
         theirs: ours for theirs, ours in table.items() if ours and (counted or not ours.endswith(BATCH_COUNTER))
     }
@@ -56,7 +68,7 @@ def load_by_table(
     with torch.no_grad():
         for theirs, ours in expected.items():
             target[ours].copy_(tensors[theirs])
-    return Ledger(tuple(_entry(name, tensor, table[name]) for name, tensor in tensors.items()))
+    return Ledger(tuple(_entry(name, tensor, table[name], reasons) for name, tensor in tensors.items()))
 
 
 def _check_names(
@@ -88,6 +100,6 @@ def _check_tensors(
         raise UserError(f"{source} does not fit this network: {'; '.join(problems[:5])}{more}")
 
 
-def _entry(name: str, tensor: Tensor, ours: str | None) -> LedgerEntry:
-    fate = MAPPED if ours else DROPPED_AUXILIARY
+def _entry(name: str, tensor: Tensor, ours: str | None, reasons: Mapping[str, str]) -> LedgerEntry:
+    fate = MAPPED if ours else reasons.get(name, DROPPED_AUXILIARY)
     return LedgerEntry(name, fate, ours, tuple(tensor.shape), str(tensor.dtype), tensor_checksum(tensor))

@@ -9,7 +9,7 @@ from pytest import fixture, mark, raises
 from torch import Tensor, nn
 
 from backbones.errors import UserError
-from backbones.external.accounting import head_size, load_by_table
+from backbones.external.checkpoints.accounting import head_size, load_by_table
 from backbones.external.families import FAMILIES
 from backbones.external.keys import key_table
 from backbones.models import create_classifier
@@ -112,7 +112,11 @@ def test_a_file_without_any_counter_starts_them_at_zero(tensors: Tensors) -> Non
     assert all(value == 0 for value in counters)
 
 
-def test_a_trunk_alone_is_refused(tensors: Tensors) -> None:
-    del tensors["fc.weight"]
-    with raises(UserError, match=r"the file has no classifier \(fc\.weight\)"):
-        head_size("the file", tensors, key_table("resnet18_d"))
+@mark.parametrize(
+    ("weights", "message"),
+    [(None, r"fc\.weight, the weights of its classifier, is missing"), (torch.ones(3), r"is \(3,\)")],
+)
+def test_half_a_head_is_refused(weights: Tensor | None, message: str) -> None:
+    assert head_size("the file", "fc.weight", torch.ones(7, 3)) == 7
+    with raises(UserError, match=f"the file: .*{message}"):
+        head_size("the file", "fc.weight", weights)

@@ -1,0 +1,1 @@
+"""Checkpoints of other programs: read, a network found in them, every tensor accounted for."""

@@ -11,6 +11,7 @@ from backbones.errors import UserError
 from backbones.files import read_json
 from backbones.machine.main_module import main_not_run_again
 from backbones.machine.processes import loader_workers
+from backbones.machine.user import name_user
 from backbones.recipes.recipe import COLORS
 from backbones.training.request import ClassificationRequest
 
@@ -66,6 +67,7 @@ def train_classifier(**options: Any) -> dict[str, Any]:
 
     from backbones.training.run import run_classification
 
+    name_user()
     with main_not_run_again():
         return run_classification(request)
 

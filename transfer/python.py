@@ -10,6 +10,7 @@ from backbones.cli.keywords import Limits, as_path, one_of, read_keywords, takes
 from backbones.cli.options import fraction, natural_int, positive_int
 from backbones.errors import UserError
 from backbones.machine.main_module import main_not_run_again
+from backbones.machine.user import name_user
 from transfer.catalogue import SINGLE_SCALE, load
 from transfer.run.request import TransferOptions
 
@@ -119,6 +120,7 @@ def _transfer(function: str, task: str, given: dict[str, Any]) -> dict[str, Any]
     # A command reads each of its files once. Here they may have been written anew since the last call.
     trunk._open.cache_clear()
     code_fingerprint.cache_clear()
+    name_user()
     with main_not_run_again():
         return run_transfer(cast(Any, load(task)), options)
 

@@ -52,6 +52,8 @@ _WORDS = {
 }
 
 
+# oneDNN's words for it; those about a "primitive descriptor" are of what it cannot do.
+_PRIMITIVE = re.compile(r"could not (create|execute) a (primitive|memory)(?! descriptor)")
 _NUMBER = re.compile(r"\[Errno (\d+)\]")
 
 
@@ -157,4 +159,6 @@ def _lack(error: BaseException) -> int | None:
     if number := _NUMBER.search(text):  # of an error that comes from another process, as text
         code = int(number[1])
         return None if code in _OF_FILES else code
+    if _PRIMITIVE.search(text):
+        return errno.ENOMEM
     return next((code for words, code in _WORDS.items() if words in text), None)

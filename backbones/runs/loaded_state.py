@@ -73,7 +73,7 @@ def _is_finite(value: Any) -> bool:
     return _is_number(value) and abs(value) <= _MOST  # which is false for NaN
 
 
-_MOST = torch.finfo(torch.float64).max
+_MOST = torch.finfo(torch.float32).max  # weights could not be computed with more
 
 
 def require_optimizer_state(there: Any, optimizer: Optimizer) -> None:

@@ -55,9 +55,10 @@ class KnownImages:
 
     def remember(self, files: np.ndarray, sizes: np.ndarray, changed: np.ndarray) -> None:
         """Replace the record of these images; what is known of others stays, for a run may use a part of a folder."""
-        if len(self.files):
-            others = ~np.isin(self.files, files)
-            new, old = (files, sizes, changed), (self.files, self.sizes, self.changed)
+        known = KnownImages.of(self.root)  # another part of the folder may have been remembered since
+        if len(known.files):
+            others = ~np.isin(known.files, files)
+            new, old = (files, sizes, changed), (known.files, known.sizes, known.changed)
             files, sizes, changed = (np.concatenate([one, two[others]]) for one, two in zip(new, old, strict=True))
         try:
             with atomic_path(self.record) as temporary, temporary.open("wb") as stream:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from backbones.data.drawing_lots import HeldOut, draw_share
 from backbones.data.image_folder import ImageFolder, ImageSplit, open_image_folder, open_training_images
+from backbones.data.image_table import open_image_table, tables_of
 from backbones.errors import UserError
 
 _SEED = 0  # of a fraction: rows with other seeds train on the same images
@@ -31,7 +32,7 @@ def open_parts(root: Path, held_out: HeldOut | None = None, fraction: float | No
     Raises:
         UserError: As ``open_image_folder``; or there is a ``val``, or a class has too few images to give one.
     """
-    folder = open_image_folder(root) if held_out is None else _divided(root, held_out)
+    folder = open_images(root) if held_out is None else _divided(root, held_out)
     if fraction is not None:
         train = _chosen(folder.train, _drawn(folder.train, fraction, _SEED))
         folder = replace(folder, train=train)
@@ -39,6 +40,16 @@ def open_parts(root: Path, held_out: HeldOut | None = None, fraction: float | No
         return folder
     drawn = f"{folder.fingerprint} {held_out} {fraction}"
     return replace(folder, fingerprint=hashlib.sha256(drawn.encode()).hexdigest()[: len(folder.fingerprint)])
+
+
+def open_images(root: Path) -> ImageFolder:
+    """The images of a folder, by its folders of classes or by its tables of labels.
+
+    Raises:
+        UserError: As ``open_image_folder`` and ``open_image_table``.
+    """
+    tables = tables_of(root)
+    return open_image_table(root, tables) if tables else open_image_folder(root)
 
 
 def _divided(root: Path, held_out: HeldOut) -> ImageFolder:
@@ -53,7 +64,10 @@ def _divided(root: Path, held_out: HeldOut) -> ImageFolder:
                 f"--split {held_out.share:g} leaves no image of {classes[absent[0]]!r} to {kind}; add images, or "
                 "divide by hand into train and val"
             )
-    return ImageFolder(root, tuple(classes), _chosen(images, ~measured), _chosen(images, measured), fingerprint)
+    train, val = (
+        replace(_chosen(images, chosen), name=name) for name, chosen in (("train", ~measured), ("val", measured))
+    )
+    return ImageFolder(root, tuple(classes), train, val, fingerprint)
 
 
 def _drawn(images: ImageSplit, share: float, seed: int) -> NDArray:

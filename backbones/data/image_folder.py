@@ -38,7 +38,7 @@ class ImageSplit:
     """Images of ``train`` or ``val``: ``files`` are paths below ``root`` as bytes (n,), ``labels`` class indices (n,).
 
     ``sizes`` are bytes (n,), ``changed`` the times of the last change (ctime) in ns (n,). Arrays and not lists of
-    strings: worker processes share them without copying.
+    strings: worker processes share them without copying. ``name`` is needed where the folder is not called so.
     """
 
     root: Path
@@ -46,9 +46,15 @@ class ImageSplit:
     labels: np.ndarray
     sizes: np.ndarray
     changed: np.ndarray
+    name: str = ""
 
     def __len__(self) -> int:
         return len(self.files)
+
+    @property
+    def title(self) -> str:
+        """What it is called: ``train`` or ``val``."""
+        return self.name or self.root.name
 
     def path(self, index: int) -> str:
         """Path of one image."""

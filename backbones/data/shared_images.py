@@ -58,7 +58,7 @@ class SplitImages:
         def file(place: int) -> str:
             return os.path.join(split.root.name, os.fsdecode(bytes(split.files[place])))
 
-        return cls(split.root.name, split.root.parent, file, split.sizes, digest.hexdigest())
+        return cls(split.title, split.root.parent, file, split.sizes, digest.hexdigest())
 
     @classmethod
     def of_stamps(cls, name: str, root: Path, stamps: Sequence[FileStamp]) -> SplitImages:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from backbones.data.image_folder import ImageSplit, open_image_folder
+from backbones.data.folder_parts import open_images
+from backbones.data.image_folder import ImageSplit
 from backbones.errors import UserError
 from backbones.evaluation.members import Member, open_members, predict_members
 from backbones.evaluation.metrics import (
@@ -73,7 +74,7 @@ def evaluate_bundle(request: EvaluationRequest) -> dict[str, Any]:
         raise UserError(f"--out {request.out} is there and not empty; choose a new folder")
     device = resolve_device(request.device)
     precision = resolve_precision(request.precision, device)
-    data = open_image_folder(request.data)
+    data = open_images(request.data)
     members = open_members(request.models, data.classes, request.image_size, device)
     for line in [line for member in members for line in member.known.opened.told]:
         print(line)

@@ -7,7 +7,8 @@ from contextlib import suppress
 from itertools import combinations
 from pathlib import Path
 
-from backbones.data.image_folder import open_image_folder, verify_images
+from backbones.data.folder_parts import open_images
+from backbones.data.image_folder import verify_images
 from backbones.data.shared_images import REMEDY, SplitImages, describe_shared, shared_images
 from backbones.errors import MachineError, UserError, not_none
 from transfer.data.absent_classes import absent_classes
@@ -66,7 +67,7 @@ def check_folder(
         return _check_scenes(root, classes, allow_shared_images)
     if layout is Layout.MASKS or (layout is Layout.INDEX_PNG and image_suffix is None and recognise_masks(root)):
         return _check_masks(root, classes, allow_shared_images)
-    if layout is Layout.IMAGE_FOLDER:
+    if layout in (Layout.IMAGE_FOLDER, Layout.IMAGE_TABLE):
         if classes is not None:
             raise UserError("--classes is of no use here: the classes of an ImageFolder are its folders; leave it out")
         checks = _image_folder_splits(report, root)
@@ -127,7 +128,7 @@ def _check_masks(root: Path, classes: Path | None, allow_shared_images: bool) ->
 def _image_folder_splits(report: Report, root: Path) -> list[SplitCheck]:
     """The splits of an ImageFolder; images that cannot be decoded are a fault."""
     try:
-        folder = open_image_folder(root)
+        folder = open_images(root)
     except MachineError:
         raise
     except UserError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from pathlib import Path
 
+from backbones.data.image_table import tables_of
 from backbones.errors import UserError
 from transfer.data.masks.folder import recognise_masks
 from transfer.data.scenes.formats.known import recognise_scenes
@@ -15,6 +16,7 @@ class Layout(Enum):
     """The value is the layout's name for people."""
 
     IMAGE_FOLDER = "ImageFolder"
+    IMAGE_TABLE = "images with tables of labels"
     DEVKIT = "VOCdevkit"
     ADE20K = "ADEChallengeData2016"
     INDEX_PNG = "index PNG"
@@ -52,6 +54,8 @@ def recognise(root: Path) -> Layout:
         layout is Layout.INDEX_PNG and ".png" in suffixes_in(root / "annotations")
     ):
         return layout
+    if layout is None and tables_of(root):
+        return Layout.IMAGE_TABLE
     if recognise_scenes(root) is not None:
         return Layout.SCENES
     if recognise_masks(root) is not None:

@@ -18,6 +18,7 @@ _INDEX_PNG = ("images", "annotations", "train.txt", "val.txt")
 # What each command or protocol reads, below --data; a test holds the protocols' to their files.
 NEEDS: dict[Layout, dict[str, tuple[str, ...]]] = {
     Layout.IMAGE_FOLDER: {"tools/train_cls.py": ("train", "val")},
+    Layout.IMAGE_TABLE: {"tools/train_cls.py": ()},
     Layout.DEVKIT: {
         "det_configs/faster_rcnn_c4_voc07.py": _VOC07,
         "det_configs/faster_rcnn_c4_voc0712.py": _VOC0712,

@@ -121,7 +121,7 @@ def _lists_of(year: Path) -> list[str]:
 
 def _count_images(split: ImageSplit, classes: Sequence[str]) -> Split:
     counts = np.bincount(split.labels, minlength=len(classes)).tolist()
-    return Split(split.root.name, len(split), "images", dict(zip(classes, counts, strict=True)))
+    return Split(split.title, len(split), "images", dict(zip(classes, counts, strict=True)))
 
 
 def _count_objects(root: Path, year: str, name: str, classes: Sequence[str]) -> Split:

@@ -84,6 +84,19 @@ def test_coco(tmp_path: Path) -> None:
     assert report.ready == []
 
 
+def test_tables_of_labels(image_folder: Path) -> None:
+    for part in ("train", "val"):
+        (image_folder / part).rename(image_folder / f"{part}_images")
+        lines = [f"{part}_images/{name}/{number}.jpg,{name}\n" for name in "ab" for number in range(2)]
+        (image_folder / f"{part}.csv").write_text("path,label\n" + "".join(lines))
+    report = check_folder(image_folder)
+    assert (report.layout, report.faults) == ("images with tables of labels", [])
+    assert report.splits == [Split(name, 4, "images", {"a": 2, "b": 2}) for name in ("train", "val")]
+    assert report.ready == ["tools/train_cls.py"]
+    (image_folder / "train_images" / "a" / "0.jpg").unlink()
+    assert "'train_images/a/0.jpg' is not there" in check_folder(image_folder).faults[0]
+
+
 def test_masks_in_colours(tmp_path: Path) -> None:
     for number, name in enumerate(("train/a", "train/b", "val/c")):
         pixels = np.zeros((6, 8, 3), np.uint8)

@@ -1,12 +1,14 @@
 """Adaptive studies: looked at at planned numbers of seeds, and given further seeds only where a verdict is open.
 
-Studies have the rows of the paper in both tasks. What a study decides is the rule of ``studies.comparison.sequential``:
-a difference by Holm's correction over the sequential p values of all rows and tasks, none by an interval that holds at
-all looks at once. A seed of a row is paid for as long as a task of the row is open, and of the baseline as long as any.
+Studies have the rows of the paper in both tasks. What a study decides is the rule of ``studies.statistics.looks``: a
+difference by Holm's correction over the sequential p values of the rows of a task, none by an interval that holds at
+all looks at once. A seed of a row is paid for as long as a task of the row is open, and of the baseline as long as
+any.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +30,7 @@ from studies.statistics.power import holm_columns
 from studies.statistics.seeds import SIGNIFICANCE
 from studies.statistics.verdict import MARGIN
 
-LOOKS = (3, 4, 5, 6, 8, 10, 12)
+LOOKS = (3, 5, 8, 12)  # as the suite has them
 # Share of the paper's differences that is true, standard deviation over seeds.
 CASES = ((1.0, 0.3), (1.0, 0.5), (0.5, 0.3), (0.5, 0.5), (0.0, 0.3), (0.0, 0.5))
 CORRELATIONS = (0.0, 0.5)
@@ -88,7 +90,7 @@ def adaptive_studies(values: NDArray, looks: Sequence[int], spending: str, margi
         seeds[open_], shown[open_] = n, value[open_]
         p_values[..., place] = np.where(open_, p_now, 1.0)
         smallest = sequential_p(p_values[..., : place + 1], looks, spending)[..., -1]
-        differs = holm_columns(smallest) <= SIGNIFICANCE
+        differs = holm_columns(smallest.reshape(-1, rows)).reshape(shape) <= SIGNIFICANCE
         half = stdtrit(freedom, 1 - whole[place] / 2) * error
         none |= open_ & (np.abs(value) + half < margin)
         open_ &= ~differs & ~none
@@ -115,16 +117,21 @@ def truths(share: float) -> NDArray:
 
 
 def fixed_studies(values: NDArray) -> tuple[NDArray, NDArray]:
-    """Decided by the shipped rule with all seeds at once, Holm's correction over rows and tasks: differs, and none.
-
-    The correction is that of the adaptive study, so that both err alike.
-    """
+    """Decided by the shipped rule with all seeds at once: differs, and none, each (studies, tasks, rows)."""
     studies, tasks, rows, seeds = values.shape[0], values.shape[1], values.shape[2] - 1, values.shape[3]
     merged = values.reshape(studies * tasks, rows + 1, seeds)
     tested = compare_studies(merged[:, 1:], merged[:, :1])
-    differs = holm_columns(tested.p_value.reshape(studies, tasks * rows)).reshape(studies, tasks, rows) <= SIGNIFICANCE
-    inside = (np.abs(tested.value) + tested.half < MARGIN).reshape(studies, tasks, rows)
-    return differs, inside & ~differs
+    inside = np.abs(tested.value) + tested.half < MARGIN
+    shape = (studies, tasks, rows)
+    return tested.differs.reshape(shape), (inside & ~tested.differs).reshape(shape)
+
+
+def adaptive_part(studies: int, command: str) -> dict[str, Any]:
+    """All that the document says of adaptive studies, with the command that gives it."""
+    began = time.monotonic()
+    found = {"errors": error_lines(studies), "costs": adaptive_table(studies)}
+    seconds = round(time.monotonic() - began)
+    return {"command": command, "studies": studies, "looks": list(LOOKS), "seconds": seconds, **found}
 
 
 def adaptive_table(studies: int, looks: Sequence[int] = LOOKS) -> list[dict[str, Any]]:
@@ -136,13 +143,13 @@ def adaptive_table(studies: int, looks: Sequence[int] = LOOKS) -> list[dict[str,
 
 
 def error_lines(studies: int, looks: Sequence[int] = LOOKS) -> list[dict[str, Any]]:
-    """Of studies whose rows are all equal: the share that claims a difference anywhere, at any look."""
+    """Of studies whose rows are all equal: the share that claims a difference of a task at any look."""
     found = []
     for correlation in CORRELATIONS:
         values = study_values(0.0, 1.0, studies, looks[-1], correlation)
         for spending in SPENDING:
             outcome = adaptive_studies(values, looks, spending, margin=0.0)
-            claims = float(outcome.differs.any(axis=(1, 2)).mean())
+            claims = float(outcome.differs.any(axis=2).mean())
             found.append({"correlation": correlation, "spending": spending, "claims": claims})
         found.append({"correlation": correlation, "spending": "none", "claims": _naive(values, looks)})
     return found
@@ -150,9 +157,9 @@ def error_lines(studies: int, looks: Sequence[int] = LOOKS) -> list[dict[str, An
 
 def _naive(values: NDArray, looks: Sequence[int]) -> float:
     """The same looks with the fixed rule at each: what the boundary is for."""
-    claimed = np.zeros(len(values), bool)
+    claimed = np.zeros(values.shape[:2], bool)
     for n in looks:
-        claimed |= fixed_studies(values[..., :n])[0].any(axis=(1, 2))
+        claimed |= fixed_studies(values[..., :n])[0].any(axis=2)
     return float(claimed.mean())
 
 

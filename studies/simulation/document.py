@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from backbones.reporting.markdown import MISSING, markdown_table
+from studies.simulation.adaptive import FIXED
 from studies.simulation.ade20k import IMAGES_WITH
 from studies.simulation.designs import ENOUGH, FURTHER, NOISES
 from studies.simulation.found import SD
 from studies.simulation.truth import METRICS
 from studies.statistics.bootstrap import RESAMPLES
+from studies.statistics.group_sequential import LEAST_CHANCE
 from studies.statistics.power import POWER
 from studies.statistics.seeds import LEAST_PAIRS
 from transfer.catalogue import metric_names
@@ -47,6 +49,10 @@ def _provenance(result: Line) -> dict[str, str]:
         "studies": f"{effort['studies']:,}",
         "test_sets": f"{effort['test_sets']}",
         "nested_studies": f"{effort['nested']:,}",
+        "adaptive_command": result["adaptive"]["command"],
+        "adaptive_studies": f"{result['adaptive']['studies']:,}",
+        "adaptive_looks": ", ".join(map(str, result["adaptive"]["looks"])),
+        "least_chance": f"{LEAST_CHANCE * 100:.0f}",
     }
 
 
@@ -62,6 +68,8 @@ def _tables(result: Line) -> dict[str, str]:
         "chosen": _design_table(designs["chosen"]),
         "detection_alone": _design_table(designs["detection alone"]),
         "planned": _planned_table(result["planned"]),
+        "adaptive_errors": _adaptive_errors(result["adaptive"]["errors"]),
+        "adaptive_costs": _adaptive_costs(result["adaptive"]["costs"]),
         "images": _image_table(result["images"]),
         "nested": markdown_table(["rows", "p at most 0.05"], [[k, share(v)] for k, v in result["nested"].items()]),
     }
@@ -100,6 +108,30 @@ def _figures(result: Line) -> dict[str, str]:
         "rare": str(sum(images <= FEW_IMAGES for images in IMAGES_WITH)),
         "resamples": f"{RESAMPLES:,}",
     }
+
+
+def _adaptive_errors(lines: Iterable[Line]) -> str:
+    names = {"none": "each look as if it were the only one"}
+    return markdown_table(
+        ["r", "boundary", "claims"],
+        [
+            [f"{line['correlation']:g}", names.get(line["spending"], str(line["spending"])), share(line["claims"])]
+            for line in lines
+        ],
+    )
+
+
+def _adaptive_costs(lines: Iterable[Line]) -> str:
+    header = ["true", "sd", "boundary", "decided", "found", "wrong", "seeds", "fixed seeds", "trainings", "transfers"]
+    keys = ("decided", "found", "wrong")
+    rows = []
+    for line in lines:
+        costs = [f"{line[key] * 100:.0f} %" if line[key] else MISSING for key in ("training share", "transfer share")]
+        fixed = str(line["fixed seeds"] or f"> {FIXED[-1]}")
+        true = f"{line['true']:g} of the paper's"
+        numbers = [share(line[key]) for key in keys]
+        rows.append([true, f"{line['sd']:g}", line["spending"], *numbers, f"{line['seeds']:.1f}", fixed, *costs])
+    return markdown_table(header, rows)
 
 
 def _error_table(lines: Iterable[Line]) -> str:

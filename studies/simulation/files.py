@@ -13,6 +13,7 @@ import scipy
 
 from backbones.errors import UserError
 from backbones.files import read_json, write_bytes, write_json
+from studies.simulation.adaptive import adaptive_part
 from studies.simulation.designs import design_tables
 from studies.simulation.document import FORMAT, simulation_document
 from studies.simulation.errors import error_table
@@ -35,6 +36,7 @@ class Effort:
         designs: Of each design.
         planned: Whose undecided rows are planned for, of each metric and case.
         nested: Of nested rows.
+        adaptive: That are looked at several times, of each line.
         test_sets: With intervals over their images, of each size.
         further_test_sets: For the truth that those are to hold.
     """
@@ -43,11 +45,12 @@ class Effort:
     designs: int = 10_000
     planned: int = 200
     nested: int = 5_000
+    adaptive: int = 10_000
     test_sets: int = 300
     further_test_sets: int = 100
 
 
-QUICK = Effort(studies=2_000, designs=500, planned=5, nested=200, test_sets=10, further_test_sets=5)
+QUICK = Effort(studies=2_000, designs=500, planned=5, nested=200, adaptive=300, test_sets=10, further_test_sets=5)
 
 
 def simulate_to_files(folder: Path, effort: Effort, command: str, parsers: Parsers) -> Path:
@@ -66,10 +69,22 @@ def simulate_to_files(folder: Path, effort: Effort, command: str, parsers: Parse
         "effort": asdict(effort),
         "versions": {"numpy": np.__version__, "scipy": scipy.__version__},
         **{name: simulate() for name, simulate in _simulations(effort, parsers).items()},
+        "adaptive": adaptive_part(effort.adaptive, command),
     }
     result["seconds"] = round(time.monotonic() - began)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / JSON, result)
+    return document_again(folder)
+
+
+def simulate_adaptive(folder: Path, effort: Effort, command: str) -> Path:
+    """Simulate adaptive studies alone, beside the other numbers that are in a folder, and write the document again.
+
+    Raises:
+        UserError: There are no others.
+    """
+    result = _known(folder)
+    write_json(folder / JSON, {**result, "adaptive": adaptive_part(effort.adaptive, command)})
     return document_again(folder)
 
 
@@ -79,12 +94,16 @@ def document_again(folder: Path) -> Path:
     Raises:
         UserError: They are not there, or of another version.
     """
+    write_bytes(folder / DOCUMENT, simulation_document(_known(folder), JSON).encode())
+    return folder / DOCUMENT
+
+
+def _known(folder: Path) -> dict[str, Any]:
     path = folder / JSON
     result = read_json(path)
     if not isinstance(result, dict) or result.get("format") != FORMAT:
         raise UserError(f"{path} is no result of tools/simulate_statistics.py in format {FORMAT}; run it to write one")
-    write_bytes(folder / DOCUMENT, simulation_document(result, JSON).encode())
-    return folder / DOCUMENT
+    return result
 
 
 def _simulations(effort: Effort, parsers: Parsers) -> dict[str, Callable[[], Any]]:

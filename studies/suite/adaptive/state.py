@@ -1,9 +1,10 @@
 """Where an adaptive suite stands: which questions are open, and which runs their next look needs.
 
 A question is about a row and a task: the metric that the task is asked for (top-1 of a training), against the baseline.
-It is open until it is decided, until all seeds are used, or until its chance of being decided by all seeds, if its
-difference and spread are those seen so far, is below ``LEAST_CHANCE``. To give up so can only lose findings, never make
-one up. Everything follows from the finished runs, so a suite that was stopped goes on where it was.
+It is open until it is decided, until all seeds are used, or until, from the second look on, its chance of being decided
+by all seeds, if its difference and spread are those seen so far, is below ``LEAST_CHANCE``. To give up so can only lose
+findings, never make one up. Everything follows from the finished runs, so a suite that was stopped goes on where it
+was.
 """
 
 from __future__ import annotations
@@ -118,7 +119,7 @@ def _standing(reached: int, found: tuple[Verdict | None, float | None] | None, l
     if not reached:
         return Standing(0, None, None, True)
     verdict, chance = found or (None, None)
-    hopeful = chance is None or chance >= LEAST_CHANCE
+    hopeful = chance is None or chance >= LEAST_CHANCE or reached == 1
     standing = Standing(reached, verdict, chance, hopeful and reached < len(looks.counts))
     return standing if standing.undecided else replace(standing, going_on=False)
 

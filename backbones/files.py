@@ -86,6 +86,20 @@ def full_disk_told(folder: str | os.PathLike[str]) -> Iterator[None]:
         raise write_error(error.filename or folder, error) from error
 
 
+@contextmanager
+def emptied_on_error(folder: Path) -> Iterator[None]:
+    """On any error inside, a folder holds the files that it held before: half a report is in the way of a whole one."""
+    there = set(folder.iterdir()) if folder.is_dir() else None
+    try:
+        yield
+    except BaseException:
+        for entry in set(folder.iterdir() if folder.is_dir() else ()) - (there or set()):
+            entry.unlink()
+        if there is None and folder.is_dir():
+            folder.rmdir()
+        raise
+
+
 def open_to_append(path: str | os.PathLike[str], mode: str = "a") -> IO[str]:
     """Open a file that grows where it is: a log, or a lock that names its owner. It is made if it is not there.
 
@@ -172,6 +186,11 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
         temporary.write_bytes(data)
 
 
+def as_bytes(text: str) -> bytes:
+    """A text as it is written: in UTF-8, and the bytes of a name that is none as Python's escapes."""
+    return text.encode("utf-8", "backslashreplace")
+
+
 def write_json(path: str | os.PathLike[str], data: Any) -> None:
     """Write indented JSON atomically; NaN and infinity are refused, because JSON has neither."""
     write_bytes(path, (json.dumps(data, indent=2, allow_nan=False) + "\n").encode())
@@ -205,5 +224,17 @@ def sha256_file(path: str | os.PathLike[str]) -> str:
 
 
 def cache_dir() -> Path:
-    """Folder for things that can be made again: ``$CARRYOVER_CACHE``, else ``~/.cache/carryover``."""
-    return Path(os.environ.get("CARRYOVER_CACHE") or Path.home() / ".cache" / "carryover")
+    """Folder for things that can be made again: ``$CARRYOVER_CACHE``, else ``~/.cache/carryover``.
+
+    Raises:
+        MachineError: The user has no home folder, as some containers have it.
+    """
+    if chosen := os.environ.get("CARRYOVER_CACHE"):
+        return Path(chosen)
+    try:
+        return Path.home() / ".cache" / "carryover"
+    except RuntimeError:
+        raise MachineError(
+            "the user has no home folder, where it is remembered which images are sound; set HOME, or CARRYOVER_CACHE, "
+            "to a folder that can be written"
+        ) from None

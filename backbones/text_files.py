@@ -47,7 +47,7 @@ def read_text(path: str | os.PathLike[str], largest: int = LARGEST) -> str:
         size = os.fstat(stream.fileno()).st_size
         if size > largest:
             raise UserError(f"{path} has {size} bytes, more than {largest}; is it the right file?")
-        return stream.read(largest).decode("utf-8")
+        return stream.read(size).decode("utf-8")  # memory for as much as is asked for is taken before anything is read
 
 
 def parse_json(text: str, object_hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:

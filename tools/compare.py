@@ -31,6 +31,11 @@ def build_parser() -> CommandParser:
     parser.add_argument(
         "--no-images", action="store_true", help="keep images of the data sets, and maps of them, out of index.html"
     )
+    parser.add_argument(
+        "--seeds-command",
+        metavar="COMMAND",
+        help="that a suite is continued by, up to and with --seeds: the page completes it where something is undecided",
+    )
     parser.add_argument("--open", action="store_true", help="end with the address of index.html, to open in a browser")
     return parser
 
@@ -46,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     stated = read_stated_recipes(options.beside)
     comparisons = compare_settings(options.runs, options.baseline, options.note, stated)
     show(comparisons, [name.words for name in setting_names(comparisons)])
-    written = write_whole_report(comparisons, options.out, options.title, not options.no_images)
+    shown = not options.no_images
+    written = write_whole_report(comparisons, options.out, options.title, shown, options.seeds_command)
     print(written.text, written.page, sep="\n")
     if options.open:
         print(written.page.absolute().as_uri())

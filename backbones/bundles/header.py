@@ -144,6 +144,12 @@ def _training(value: Any) -> dict[str, Any]:
     classes = training.get("classes")
     if classes is not None and not (isinstance(classes, list) and all(isinstance(each, str) for each in classes)):
         raise ValueError(f"training.classes is {reprlib.repr(classes)}, not a list of names")
+    for key in ("dataset", "fingerprint"):
+        if training.get(key) is not None and not isinstance(training[key], str):
+            raise ValueError(f"training.{key} is {reprlib.repr(training[key])}, not a text")
+    versions = {} if training.get("versions") is None else _section(training["versions"], "training.versions")
+    if not all(isinstance(text, str) for text in versions.values()):
+        raise ValueError(f"training.versions is {reprlib.repr(versions)}, not a section of texts")
     _check_numbers(training)
     return training
 

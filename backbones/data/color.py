@@ -50,7 +50,14 @@ PCA_EIGENVALUES = np.array([55.46, 4.794, 1.148])
 PCA_EIGENVECTORS = np.array([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]])
 # Four digits, because then the rows of I and Q sum to 0 and gray stays gray; with the usual three they do not.
 RGB_TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
-YIQ_TO_RGB = np.linalg.inv(RGB_TO_YIQ)
+# Its inverse. OpenBLAS, which would compute it, waits for ever for memory that it does not get.
+YIQ_TO_RGB = np.array(
+    [
+        [0.9999999999999999, 0.9560502263958943, 0.6207549413271234],
+        [1.0, -0.2720523436889242, -0.6472057134551777],
+        [1.0, -1.1067043153243323, 1.7044212836963109],
+    ]
+)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from backbones.data.jpeg.scan import lost_scan_data
 from backbones.errors import UserError
 from backbones.image_files import open_image
 from backbones.machine.lacks import blame_machine
+from backbones.reporting.printable import printable
 
 _JPEG_FORMATS = ("JPEG", "MPO")  # MPO: a JPEG followed by more JPEGs, as some cameras write
 _START_OF_SCAN, _END_OF_JPEG = b"\xff\xda", b"\xff\xd9"
@@ -131,7 +132,7 @@ def lost_chunks(path: str | os.PathLike[str]) -> str | None:
         checksum = int.from_bytes(content[end - 4 : end], "big")
         counts = kind[:1].isupper() or kind in _PNG_OPTIONS
         if end <= len(content) and counts and zlib.crc32(content[start + 4 : end - 4]) != checksum:
-            return f"the checksum of its {kind.decode('ascii', 'replace')} chunk is wrong"
+            return f"the checksum of its {printable(kind.decode('ascii', 'replace'))} chunk is wrong"
         if end <= len(content) and kind == b"IEND":
             return None
         start = end

@@ -28,6 +28,7 @@ IMAGE_SUFFIXES = (".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pgm", ".png
 _SUFFIXES = tuple(map(os.fsencode, IMAGE_SUFFIXES))
 _LISTING_THREADS = 16  # for network file systems, which answer slowly and many at once
 _NAMED_IMAGES = 5
+_RENAME = "so it cannot be written into results; rename its folders in train and val (convmv does)"
 _MOST_NAMES = 10
 _REMEMBERED_AT_ONCE = 50_000  # a check that is interrupted loses no more than this
 
@@ -159,9 +160,25 @@ def _class_names(split: Path) -> list[str]:
             elif entry.name.lower().endswith(IMAGE_SUFFIXES):
                 outside.append((entry.path, f"lies outside every class folder; move it to {split / 'CLASS'}"))
     _refuse(outside)
+    _refuse(
+        [
+            (str(split / name), "is a class whose name is not in UTF-8, " + _RENAME)
+            for name in names
+            if not _is_text(name)
+        ]
+    )
     if len(names) < 2:
         raise UserError(f"{split} has {len(names)} class folders; a classifier needs two or more")
     return sorted(names)
+
+
+def _is_text(name: str) -> bool:
+    """Whether the name of a file is text: one in another encoding could neither be written nor drawn later on."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _check_same_classes(root: Path, train: list[str], val: list[str]) -> None:

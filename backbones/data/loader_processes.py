@@ -22,12 +22,12 @@ from typing import Any
 
 from torch.utils.data import DataLoader
 
-from backbones.data.prefetch import REMEDY, describe_room
+from backbones.data.prefetch import REMEDY, SHARED_MEMORY, describe_room
 from backbones.errors import MachineError, UserError
 from backbones.machine.lacks import lack_behind, led_to, remedy_of
 
 _DIED = ("DataLoader worker", "Pin memory thread exited")  # how PyTorch's words begin
-_OF_SHARED_MEMORY = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOMEM, errno.ENOENT, errno.ENOSYS)
+_UNWRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOSYS)  # of the shared memory
 _UNTOLD = 1  # exit status of a process that could not send what it had, for a reason that has no error number
 
 
@@ -101,7 +101,7 @@ def _told(error: Exception, processes: set[BaseProcess]) -> MachineError | None:
     if str(error).startswith(_DIED):
         return _told_of_dead(processes)
     code = lack_behind(error)
-    if code is None and isinstance(error, OSError) and error.errno in _OF_SHARED_MEMORY:
+    if code is None and isinstance(error, OSError) and error.errno in _UNWRITABLE and error.filename is None:
         code = error.errno
     if code is None:
         return None
@@ -130,7 +130,9 @@ def cannot_hand_over(code: int | None) -> MachineError:
 
 
 def _ways_out(code: int) -> str:
-    return f"{describe_room()}; {REMEDY}" if code in _OF_SHARED_MEMORY else remedy_of(code)
+    if code in _UNWRITABLE:
+        return f"{describe_room()}; use --workers 0, or have {SHARED_MEMORY} where it can be written"
+    return f"{describe_room()}; {REMEDY}" if code in (errno.ENOSPC, errno.ENOMEM) else remedy_of(code)
 
 
 @contextmanager

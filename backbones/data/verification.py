@@ -20,9 +20,10 @@ import PIL
 from tqdm import tqdm
 
 from backbones import image_files
-from backbones.errors import UserError
+from backbones.data.prefetch import describe_room
+from backbones.errors import MachineError, UserError
 from backbones.files import cache_dir, read_json, write_json
-from backbones.machine.lacks import blame_machine
+from backbones.machine.lacks import blame_machine, remedy_of
 from backbones.machine.processes import process_pool, usable_cpus
 
 Item = TypeVar("Item")
@@ -100,6 +101,7 @@ def check_each(
 
     Raises:
         UserError: A process died.
+        MachineError: Processes cannot start.
     """
     workers = workers or usable_cpus()
     alone = workers == 1 or len(items) < _TOO_FEW_FOR_PROCESSES
@@ -119,6 +121,13 @@ def check_each(
         raise UserError(
             f"{description}: a process died, most likely because memory ran out; free some, or allow fewer CPUs "
             "('taskset -c 0,1 python ...')"
+        ) from None
+    except OSError as error:
+        if alone or error.filename is not None:
+            raise
+        raise MachineError(  # a pool needs descriptors, processes, and shared memory for its locks
+            f"{description}: processes cannot start ({error.strerror or error}; {describe_room()}); "
+            f"{remedy_of(error.errno)}, or do with one CPU ('taskset -c 0 python ...')"
         ) from None
 
 

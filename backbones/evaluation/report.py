@@ -24,7 +24,7 @@ from backbones.evaluation.metrics import (
 )
 from backbones.evaluation.pictures import draw_class_accuracy, draw_confusion, draw_reliability
 from backbones.external.classifiers import joint_record
-from backbones.files import write_bytes, write_json
+from backbones.files import emptied_on_error, write_bytes, write_json
 from backbones.machine.precision import resolve_device, resolve_precision
 from backbones.reporting.csv_text import csv_text
 from backbones.runs.run_folder import command_line
@@ -90,7 +90,8 @@ def evaluate_bundle(request: EvaluationRequest) -> dict[str, Any]:
         "hardware": hardware(device),
         "command": command_line(),
     }
-    return write_report(request.out, predictions, data.classes, facts)
+    with emptied_on_error(request.out):
+        return write_report(request.out, predictions, data.classes, facts)
 
 
 def _describe_models(members: Sequence[Member], each: Sequence[Predictions]) -> dict[str, Any]:

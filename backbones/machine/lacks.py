@@ -7,6 +7,7 @@ put it into words of their own, in errors of types that they raise for other thi
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import re
 import textwrap
@@ -15,6 +16,7 @@ from collections.abc import Iterator
 from backbones.errors import MachineError, UserError
 
 LONGEST = 160  # characters of a library's own words
+FEW, LITTLE = 4, 2**22  # descriptors, and bytes of memory, that nothing works without
 AROUND = 40  # characters before and behind one that cannot be written
 # Error numbers that are about a name or about what a file holds. Every other one is the machine's.
 _OF_FILES = (
@@ -23,7 +25,10 @@ _OF_FILES = (
 )
 _MEMORY = "free some, allow more (ulimit -v, the limit of a container or of a job), or ask for less at once"
 _FILES = "allow more (ulimit -n 4096), or use fewer loader processes (--workers)"
-_PROCESSES = "allow more (ulimit -u, the limit of a container or of a job), or use fewer loader processes (--workers)"
+_PROCESSES = (
+    "allow more processes and threads (ulimit -u, the limit of a container or of a job), free memory, or use fewer "
+    "loader processes (--workers)"
+)
 _PERMISSIONS = "check its permissions"
 _SHORTER = "give a shorter name"
 _NETWORK = "check the connection"
@@ -96,8 +101,11 @@ def blame_machine(error: BaseException, what: str) -> None:
 
 def told(error: BaseException) -> UserError | None:
     """What to tell, in one line, of an error that nobody has caught: None if it is a defect of the program."""
-    if (code := lack_behind(error)) is None:
-        return _told_of_name(error)
+    code = lack_behind(error)
+    if code is None and (problem := _told_of_name(error)):
+        return problem
+    if code is None and (code := _shortage()) is None:
+        return None
     words = os.strerror(code)
     said = textwrap.shorten(str(error) or type(error).__name__, LONGEST, placeholder=" …")
     if isinstance(error, OSError) and error.filename is not None:
@@ -105,6 +113,17 @@ def told(error: BaseException) -> UserError | None:
     elif words not in said:
         words = f"{words} ({said})"
     return MachineError(f"{words}; {remedy_of(code)}")
+
+
+def _shortage() -> int | None:
+    """What there is not enough of now: a library may have passed over that, and failed later at what it then missed."""
+    try:
+        for handle in [os.open(os.devnull, os.O_RDONLY) for _ in range(FEW)]:
+            os.close(handle)
+        mmap.mmap(-1, LITTLE).close()
+    except (OSError, MemoryError) as error:
+        return lack_behind(error)
+    return None
 
 
 def _told_of_name(error: BaseException) -> UserError | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,7 +50,9 @@ def picture(path: Path, width: float, height: float, keep: Sequence[str] | None 
         figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
         canvas = FigureCanvasAgg(figure)
         yield figure
-        canvas.draw()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph .* missing")  # of a name, which is a row of boxes then
+            canvas.draw()
         image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     if keep is not None:
         image = _reduce(image, keep)

@@ -34,7 +34,8 @@ _WHOLE = _Kind("a whole number", lambda value: isinstance(value, int) and not is
 _COUNT = _Kind("a whole number from 0", lambda value: _WHOLE.holds(value) and 0 <= value <= MOST)
 _NUMBER = _Kind("a number", _is_number)
 _AMOUNT = _Kind("a number from 0", lambda value: _is_number(value) and value >= 0)
-_SECTION = _Kind("a section", lambda value: isinstance(value, dict) or value == [])  # as PHP has an empty one
+_SECTION = _Kind("a section", lambda value: isinstance(value, dict))
+_SECTION_OR_EMPTY = _Kind("a section", lambda value: isinstance(value, dict) or value == [])
 _LIST = _Kind("a list", lambda value: isinstance(value, list))
 
 ANY = "*"  # every key of a section, every place of a list
@@ -43,12 +44,19 @@ FIELDS: Mapping[str, _Kind] = {
     **dict.fromkeys(("task", "recipe", "network", "protocol", "config_hash", "fixed_hash", "command"), _TEXT),
     **dict.fromkeys(("started", "precision", "batch_norm", "ops", "code"), _TEXT),
     "seed": _WHOLE,
-    "data": _SECTION,
+    "data": _SECTION_OR_EMPTY,
     **dict.fromkeys(("data.root", "data.fingerprint"), _TEXT),
     **dict.fromkeys(("data.train_images", "data.shared_images"), _COUNT),
     "settings": _SECTION,
     **{f"settings.{key}": _COUNT for key in ("epochs", "batch_size", "image_size", "parts", "batch_norm_images")},
-    **{"settings.plugin": _TEXT, "settings.recipe": _SECTION, "settings.recipe.epochs": _AMOUNT},
+    **{f"settings.{key}": _TEXT for key in ("plugin", "precision", "color", "learning_rate")},
+    **{"settings.schedule": _SECTION, "settings.recipe": _SECTION},
+    **{
+        f"settings.recipe.{key}": _AMOUNT
+        for key in ("epochs", "batch_size", "warmup_epochs", "label_smoothing", "mixup")
+    },
+    **{f"settings.recipe.{key}": _NUMBER for key in ("base_learning_rate", "momentum", "weight_decay", "distillation")},
+    **{"settings.recipe.schedule": _TEXT, "settings.recipe.milestones": _LIST, "settings.recipe.tricks": _SECTION},
     "hardware": _SECTION,
     **{"hardware.name": _TEXT, "hardware.device": _TEXT, "hardware.processes": _COUNT, "hardware.tf32": _TRUTH},
     **{"versions": _SECTION, f"versions.{ANY}": _TEXT},

@@ -58,7 +58,7 @@ def write_table(table: AblationTable, out: Path) -> Path:
         write_bytes(out / "ablation.csv", as_csv(table).encode())
         write_bytes(out / "ablation.md", as_markdown(table).encode())
     except OSError as error:
-        raise UserError(f"cannot write the table to {out}: {error.strerror}; choose another --out") from error
+        raise UserError(f"cannot write the table to {out}: {error.strerror or error}; choose another --out") from error
     return out / "ablation.md"
 
 

@@ -15,6 +15,7 @@ from studies.comparison.judging import TOP1, judge_and_plan
 from studies.results.paper import find_row, paper_number, recipe_order
 from studies.results.replicates import Noise
 from studies.results.run_record import Run
+from studies.statistics.looks import Looks
 
 REFERENCE = "d-cosine"
 METRICS = ("miou", "pixel_accuracy")
@@ -29,13 +30,16 @@ class DropRow:
     cells: dict[str, Cell]
 
 
-def drop_rows(rows: Mapping[str, Sequence[Run]], baseline: str, noise: Noise) -> tuple[DropRow, ...]:
+def drop_rows(
+    rows: Mapping[str, Sequence[Run]], baseline: str, noise: Noise, looks: Looks | None = None
+) -> tuple[DropRow, ...]:
     """The rows that the paper has below cosine decay, where both were measured.
 
     Args:
         rows: Finished runs by the name of their row.
         baseline: The comparison's; when that is the row with cosine decay, the comparison shows the drops itself.
         noise: Of those runs.
+        looks: Of a study that adds seeds where a verdict is open.
     """
     references = {runs[0].network: name for name, runs in rows.items() if runs[0].recipe == REFERENCE}
     later = recipe_order()[recipe_order().index(REFERENCE) + 1 :]
@@ -43,7 +47,7 @@ def drop_rows(rows: Mapping[str, Sequence[Run]], baseline: str, noise: Noise) ->
     for name, runs in rows.items():
         reference = references.get(runs[0].network)
         if runs[0].recipe in later and reference not in (None, baseline):
-            cells = {metric: _cell(metric, runs, rows[reference], noise) for metric in (TOP1, *METRICS)}
+            cells = {metric: _cell(metric, runs, rows[reference], noise, looks) for metric in (TOP1, *METRICS)}
             if any(cells[metric].difference for metric in METRICS):
                 found.append(DropRow(name, reference, cells))
     judged = judge_and_plan([row.cells for row in found])
@@ -53,6 +57,6 @@ def drop_rows(rows: Mapping[str, Sequence[Run]], baseline: str, noise: Noise) ->
     )
 
 
-def _cell(metric: str, runs: Sequence[Run], reference: Sequence[Run], noise: Noise) -> Cell:
+def _cell(metric: str, runs: Sequence[Run], reference: Sequence[Run], noise: Noise, looks: Looks | None) -> Cell:
     paper = paper_number(metric, find_row(*runs[0].row), find_row(*reference[0].row))
-    return measure_cell(metric, runs, reference, noise, paper=paper)
+    return measure_cell(metric, runs, reference, noise, paper=paper, looks=looks)

@@ -11,6 +11,7 @@ from studies.results.replicates import Noise, replicates_by_seed
 from studies.results.run_record import FIXED, Run
 from studies.results.units import group_by_unit
 from studies.statistics.bootstrap import image_interval
+from studies.statistics.looks import Looks, subtract_at_looks
 from studies.statistics.seeds import PAIRED, Difference, Interval, Seeds, standard_deviation, student_interval, subtract
 from studies.statistics.verdict import Verdict
 from transfer.catalogue import further_names, metric_names
@@ -51,15 +52,23 @@ class Cell:
         return len(self.values)
 
 
-def make_cell(mine: Seeds, baseline: Seeds | None, paper: PaperNumber | None = None) -> Cell:
-    """A row's values of one metric, and the baseline's; None when the row is the baseline itself."""
+def make_cell(
+    mine: Seeds, baseline: Seeds | None, paper: PaperNumber | None = None, looks: Looks | None = None
+) -> Cell:
+    """A row's values of one metric, and the baseline's; None when the row is the baseline itself.
+
+    ``looks`` are those of a study that adds seeds where a verdict is open.
+    """
     values = list(mine.values())
+    difference = None
+    if baseline is not None:
+        difference = subtract_at_looks(mine, baseline, looks) if looks else subtract(mine, baseline)
     return Cell(
         seeds=tuple(mine),
         values=tuple(values),
         mean=fmean(values) if mine else None,
         interval=student_interval(values),
-        difference=None if baseline is None else subtract(mine, baseline),
+        difference=difference,
         paper=paper,
         sd=standard_deviation(values),
     )
@@ -72,11 +81,12 @@ def measure_cell(
     noise: Noise,
     arm: str = FIXED,
     paper: PaperNumber | None = None,
+    looks: Looks | None = None,
 ) -> Cell:
     """``make_cell`` of a row's runs and the baseline's, with intervals over test images where ``noise`` knows all."""
     values = values_by_seed(mine, metric, arm)
     reference = None if baseline is None else values_by_seed(baseline, metric, arm)
-    cell = make_cell(values, reference, paper)
+    cell = make_cell(values, reference, paper, looks)
     known = replicates_by_seed(noise, mine, metric, arm)
     if not values or set(values) - set(known):
         return cell
@@ -86,6 +96,8 @@ def measure_cell(
         return cell
     # Over the seeds that the difference itself is over.
     shared = set(values) & set(reference) if cell.difference.test == PAIRED else {*values, *reference}
+    if looks and (reached := looks.reached(values, reference)):
+        shared &= set(looks.seeds[: looks.counts[reached - 1]])
     pairs = [[replicates for seed, replicates in each.items() if seed in shared] for each in (known, known_reference)]
     return replace(cell, difference=replace(cell.difference, image_interval=image_interval(*pairs)))
 

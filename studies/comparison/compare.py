@@ -153,7 +153,7 @@ def compare_tree(
     compared_with = _Reference(chosen, reference, find_row(baseline_recipe, ""))
     rows = _judged(
         [
-            _row(names[key], grouped[key], compared_with, stated_recipes.get(key[0]), metrics, tree.root, noise)
+            _row(names[key], grouped[key], compared_with, stated_recipes.get(key[0]), metrics, tree, noise)
             for key in names
         ],
         chosen[0],
@@ -181,7 +181,7 @@ def compare_tree(
         tree=tree,
         tuned=tuned,
         correlations=correlations({row.name: (row.paper_recipe, row.cells) for row in rows}),
-        drops=drop_rows(named, chosen_name, noise),
+        drops=drop_rows(named, chosen_name, noise, tree.looks),
         components=noise_components(grouped.values(), metrics),
         seed_correlations=seed_correlations(chosen_name, {row.name: row.cells for row in rows}),
     )
@@ -221,17 +221,19 @@ def _row(
     baseline: _Reference,
     stands_for: str | None,
     metrics: Sequence[str],
-    root: Path,
+    tree: RunTree,
     noise: Noise,
 ) -> Row:
     recipe, network = runs[0].row
     paper = find_row(stands_for or recipe, network)
     reference = None if baseline.row == (recipe, network) else baseline.runs
     cells = {
-        metric: measure_cell(metric, runs, reference, noise, paper=paper_number(metric, paper, baseline.paper))
+        metric: measure_cell(
+            metric, runs, reference, noise, paper=paper_number(metric, paper, baseline.paper), looks=tree.looks
+        )
         for metric in metrics
     }
-    paths = tuple(run.path.relative_to(root).as_posix() for run in runs if not run.tuned)
+    paths = tuple(run.path.relative_to(tree.root).as_posix() for run in runs if not run.tuned)
     settings = classification_settings(runs)
     return Row(name, recipe, network, paper.network if paper else None, cells, paths, settings, stands_for)
 

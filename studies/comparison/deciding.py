@@ -26,15 +26,20 @@ def hours_needed(verdict: Verdict, metric: str, row: Sequence[Run], baseline: Se
     """
     if verdict.seeds_needed is None:
         return None
-    task = task_of(metric)
-    hours = [_hours_of(verdict.seeds_needed, task, runs) for runs in (row, baseline)]
+    tasks = tuple(dict.fromkeys((CLASSIFICATION, task_of(metric))))
+    return hours_of_seeds(verdict.seeds_needed, tasks, (row, baseline))
+
+
+def hours_of_seeds(seeds: int, tasks: Sequence[str], rows: Sequence[Sequence[Run]]) -> float | None:
+    """Hours until each row has that many seeds of those tasks that it has some of; None where some are not recorded."""
+    hours = [_hours_of(seeds, tasks, runs) for runs in rows]
     known = [each for each in hours if each is not None]
     return sum(known) if len(known) == len(hours) else None
 
 
-def _hours_of(seeds: int, task: str, runs: Sequence[Run]) -> float | None:
+def _hours_of(seeds: int, tasks: Sequence[str], runs: Sequence[Run]) -> float | None:
     total = 0.0
-    for each in dict.fromkeys((CLASSIFICATION, task)):
+    for each in tasks:
         mine = [run for run in runs if run.task == each and not run.tuned]
         seconds = [run.seconds for run in mine if run.seconds is not None]
         if len(seconds) < len(mine):

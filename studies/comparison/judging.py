@@ -56,7 +56,7 @@ def _correct(tested: Sequence[dict[str, Cell]], metric: str) -> None:
     adjusted = holm([not_none(difference.p_value) for difference in differences])
     for cells, difference, p_value in zip(tested, differences, adjusted, strict=True):
         error, freedom = not_none(difference.error), not_none(difference.freedom)
-        ends = t_interval(difference.value, error, freedom, comparisons=len(tested))
+        ends = t_interval(difference.value, error, freedom, len(tested), difference.error_rate)
         difference = replace(difference, adjusted_p=p_value, simultaneous=ends)
         cells[metric] = replace(cells[metric], difference=difference)
 

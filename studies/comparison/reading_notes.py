@@ -42,6 +42,7 @@ def reading_notes(
         )
     else:
         notes.append("n=1, no interval: one seed per row does not tell a difference from noise.")
+    notes += _looks_note(tree)
     notes += _image_note(shown) + _verdict_notes(rows) + _metric_notes(shown)
     if any(run.task != "classification" for run in tree.finished):
         notes.append(
@@ -51,6 +52,19 @@ def reading_notes(
     notes += _paper_note(rows, baseline, recipe) + _backbone_note(tree, rows, shown) + _teacher_note(tree, rows)
     notes += _protocol_notes(tree) + _shared_images_notes(tree) + _averaged_classes_notes(tree)
     return tuple(notes)
+
+
+def _looks_note(tree: RunTree) -> list[str]:
+    if tree.looks is None:
+        return []
+    *others, last = map(str, tree.looks.counts)
+    counts = f"{', '.join(others)} and {last}" if others else last
+    return [
+        f"Seeds were added where a verdict was open, and verdicts looked at after {counts} seeds. p values and "
+        "intervals of differences allow for that: all looks together reject a true hypothesis in "
+        f"{SIGNIFICANCE * 100:.0f} % of studies (alpha spending, {tree.looks.spending}); a difference is that of its "
+        "last look."
+    ]
 
 
 def _image_note(shown: Sequence[Row | TunedRow]) -> list[str]:

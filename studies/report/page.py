@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from backbones.files import write_bytes
+from backbones.files import as_bytes, write_bytes
 from studies.comparison.compare import Comparison, check_comparison
 from studies.report import words
 from studies.report.answer import answer, not_compared
@@ -26,6 +26,7 @@ from studies.report.front.cards import cards
 from studies.report.front.controls import controls
 from studies.report.front.dateline import dateline, measured_on
 from studies.report.front.finding import finding
+from studies.report.front.next_steps import next_steps
 from studies.report.front.setting_names import name_settings
 from studies.report.front.zoo import asked_correlations
 from studies.report.latex import as_latex
@@ -70,7 +71,11 @@ class Study:
 
 
 def write_page(
-    comparison: Comparison, folder: str | Path | None = None, title: str | None = None, with_images: bool = True
+    comparison: Comparison,
+    folder: str | Path | None = None,
+    title: str | None = None,
+    with_images: bool = True,
+    seeds_command: str | None = None,
 ) -> Path:
     """Write both files; returns the path of the page.
 
@@ -79,13 +84,14 @@ def write_page(
         folder: That of the other forms of the report; None takes ``report`` in the compared folder, as they do.
         title: Of the study; it stands above the headline, which is the finding.
         with_images: Whether images of the data sets may be on it.
+        seeds_command: That a suite is continued by, up to and with ``--seeds``: for what is undecided.
 
     Raises:
         UserError: A file cannot be written, a run's per-image results are damaged, or it is given something else than a
             comparison.
     """
     check_comparison("write_page", comparison)
-    return write_pages([comparison], folder, title, with_images)
+    return write_pages([comparison], folder, title, with_images, seeds_command)
 
 
 def write_pages(
@@ -93,6 +99,7 @@ def write_pages(
     folder: str | Path | None = None,
     title: str | None = None,
     with_images: bool = True,
+    seeds_command: str | None = None,
 ) -> Path:
     """``write_page`` of the settings of a tree: one page with a section each; the first one's tables lie beside it.
 
@@ -101,10 +108,10 @@ def write_pages(
     """
     folder = comparisons[0].root / "report" if folder is None else Path(folder)
     studies = read_studies(comparisons)
-    page = render(studies, title, with_images)
+    page = render(studies, title, with_images, seeds_command)
     for study in studies:
-        write_bytes(folder / study.folder / LATEX, as_latex(study.comparison, study.rows).encode())
-    write_bytes(folder / PAGE, page.encode())
+        write_bytes(folder / study.folder / LATEX, as_bytes(as_latex(study.comparison, study.rows)))
+    write_bytes(folder / PAGE, as_bytes(page))
     return folder / PAGE
 
 
@@ -122,12 +129,15 @@ def read_studies(comparisons: Sequence[Comparison]) -> list[Study]:
     ]
 
 
-def render(studies: Sequence[Study], title: str | None, with_images: bool = True) -> str:
+def render(
+    studies: Sequence[Study], title: str | None, with_images: bool = True, seeds_command: str | None = None
+) -> str:
     """The page as text: one file that loads nothing."""
     templates = _environment()
     parts = []
     for study in studies:
         content = _content(study, with_images)
+        content["next"] = next_steps(study.comparison, study.records, seeds_command)
         names = ("opening.html.j2", "study.html.j2")
         parts.append([Markup(templates.get_template(name).render(content)) for name in names])
     findings = [finding(study.comparison) for study in studies]

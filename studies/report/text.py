@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from backbones.errors import UserError
-from backbones.files import write_bytes, write_json
+from backbones.files import as_bytes, write_bytes, write_json
 from backbones.reporting.csv_text import csv_text
 from backbones.reporting.markdown import MISSING, escape, markdown_table
 from backbones.reporting.numbers import half_width, plain, signed
@@ -52,10 +52,16 @@ def as_text(comparison: Comparison, width: int = WIDTH) -> str:
         UserError: It is given something else than a comparison.
     """
     check_comparison("as_text", comparison)
+    return "\n".join(text_parts(comparison, width))
+
+
+def text_parts(comparison: Comparison, width: int = WIDTH) -> tuple[str, str]:
+    """``as_text`` in two: answer and tables, and the notes."""
     parts = [*wrapped(plain_answer(comparison), width), "", *text_table(_grid(comparison, metric_names()), width)]
     for title, grid in _sections(comparison):
         parts += ["", title, "", *text_table(grid, width)]
-    return "\n".join([*parts, *wrapped(comparison.notes, width), *wrapped(_unfinished(comparison), width)])
+    notes = [*wrapped(comparison.notes, width), *wrapped(_unfinished(comparison), width)]
+    return "\n".join(parts), "\n".join(notes)
 
 
 def _sections(comparison: Comparison) -> Iterator[tuple[str, Grid]]:
@@ -142,10 +148,12 @@ def write_report(comparison: Comparison, out: str | Path | None = None) -> Path:
     folder = comparison.root / "report" if out is None else Path(out)
     try:
         write_json(folder / "comparison.json", as_json(comparison))
-        write_bytes(folder / "comparison.csv", as_csv(comparison).encode())
-        write_bytes(folder / "comparison.md", as_markdown(comparison).encode())
+        write_bytes(folder / "comparison.csv", as_bytes(as_csv(comparison)))
+        write_bytes(folder / "comparison.md", as_bytes(as_markdown(comparison)))
     except OSError as error:
-        raise UserError(f"cannot write the report to {folder}: {error.strerror}; choose another --out") from error
+        raise UserError(
+            f"cannot write the report to {folder}: {error.strerror or error}; choose another --out"
+        ) from error
     return folder / "comparison.md"
 
 

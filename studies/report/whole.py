@@ -30,7 +30,11 @@ def setting_names(comparisons: Sequence[Comparison]) -> list[SettingName]:
 
 
 def write_whole_report(
-    comparisons: Sequence[Comparison], out: str | Path | None = None, title: str | None = None, with_images: bool = True
+    comparisons: Sequence[Comparison],
+    out: str | Path | None = None,
+    title: str | None = None,
+    with_images: bool = True,
+    seeds_command: str | None = None,
 ) -> Written:
     """Write the text forms of each, and one page of all.
 
@@ -40,6 +44,7 @@ def write_whole_report(
             every other in a folder in it.
         title: Name of the study.
         with_images: Whether images of the data sets may be on the page.
+        seeds_command: See ``studies.report.page.write_page``.
 
     Raises:
         UserError: The folder cannot be written to, or a run's per-image results are damaged.
@@ -47,4 +52,4 @@ def write_whole_report(
     folder = comparisons[0].root / "report" if out is None else Path(out)
     names = setting_names(comparisons)
     texts = [write_report(each, folder / name.folder) for each, name in zip(comparisons, names, strict=True)]
-    return Written(texts[0], write_pages(comparisons, folder, title, with_images))
+    return Written(texts[0], write_pages(comparisons, folder, title, with_images, seeds_command))

@@ -9,16 +9,19 @@ from pathlib import Path
 
 from backbones.errors import UserError
 from studies.results.comparable import check_comparable
+from studies.results.looks_file import read_looks
 from studies.results.run_record import Run, read_run
+from studies.statistics.looks import Looks
 
 
 @dataclass(frozen=True)
 class RunTree:
-    """All runs under ``root``."""
+    """All runs under ``root``; ``looks`` are those of a study that adds seeds where a verdict is open."""
 
     root: Path
     finished: list[Run]
     unfinished: list[Run]
+    looks: Looks | None = None
 
     def rows(self) -> dict[tuple[str, str], list[Run]]:
         """Finished runs by (recipe, network), in each row by seed."""
@@ -58,7 +61,7 @@ def find_runs(root: Path) -> RunTree:
         waiting = ", ".join(str(run.path.parent) for run in unfinished)
         state = f"only unfinished ones ({waiting}); continue them with --resume" if waiting else "none"
         raise UserError(f"no finished run under {root}: {state}")
-    return RunTree(root, finished, unfinished)
+    return RunTree(root, finished, unfinished, read_looks(root))
 
 
 def _folders(root: Path) -> Iterator[tuple[Path, list[str]]]:

@@ -8,6 +8,7 @@ its rows. Trainings on different data are told apart before that, and with them 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from backbones.errors import UserError
@@ -45,7 +46,9 @@ def _by_training_data(tree: RunTree) -> list[RunTree]:
     def inside(runs: Sequence[Run], data: str) -> list[Run]:
         return [run for run in runs if homes[id(run)] in (None, data)]
 
-    return [RunTree(tree.root, inside(tree.finished, data), inside(tree.unfinished, data)) for data in known]
+    return [
+        replace(tree, finished=inside(tree.finished, data), unfinished=inside(tree.unfinished, data)) for data in known
+    ]
 
 
 def _home(run: Run, trained: Sequence[Run], known: Sequence[str]) -> str | None:
@@ -78,10 +81,11 @@ def _by_measurement(tree: RunTree) -> list[RunTree]:
             rows = {run.row for run in group}
             trained = [run for run in tree.finished if run.task == CLASSIFICATION and run.row in rows]
             waiting = [run for run, home in zip(unfinished, homes, strict=True) if home == place]
-            others.append(RunTree(tree.root, [*trained, *group], waiting))
+            others.append(replace(tree, finished=[*trained, *group], unfinished=waiting))
             elsewhere |= {id(run) for run in (*group, *waiting)}
     here = ([run for run in runs if id(run) not in elsewhere] for runs in (tree.finished, tree.unfinished))
-    return [RunTree(tree.root, *here), *others]
+    finished, unfinished = here
+    return [replace(tree, finished=finished, unfinished=unfinished), *others]
 
 
 def _groups(runs: Sequence[Run]) -> list[list[Run]]:

@@ -24,12 +24,21 @@ class Tested:
         half: Half of the width of its interval.
         simultaneous_half: The same of the interval that holds for all rows at once.
         adjusted_p: After Holm's correction over the rows of a study.
+        error: Standard error of the difference.
+        freedom: Degrees of freedom of that.
     """
 
     value: NDArray
     half: NDArray
     simultaneous_half: NDArray
     adjusted_p: NDArray
+    error: NDArray
+    freedom: NDArray
+
+    @property
+    def p_value(self) -> NDArray:
+        """Two-sided, not adjusted."""
+        return 2 * stdtr(self.freedom, -np.abs(self.value) / self.error)
 
     @property
     def differs(self) -> NDArray:
@@ -70,4 +79,6 @@ def compare_studies(rows: NDArray, baseline: NDArray, least_pairs: int = LEAST_P
         half=stdtrit(freedom, 1 - tail) * error,
         simultaneous_half=stdtrit(freedom, 1 - tail / rows.shape[1]) * error,
         adjusted_p=holm_columns(2 * stdtr(freedom, -np.abs(value) / error)),
+        error=error,
+        freedom=freedom,
     )

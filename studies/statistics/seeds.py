@@ -49,6 +49,8 @@ class Difference:
         simultaneous: Interval that holds for all rows of its metric at once, and so for one that was chosen by its
             result (Dunn 1961); None outside of a comparison.
         image_interval: Over test images, the runs held fixed; None without their per-image results.
+        error_rate: Two-sided, of the intervals: smaller where a study is looked at several times
+            (``studies.statistics.looks``).
     """
 
     value: float
@@ -63,6 +65,7 @@ class Difference:
     adjusted_p: float | None = None
     simultaneous: Interval | None = None
     image_interval: Interval | None = None
+    error_rate: float = 1 - CONFIDENCE
 
 
 def standard_deviation(values: Sequence[float]) -> float | None:
@@ -77,9 +80,11 @@ def student_interval(values: Sequence[float]) -> Interval | None:
     return t_interval(fmean(values), stdev(values) / len(values) ** 0.5, len(values) - 1)
 
 
-def t_interval(value: float, error: float, freedom: float, comparisons: int = 1) -> Interval:
-    """value ± t · error, with t such that ``comparisons`` of them all hold at ``CONFIDENCE`` (Bonferroni)."""
-    half = float(stdtrit(freedom, 1 - (1 - CONFIDENCE) / (2 * comparisons))) * error
+def t_interval(
+    value: float, error: float, freedom: float, comparisons: int = 1, error_rate: float = 1 - CONFIDENCE
+) -> Interval:
+    """value ± t · error; ``comparisons`` of them all hold but in ``error_rate`` of studies (Bonferroni)."""
+    half = float(stdtrit(freedom, 1 - error_rate / (2 * comparisons))) * error
     return value - half, value + half
 
 

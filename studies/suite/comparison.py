@@ -16,24 +16,42 @@ from pathlib import Path
 from backbones.cli.shell import shell_command
 from backbones.runs.fingerprint import ROOT
 from backbones.runs.record import read_record
+from studies.results.looks_file import write_looks
 from studies.results.paper import recipe_order
+from studies.statistics.looks import Looks
 from studies.suite.definition import Suite
 from studies.suite.planned_run import PlannedRun
 
 FOLDER = "compared"
 
 
-def compare(runs: Sequence[PlannedRun], out: Path, suite: Suite) -> int:
-    """Link the runs, print ``tools/compare.py``'s command, and run it; its exit code."""
-    link_runs(runs, out)
+def compare(
+    runs: Sequence[PlannedRun], out: Path, suite: Suite, further: Sequence[str] = (), looks: Looks | None = None
+) -> int:
+    """Link the runs, print ``tools/compare.py``'s command, and run it; its exit code.
+
+    Args:
+        runs: Of the suite.
+        out: Its folder.
+        suite: Which.
+        further: Words that the command ends with.
+        looks: Of a suite that adds seeds where a verdict is open.
+    """
+    link_runs(runs, out, looks)
+    words = command_words(runs, out, suite, further)
+    print(f"python {shell_command(words)}\n", flush=True)
+    return subprocess.call([sys.executable, *words], cwd=ROOT)
+
+
+def command_words(runs: Sequence[PlannedRun], out: Path, suite: Suite, further: Sequence[str] = ()) -> list[str]:
+    """The command that writes the suite's report."""
     words = ["tools/compare.py", str(out / FOLDER), "--out", str(out / "report")]
     for name in ("baseline", "title", "note"):
         if value := getattr(suite, name):
             words += [f"--{name}", value]
     for stated in stated_recipes(runs, suite):
         words += ["--beside", stated]
-    print(f"python {shell_command(words)}\n", flush=True)
-    return subprocess.call([sys.executable, *words], cwd=ROOT)
+    return [*words, *further]
 
 
 def stated_recipes(runs: Sequence[PlannedRun], suite: Suite) -> list[str]:
@@ -44,8 +62,11 @@ def stated_recipes(runs: Sequence[PlannedRun], suite: Suite) -> list[str]:
     return list(dict.fromkeys(f"{recipe}={row}" for recipe, row in begun if recipe))
 
 
-def link_runs(runs: Sequence[PlannedRun], out: Path) -> None:
-    """Make ``compared/ROW-seedN/TASK`` lead to the run folders that there are, and to nothing else."""
+def link_runs(runs: Sequence[PlannedRun], out: Path, looks: Looks | None = None) -> None:
+    """Make ``compared/ROW-seedN/TASK`` lead to the run folders that there are, and to nothing else.
+
+    ``looks`` are put beside them, for whoever compares.
+    """
     folder = out / FOLDER
     wanted = {
         folder / run.folder.parent.name / run.folder.name.partition("-")[0]: run.folder
@@ -60,3 +81,6 @@ def link_runs(runs: Sequence[PlannedRun], out: Path) -> None:
         temporary = link.with_name(f".{link.name}.{secrets.token_hex(4)}")
         temporary.symlink_to(os.path.relpath(target, link.parent))
         os.replace(temporary, link)
+    if looks:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_looks(folder, looks)

@@ -10,8 +10,10 @@ from pathlib import Path
 from backbones.errors import UserError, did_you_mean
 from backbones.files import write_error, write_json
 from backbones.runs.fingerprint import ROOT
+from studies.results.looks_file import check_plan, write_looks
+from studies.statistics.looks import Looks
 from studies.suite.commands import Parsers
-from studies.suite.comparison import compare
+from studies.suite.comparison import command_words, compare, link_runs
 from studies.suite.costs.estimate import Estimator
 from studies.suite.costs.plan_table import Price, plan_lines
 from studies.suite.data import data_folder, make_images
@@ -19,6 +21,7 @@ from studies.suite.definition import Data, Suite
 from studies.suite.executors.board import DONE, Board
 from studies.suite.executors.local import Reporter
 from studies.suite.executors.progress import metrics_of
+from studies.suite.executors.refresh import LOG, refreshing
 from studies.suite.expectations import missed
 from studies.suite.planned_run import PlannedRun
 from studies.suite.planning import plan_runs
@@ -26,6 +29,7 @@ from studies.suite.trainings import training_lines
 from transfer.catalogue import TASKS
 
 Execute = Callable[[Sequence[PlannedRun], Board, Reporter], None]
+Shown = Callable[[Board], AbstractContextManager[Reporter]]
 EXIT_MISSED = 1
 
 
@@ -40,6 +44,8 @@ class Conduct:
         seeds: In place of the suite's.
         rows: Names of those that are to be run; None for all. The comparison has the others too, where they are done.
         data: Folders in place of the suite's, by task.
+        report_words: What the command of the report ends with.
+        looks: Of a suite that adds seeds where a verdict is open (``studies.suite.adaptive``); None for fixed seeds.
     """
 
     out: Path
@@ -48,6 +54,8 @@ class Conduct:
     seeds: tuple[int, ...] | None = None
     rows: tuple[str, ...] | None = None
     data: Mapping[str, Path] | None = None
+    report_words: tuple[str, ...] = ()
+    looks: Looks | None = None
 
 
 def settle_suite(suite: Suite, conduct: Conduct) -> tuple[Suite, list[PlannedRun], list[PlannedRun]]:
@@ -93,12 +101,7 @@ def print_plan(suite: Suite, conduct: Conduct, gpu: bool, price: Price | None, c
         print(f"missing: {folder}; the ids of runs that need it will change when it is there")
 
 
-def run_suite(
-    suite: Suite,
-    conduct: Conduct,
-    execute: Execute,
-    shown: Callable[[Board], AbstractContextManager[Reporter]],
-) -> int:
+def run_suite(suite: Suite, conduct: Conduct, execute: Execute, shown: Shown) -> int:
     """Run what is not done, compare, and hold the outcome against what is expected.
 
     Args:
@@ -114,9 +117,30 @@ def run_suite(
         UserError: Data that are missing, or anything about the definition.
         KeyboardInterrupt: Stopped; the same command continues.
     """
+    study = prepare(suite, conduct)
+    return conclude(study, carry_out(study, study.wanted, execute, shown))
+
+
+@dataclass(frozen=True)
+class Study:
+    """A suite that is ready to run: as the command line settled it, the runs that are wanted, and all that it has."""
+
+    suite: Suite
+    wanted: Sequence[PlannedRun]
+    everything: Sequence[PlannedRun]
+    conduct: Conduct
+
+
+def prepare(suite: Suite, conduct: Conduct) -> Study:
+    """Settle a suite, and make its folders, its images and ``suite.json``.
+
+    Raises:
+        UserError: Data that are missing, or anything about the definition.
+    """
     suite, runs, everything = settle_suite(suite, conduct)
     if missing := _missing(suite):
         raise UserError(f"{suite.path}: {', '.join(missing)}: no such folder; give yours with --data TASK=DIR")
+    check_plan(conduct.out, conduct.looks)
     for folder in (conduct.out / "logs", *{run.folder.parent for run in runs}):
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -125,21 +149,41 @@ def run_suite(
     for shapes in dict.fromkeys(task.data.shapes for task in suite.tasks.values() if task.data and task.data.shapes):
         make_images(shapes)
     _record(suite, everything, conduct.out)
+    if conduct.looks:
+        write_looks(conduct.out, conduct.looks)
+    return Study(suite, runs, everything, conduct)
+
+
+def carry_out(study: Study, runs: Sequence[PlannedRun], execute: Execute, shown: Shown) -> Board:
+    """Carry out those runs of a study that are not done, and make its report anew after each.
+
+    Raises:
+        KeyboardInterrupt: Stopped; the same command continues.
+    """
     board = Board(runs)
-    print(f"{len(runs)} runs in {conduct.out}, {sum(run.done for run in runs)} of them done; commands run in {ROOT}")
+    done = sum(run.done for run in runs)
+    print(f"{len(runs)} runs in {study.conduct.out}, {done} of them done; commands run in {ROOT}")
     try:
-        with shown(board) as reporter:
-            execute(runs, board, reporter)
+        with shown(board) as reporter, refreshing(reporter, lambda: _next_report(study)) as both:
+            execute(runs, board, both)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("repeat the command to continue") from None
-    return _conclude(suite, everything, board, conduct.out)
+    return board
 
 
-def _conclude(suite: Suite, everything: Sequence[PlannedRun], board: Board, out: Path) -> int:
+def _next_report(study: Study) -> tuple[list[str], str]:
+    """Link what there is, for the command of a report while the suite works; its words, and where it logs."""
+    runs, conduct = study.everything, study.conduct
+    link_runs(runs, conduct.out, conduct.looks)
+    return command_words(runs, conduct.out, study.suite, conduct.report_words), str(conduct.out / "logs" / LOG)
+
+
+def conclude(study: Study, board: Board) -> int:
     """Compare what there is of the suite, done now or before; say what failed, and what is not as expected."""
+    suite, conduct = study.suite, study.conduct
     code = 0
-    if any(run.compared and run.done for run in everything):
-        code = compare(everything, out, suite)
+    if any(run.compared and run.done for run in study.everything):
+        code = compare(study.everything, conduct.out, suite, conduct.report_words, conduct.looks)
     broken = board.broken()
     for status in broken:
         print(f"{status.state.upper()}: {status.run.name}: {status.note}; see {status.run.log}")

@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from backbones.errors import UserError
-from backbones.files import atomic_path, read_json, sha256_file, write_json
+from backbones.errors import MachineError, UserError
+from backbones.files import as_bytes, atomic_path, cache_dir, emptied_on_error, read_json, sha256_file, write_json
+
+
+def test_a_name_that_is_no_utf_8_is_written_as_escapes() -> None:
+    assert as_bytes("ü \udcff") == "ü \\udcff".encode()
 
 
 def test_json_comes_back_and_leaves_nothing_beside(tmp_path: Path) -> None:
@@ -85,3 +89,30 @@ def test_the_innermost_file_is_the_one_that_is_named(tmp_path: Path) -> None:
     expected = f"cannot write {tmp_path / 'inner'}: No space left on device; check disk and permissions"
     assert (str(caught.value), caught.value.errno) == (expected, 28)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_user_without_home_folder_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    monkeypatch.delenv("CARRYOVER_CACHE", raising=False)
+    with pytest.raises(MachineError, match=r"the user has no home folder.*set HOME, or CARRYOVER_CACHE"):
+        cache_dir()
+    monkeypatch.setenv("CARRYOVER_CACHE", str(tmp_path))
+    assert cache_dir() == tmp_path
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["missing", "there"])
+def test_a_report_that_fails_leaves_nothing_in_the_way(tmp_path: Path, there: bool) -> None:
+    folder = tmp_path / "report"
+    if there:
+        folder.mkdir()
+        write_json(folder / "theirs.json", 1)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(TypeError), emptied_on_error(folder):
+        write_json(write_json(folder / "table.json", 1) or folder / "next.json", object())
+    assert sorted(tmp_path.rglob("*")) == before
+    with emptied_on_error(folder):
+        write_json(folder / "table.json", 1)
+    assert (folder / "table.json").is_file()

@@ -13,7 +13,7 @@ from pathlib import Path
 from pytest import CaptureFixture, MonkeyPatch, approx, fixture, mark, raises
 
 from backbones.errors import UserError
-from tools.run_suite import main
+from tools.run_suite import build_parser, main, report_words
 
 ROOT = Path(__file__).resolve().parents[2]
 SUITE = """
@@ -298,3 +298,13 @@ def test_a_whole_suite_and_again(suite: Callable[..., Path], tmp_path: Path) -> 
     assert "3 of them done" in missed.stdout
     assert "NOT AS EXPECTED: b-standard: top1 is " in missed.stdout
     assert {name: path.stat().st_mtime_ns for name, path in results.items()} == written
+
+
+def test_the_report_is_given_the_command_that_adds_seeds(tmp_path: Path) -> None:
+    words = ["a b.yaml", "--out", "x", "--data", "detection=/my data", "--jobs", "2", "--seeds", "0", "1", "--open"]
+    told = report_words(build_parser().parse_args(words), tmp_path)
+    command = f"python tools/run_suite.py 'a b.yaml' --out {tmp_path} --data 'detection=/my data' --jobs 2 --seeds"
+    assert told == ("--seeds-command", command, "--open")
+    again = build_parser().parse_args([*shlex.split(command)[2:], "0", "1", "2"])
+    assert again.seeds == [0, 1, 2]
+    assert again.data == ["detection=/my data"]

@@ -57,6 +57,8 @@ def _what_is_wrong(name: str, folder: Path, kind: ListKind) -> str | None:
         return plain
     if path.is_absolute() or ".." in path.parts:
         return f"{plain}, which is looked for in {folder}, and this leads elsewhere; write {path.stem!r}, for one"
+    if not path.parts:
+        return f"{plain}, and this is the folder"
     if path.as_posix() != name:
         return f"{plain}, as short as it can be: {path.as_posix()!r}"
     longest = max(len(part.encode()) for part in path.parts) + max(map(len, kind.suffixes))

@@ -25,14 +25,14 @@ def named_as(sections: Sequence[str], config: str, options: Sequence[str]) -> It
 
     Raises:
         UserError: Instead of any other exception; one that is already a ``UserError`` passes.
-        Exception: As it is, when the machine is at fault (``backbones.machine.lacks``): no setting is to blame.
+        Exception: As it is, when the machine is at fault, or the name of a file (``backbones.machine.lacks``).
     """
     try:
         yield
     except UserError:
         raise
     except Exception as error:  # a registry calls classes of three frameworks, and they raise what they like
-        if isinstance(error, BrokenPipeError) or lack_behind(error) is not None:
+        if isinstance(error, (BrokenPipeError, UnicodeEncodeError)) or lack_behind(error) is not None:
             raise
         if unknown := UNKNOWN.search(str(error)):
             maker, name = unknown.groups()

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from backbones.errors import not_none
 from studies.comparison.compare import Comparison
 from studies.comparison.rows import Row
-from studies.report.figures.labels import apart, shortened
+from studies.report.figures.labels import LINE, apart, shortened
 from studies.report.figures.svg import Drawing, Point, Scale, tick_label, ticks
 from studies.report.front.finding import TOP1, asked_places, focus_place
 from studies.report.words import label, signed
@@ -92,7 +92,7 @@ def _draw(lines: Sequence[Line], stations: Sequence[str], baseline: str, size: F
     y = Scale(*limits(lines), size.bottom, size.top)
     edge = min(44, (size.right - size.left) // 6)
     step = (size.right - size.left - 2 * edge) / max(1, len(stations) - 1)
-    places = [size.left + edge + step * place for place in range(len(stations))]
+    places = [size.right - edge - step * place for place in reversed(range(len(stations)))]
     _draw_axes(drawing, y, places, stations, size)
     order = sorted(lines, key=lambda line: line.focus)
     offsets = {id(line): (place - (len(lines) - 1) / 2) * size.dodge for place, line in enumerate(lines)}
@@ -144,8 +144,11 @@ def _draw_line(drawing: Drawing, y: Scale, places: Sequence[float], stations: Se
     if line.focus:
         for x, _, difference in known:
             highest = max(difference.value, *(difference.interval or (difference.value,)))
-            place = max(y(min(highest, y.high)) - 8, y(y.high) - 2)
-            drawing.text((x, place), signed(difference.value, 1), f"value f{line.color}", "middle")
+            above, words = y(min(highest, y.high)) - 8, signed(difference.value, 1)
+            if above > y(y.high) + LINE:
+                drawing.text((x, above), words, f"value f{line.color}", "middle")
+            else:  # the interval goes on into the station's name
+                drawing.text((x + 9, y(difference.value) - 8), words, f"value f{line.color}")
 
 
 def _whisker(drawing: Drawing, y: Scale, x: float, ends: tuple[float, float], class_: str) -> None:

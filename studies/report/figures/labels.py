@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from studies.report.figures.svg import Point
 
 LETTER, LINE = 6.2, 12.0  # about how wide and high a letter is, in units
+ALL_NAMED, COVERED = 10, 0.15  # so many points have names in any case; others may cover that share of theirs
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 
@@ -26,10 +27,13 @@ def shortened(name: str, longest: int) -> str:
     return name if len(name) <= longest else f"{name[: longest - 1]}…"
 
 
-def place_labels(points: Sequence[Point], texts: Sequence[str], inside: Box) -> list[tuple[Point, str]]:
-    """For each point where its words stand, and their anchor: of the places around it that which covers least."""
+def place_labels(points: Sequence[Point], texts: Sequence[str], inside: Box) -> list[tuple[Point, str] | None]:
+    """For each point where its words stand, and their anchor: of the places around it that which covers least.
+
+    None among many points for one that has no room for them.
+    """
     taken: list[Box] = [(x - 6, y - 6, x + 6, y + 6) for x, y in points]
-    chosen = []
+    chosen: list[tuple[Point, str] | None] = []
     for (x, y), text in zip(points, texts, strict=True):
         places: list[tuple[Point, str]] = [
             *(((x + 8, y + down), "start") for down in (4, -6, 14)),
@@ -40,8 +44,11 @@ def place_labels(points: Sequence[Point], texts: Sequence[str], inside: Box) -> 
         boxes = [_box(place, anchor, text) for place, anchor in places]
         costs = [sum(_overlap(box, other) for other in taken) + 3 * _outside(box, inside) for box in boxes]
         best = costs.index(min(costs))
-        taken.append(boxes[best])
-        chosen.append(places[best])
+        if len(points) > ALL_NAMED and costs[best] > COVERED * LETTER * LINE * len(text):
+            chosen.append(None)
+        else:
+            taken.append(boxes[best])
+            chosen.append(places[best])
     return chosen
 
 

@@ -19,18 +19,19 @@ from transfer.catalogue import TASKS, questions
 
 WIDTH, ROW = 360, 21
 LEFT, RIGHT, TOP = 118, 312, 6
-MOST_EACH = 12
+MOST_EACH = 8
 LONGEST_NAME = 18
 
 
 class ClassFigure(NamedTuple):
-    """A panel: task, the row that is shown, what is measured, the picture, and what it leaves out."""
+    """A panel: task, the row that is shown, what is measured, the picture, and how many classes it leaves out."""
 
     task: str
     row: str
     measure: str
     picture: Markup
     left_out: str
+    rest: tuple[tuple[str, str], ...]  # the classes that it leaves out, with their changes
 
 
 def per_class(comparison: Comparison, records: Records) -> list[ClassFigure]:
@@ -47,9 +48,10 @@ def per_class(comparison: Comparison, records: Records) -> list[ClassFigure]:
         if changes:
             order = sorted(changes, key=lambda name: -changes[name])
             cut = [*order[:MOST_EACH], *order[-MOST_EACH:]] if len(order) > 2 * MOST_EACH else order
-            left_out = f"{len(order) - len(cut)} of {len(order)} classes in between are not shown" * (cut != order)
+            left_out = f"{len(order) - len(cut)} of {len(order)} classes, in between" * (cut != order)
+            rest = tuple((name, signed(changes[name], 1)) for name in order if name not in cut)
             picture = _draw({name: changes[name] for name in cut}, measure)
-            figures.append(ClassFigure(task, label(best, comparison.rows), measure, picture, left_out))
+            figures.append(ClassFigure(task, label(best, comparison.rows), measure, picture, left_out, rest))
     return figures
 
 

@@ -93,8 +93,9 @@ def panel(spots: Sequence[Spot], metric: str, class_: str, size: Size, fit: Logi
             drawing.add("circle", tip, cx=x, cy=y, r=5, class_="mark ours")
     names = [shortened(spot.name, LONGEST_NAME) for spot in spots]
     places = place_labels([axes(spot.x, spot.y) for spot in spots], names, (left, top - 8, right + 14, bottom))
-    for name, (place, anchor) in zip(names, places, strict=True):
-        drawing.text(place, name, "label halo", anchor)
+    for name, found in zip(names, places, strict=True):
+        if found:
+            drawing.text(found[0], name, "label halo", found[1])
     told = "; ".join(f"{spot.name}: {spot.x:.2f}, {spot.y:.2f}" for spot in spots)
     return drawing.render(f"{metric_names()[metric]} over top-1, {class_}. {told}", size.class_)
 

@@ -99,9 +99,10 @@ def read_photograph(path: Path) -> Image.Image:
 
 
 def photograph(image: Image.Image) -> str:
-    """A data URI of an RGB image, as a small JPEG."""
-    height = max(1, round(image.height * WIDTH / image.width))
-    return data_uri(image.resize((WIDTH, height), Image.Resampling.LANCZOS), "jpeg", quality=QUALITY)
+    """A data URI of an RGB image, as a JPEG that is sharp where the page shows it large."""
+    width = max(WIDTH, min(image.width, 2 * WIDTH))
+    height = max(1, round(image.height * width / image.width))
+    return data_uri(image.resize((width, height), Image.Resampling.LANCZOS), "jpeg", quality=QUALITY)
 
 
 def flat(image: Image.Image) -> str:

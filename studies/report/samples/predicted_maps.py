@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from backbones.errors import UserError, not_none
-from studies.report.samples.images import Key, Panel, RunPair, Sample, data_uri, most_different, predictions
-from studies.report.samples.segmentations import NOT_THERE, image_score, label_map, picture_of, whole_image
+from studies.report.samples.images import WIDTH, Key, Panel, RunPair, Sample, data_uri, most_different, predictions
+from studies.report.samples.segmentations import NOT_THERE, Hatching, image_score, label_map, picture_of, whole_image
 from transfer.catalogue import SINGLE_SCALE
 from transfer.evaluation.files import read_segmentations
 from transfer.evaluation.per_image import SegmentationEvaluation
@@ -20,6 +20,8 @@ from transfer.evaluation.pictures.palette import OTHER, UNLABELLED, assign_color
 from transfer.evaluation.pictures.predictions import read_predictions, resample
 
 MOST_NAMED = 8  # classes in a picture's text alternative
+LABEL_MAP = "label map"
+CELLS = 48  # of a map's width, each of which is hatched where most of it is wrong
 
 
 def draw_predictions(pair: RunPair) -> tuple[Sequence[Sample], str]:
@@ -47,8 +49,9 @@ def draw_predictions(pair: RunPair) -> tuple[Sequence[Sample], str]:
             lacking = f"{pair.root / name} or its label map, {NOT_THERE}, so it is not shown."
         for row, evaluation, predicted in zip(pair.names, both, (one[name], other[name]), strict=True):
             maps[f"{row}{_score(evaluation, index)}"] = predicted
-        colors = _Colors(maps.values(), both[0].classes)
-        panels = (*seen, *(Panel(title, colors.draw(title, labels)) for title, labels in maps.items()))
+        colors = _Colors(list(maps.values()), both[0].classes, one[name] != other[name])
+        truth = maps.get(LABEL_MAP)
+        panels = (*seen, *(Panel(title, colors.draw(title, labels, truth)) for title, labels in maps.items()))
         note = f"{100 * shares[place]:.0f} % of the pixels called differently"
         samples.append(Sample(Path(name).name, panels, colors.legend, note))
     return samples, lacking
@@ -72,7 +75,7 @@ def _image_and_label_map(
     )
     if image is None or labels is None:
         return [], {}
-    return [Panel("image", image)], {"label map": resample(labels, *size)}
+    return [Panel("image", image)], {LABEL_MAP: resample(labels, *size)}
 
 
 def _score(evaluation: SegmentationEvaluation, index: int) -> str:
@@ -81,13 +84,19 @@ def _score(evaluation: SegmentationEvaluation, index: int) -> str:
 
 
 class _Colors:
-    """The colours of the classes in all maps of one image. ``legend`` has the classes with most pixels first."""
+    """The colours of the classes in all maps of one image. ``legend`` has the classes with most pixels first.
 
-    def __init__(self, maps: Collection[NDArray], classes: Sequence[str]) -> None:
+    Where there are more classes than colours, those that the two rows disagree about come first: else they would often
+    have the same grey.
+    """
+
+    def __init__(self, maps: Sequence[NDArray], classes: Sequence[str], disputed: NDArray) -> None:
         nothing = np.zeros(len(classes) + 1, np.int64)
         counts = sum((np.bincount(labels.ravel(), minlength=len(nothing)) for labels in maps), start=nothing)
         there = [int(label) for label in np.argsort(-counts[:-1], kind="stable") if counts[label]]
-        given = [*assign_colors(np.diag(counts[:-1])), UNLABELLED]
+        about = sum((np.bincount(labels[disputed], minlength=len(nothing)) for labels in maps[-2:]), start=nothing)
+        weights = np.where(about > 0, counts.sum() + about, counts)[:-1]
+        given = [*assign_colors(np.diag(weights)), UNLABELLED]
         self._classes = classes
         self.legend = tuple(Key(given[label], classes[label]) for label in there if given[label] != OTHER)
         if len(self.legend) < len(there):
@@ -97,11 +106,22 @@ class _Colors:
         self._palette = list(dict.fromkeys(given))
         self._places = np.array([self._palette.index(color) for color in given], np.uint8)
 
-    def draw(self, title: str, labels: NDArray) -> Markup:
-        """A map as a picture."""
+    def draw(self, title: str, labels: NDArray, truth: NDArray | None) -> Markup:
+        """A map as a picture, hatched where it is wrong and there are labels to tell by."""
         image = Image.fromarray(self._places[labels], "P")
         image.putpalette([value for color in self._palette for value in to_rgb(color)])
         counts = np.bincount(labels.ravel(), minlength=len(self._classes) + 1)[:-1]
         largest = [label for label in np.argsort(-counts, kind="stable") if counts[label]][:MOST_NAMED]
         words = ", ".join(f"{self._classes[label]} {100 * counts[label] / labels.size:.0f} %" for label in largest)
-        return picture_of(data_uri(image, "png", optimize=True), image.size, f"{title}; pixels: {words}", "flat")
+        hatching = None if truth is None else _hatching((labels != truth) & (truth < len(self._classes)))
+        uri = data_uri(image, "png", optimize=True)
+        return picture_of(uri, image.size, f"{title}; pixels: {words}", "flat", hatching)
+
+
+def _hatching(wrong: NDArray) -> Hatching:
+    """A stroke in each cell of a grid of which most pixels are wrong."""
+    side = max(1, round(wrong.shape[1] / CELLS))
+    padded = np.pad(wrong, [(0, -length % side) for length in wrong.shape])
+    shares = padded.reshape(padded.shape[0] // side, side, -1, side).mean(axis=(1, 3))
+    path = "".join(f"M{x} {y + 1}l1-1" for y, x in np.argwhere(shares > 0.5))
+    return Hatching(path, WIDTH / wrong.shape[1] * side)

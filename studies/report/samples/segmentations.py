@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from markupsafe import Markup
@@ -33,6 +34,14 @@ from transfer.evaluation.files import read_segmentations
 from transfer.evaluation.per_image import SegmentationEvaluation
 from transfer.evaluation.pictures.palette import to_rgb
 from transfer.evaluation.segmentation import class_shares
+
+
+class Hatching(NamedTuple):
+    """Strokes over a picture: an SVG path, and the length of its unit."""
+
+    path: str
+    unit: float
+
 
 UNLABELLED = "#ffffff"
 NOT_THERE = "as it was in the test, is not there or cannot be read"
@@ -118,8 +127,12 @@ def _regions(labels: NDArray, confusion: NDArray, classes: Sequence[str]) -> Mar
     return picture_of(flat(image), image.size, f"share of pixels right by class: {words}")
 
 
-def picture_of(uri: str, size: tuple[int, int], words: str, class_: str = "photo") -> Markup:
-    """An image of (width, height) pixels, and what it says to those who do not see it."""
+def picture_of(
+    uri: str, size: tuple[int, int], words: str, class_: str = "photo", hatching: Hatching | None = None
+) -> Markup:
+    """An image of (width, height) pixels, what it says to those who do not see it, and strokes over it."""
     drawing = Drawing(WIDTH, max(1, round(WIDTH * size[1] / size[0])))
     drawing.add("image", href=uri, width=drawing.width, height=drawing.height, class_=class_)
+    if hatching and hatching.path:
+        drawing.add("path", d=hatching.path, transform=f"scale({hatching.unit:.3f})", class_="hatching")
     return drawing.render(words)

@@ -41,6 +41,15 @@
   };
   addEventListener("hashchange", open);
   if (location.hash) open();
+  const folds = [...document.querySelectorAll("details.fold")];
+  let closed = [];
+  addEventListener("beforeprint", () => {
+    closed = folds.filter((fold) => !fold.open);
+    for (const fold of closed) fold.open = true;
+  });
+  addEventListener("afterprint", () => {
+    for (const fold of closed) fold.open = false;
+  });
   for (const block of document.querySelectorAll("pre")) {
     const button = document.createElement("button");
     const words = block.textContent;

@@ -13,20 +13,19 @@ from rich.text import Text
 from studies.comparison.compare import Comparison
 from studies.report.front.finding import finding
 from studies.report.terminal.table import WIDTH, wrapped
-from studies.report.text import as_text
+from studies.report.text import text_parts
 from studies.statistics.verdict import CARRIES_OVER, NO_DIFFERENCE, OPPOSITE, REVERSES, UNDECIDED
 
 LEAST_WIDTH = 40
-STYLES = {
+VERDICTS = {
     CARRIES_OVER: "bold green",
     "carry over": "bold green",
     REVERSES: "bold red",
     OPPOSITE: "bold red",
     NO_DIFFERENCE: "bold",
     UNDECIDED: "yellow",
-    "NOT ALIKE": "bold yellow",
-    "NOT COMPARED": "bold yellow",
 }
+WARNINGS = {"NOT ALIKE": "bold yellow", "NOT COMPARED": "bold yellow"}
 
 
 def show(comparisons: Sequence[Comparison], names: Sequence[str]) -> None:
@@ -42,15 +41,15 @@ def show(comparisons: Sequence[Comparison], names: Sequence[str]) -> None:
         if place:
             print(f"\n{'=' * width}\n")
         head = "\n".join(wrapped([*filter(None, [name]), f"{finding(comparison)}."], width))
-        _print(head, as_text(comparison, width), terminal)
+        _print(head, *text_parts(comparison, width), terminal)
 
 
-def _print(head: str, body: str, terminal: bool) -> None:
+def _print(head: str, body: str, notes: str, terminal: bool) -> None:
     if not terminal:
-        print(f"{head}\n\n{body}")
+        print(f"{head}\n\n{body}\n{notes}")
         return
-    text = Text(body)
-    for words, style in STYLES.items():
-        text.highlight_words([words], style)
-    console = Console(highlight=False)
-    console.print(Text(head, "bold"), Text(), text, sep="\n", soft_wrap=True)
+    parts = Text(head, "bold"), Text(f"\n{body}"), Text(notes)
+    for part, styles in zip(parts, ({}, VERDICTS, WARNINGS), strict=True):
+        for words, style in styles.items():
+            part.highlight_words([words], style)
+    Console(highlight=False).print(*parts, sep="\n", soft_wrap=True)

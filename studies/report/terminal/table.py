@@ -10,6 +10,7 @@ from studies.report.grids import Grid
 
 WIDTH = 120
 _BETWEEN = "  "
+DIFFERENCE = "Δ"
 SECOND_NAME = "row"  # heads a second column of names
 
 
@@ -27,7 +28,8 @@ def text_table(grid: Grid, width: int = WIDTH) -> list[str]:
     room = width - max(map(len, names)) - len(_BETWEEN)
     columns = [[_shortened(line[place], room) for line in lines] for place in range(1, len(lines[0]))]
     shown: list[str] = []
-    for block in _blocks([max(map(len, column)) for column in columns], room):
+    heads = lines[0][1:]
+    for block in _blocks([max(map(len, column)) for column in columns], heads, room):
         shown += _block(names, [columns[place] for place in block])
     return shown
 
@@ -38,14 +40,24 @@ def _aligned(lines: Sequence[Sequence[str]]) -> list[list[str]]:
     return [[line[0].ljust(width), *line[1:]] for line in lines]
 
 
-def _blocks(widths: Sequence[int], room: int) -> list[list[int]]:
-    """Columns that fit beside each other, in their order."""
-    blocks: list[list[int]] = [[]]
-    for place in range(len(widths)):
-        mine = [widths[each] for each in (*blocks[-1], place)]
-        if blocks[-1] and sum(mine) + len(_BETWEEN) * (len(mine) - 1) > room:
-            blocks.append([])
-        blocks[-1].append(place)
+def _blocks(widths: Sequence[int], heads: Sequence[str], room: int) -> list[list[int]]:
+    """Columns that fit beside each other, in their order; a difference stays beside what it is a difference of."""
+
+    def fits(places: Sequence[int]) -> bool:
+        return sum(widths[each] for each in places) + len(_BETWEEN) * (len(places) - 1) <= room
+
+    groups: list[list[int]] = []
+    for place, head in enumerate(heads):
+        if head == DIFFERENCE and groups and fits([*groups[-1], place]):
+            groups[-1].append(place)
+        else:
+            groups.append([place])
+    blocks: list[list[int]] = []
+    for group in groups:
+        if blocks and fits([*blocks[-1], *group]):
+            blocks[-1] += group
+        else:
+            blocks.append(group)
     return blocks
 
 

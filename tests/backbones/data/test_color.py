@@ -16,6 +16,8 @@ from pytest import approx, mark, raises
 
 from backbones.bundles.contract import IMAGENET_MEAN, IMAGENET_STD
 from backbones.data.color import (
+    RGB_TO_YIQ,
+    YIQ_TO_RGB,
     ColorChange,
     apply_color,
     change_contrast,
@@ -258,3 +260,7 @@ def test_every_choice_of_the_recipes_can_be_drawn_and_no_other() -> None:
     assert not np.allclose(*(mapped(random_images(0), change) for change in changes), atol=0.01)
     with raises(KeyError):
         random_color(2, np.random.default_rng(0), "none")
+
+
+def test_yiq_and_back_is_the_identity() -> None:
+    assert approx(np.eye(3), abs=1e-15) == YIQ_TO_RGB @ RGB_TO_YIQ

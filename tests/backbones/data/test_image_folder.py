@@ -146,3 +146,12 @@ def test_a_split_of_another_name_is_pointed_at(make_image_folder: MakeFolder) ->
     (root / "val").rename(root / "valid")
     with raises(UserError, match=r"val is not there; .*; beside it there is train, valid: rename the one"):
         open_image_folder(root)
+
+
+def test_a_class_in_another_encoding_is_named(make_image_folder: MakeFolder) -> None:
+    root = make_image_folder(classes=2)
+    for split in ("train", "val"):
+        os.rename(os.fsencode(root / split / "class0"), os.fsencode(root / split) + b"/caf\xe9")
+    with raises(UserError, match="caf\udce9 is a class whose name is not in UTF-8, so it cannot be written") as caught:
+        open_image_folder(root)
+    assert str(root / "train") in str(caught.value)

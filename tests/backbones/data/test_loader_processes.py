@@ -123,7 +123,7 @@ def test_what_the_machine_refuses_in_a_process_is_told_in_one_line(fail: Callabl
 def test_shared_memory_that_is_read_only_is_told_and_no_folder(monkeypatch: MonkeyPatch) -> None:
     monkeypatch.setattr(DataLoader, "__iter__", lambda loader: refuse(errno.EROFS))
     monkeypatch.setattr(loader_processes, "describe_room", lambda: "/dev/shm is read-only")
-    with raises(MachineError, match="Read-only file system; /dev/shm is read-only; use fewer --workers"):
+    with raises(MachineError, match="Read-only file system; /dev/shm is read-only; use --workers 0, or"):
         load(lambda: 7)
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import NoReturn
 
 from pytest import MonkeyPatch, fixture, raises
 
+from backbones.data import verification
 from backbones.data.verification import check_each, stamp
-from backbones.errors import UserError
+from backbones.errors import MachineError, UserError
 from backbones.machine.processes import loader_workers, usable_cpus
 
 # Where new processes can import it.
@@ -90,6 +93,18 @@ def test_an_error_comes_before_the_items_are_all_under_way(checks: ModuleType) -
 def test_a_dead_process_is_one_clear_error(checks: ModuleType) -> None:
     with raises(UserError, match="squares: a process died"):
         check_each(checks.die, range(600), "squares", workers=2)
+
+
+def test_processes_that_cannot_start_are_one_clear_error(checks: ModuleType, monkeypatch: MonkeyPatch) -> None:
+    def refuse(workers: int) -> NoReturn:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))  # of a lock in a shared memory that is read-only
+
+    monkeypatch.setattr(verification, "process_pool", refuse)
+    with raises(
+        MachineError, match=r"squares: processes cannot start \(Read-only file system; /dev/shm .*taskset -c 0"
+    ):
+        check_each(checks.square, range(600), "squares", workers=2)
+    assert check_each(checks.square, range(600), "squares", workers=1)[2] == 4
 
 
 def test_processes_are_new_ones(checks: ModuleType, monkeypatch: MonkeyPatch) -> None:

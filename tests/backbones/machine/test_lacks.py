@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import numpy as np
 import torch
+from lacking import no_descriptors
 from pytest import MonkeyPatch, mark, raises
 
 from backbones.errors import MachineError, UserError
@@ -116,6 +117,14 @@ def test_an_error_that_hides_the_machine_s_is_the_machine_s() -> None:
     assert lack_behind(raised(hidden)) == errno.EMFILE
     assert lack_behind(raised(meanwhile)) == errno.ENOMEM
     assert lack_behind(raised(set_aside)) is None
+
+
+def test_what_a_library_made_of_a_shortage_is_told_as_the_shortage() -> None:
+    missed = ImportError("cannot import name 'X' from 'torch'")  # which had passed over the cause
+    assert told(missed) is None
+    with no_descriptors():
+        problem = told(missed)
+    assert str(problem).startswith("Too many open files (cannot import name 'X' from 'torch'); allow more")
 
 
 def test_a_name_that_cannot_be_written_is_told(monkeypatch: MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 import backbones.training.loop
 import backbones.training.teacher
 from backbones.bundles.bundle import read_bundle
-from backbones.errors import UserError
+from backbones.errors import MachineError, UserError
 from backbones.files import sha256_file
 from backbones.models import Classifier
 from backbones.training.loop import TrainingJob
@@ -320,3 +320,31 @@ def test_tensorboard_gets_the_record_of_the_run(light: ClassificationRequest) ->
     (record,) = metrics(light)
     (event,) = accumulator.Scalars("epoch/loss")
     assert (event.step, round(event.value, 4)) == (4, round(record["loss"], 4))
+
+
+@mark.parametrize(
+    ("error", "told"),
+    [
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"), True),
+        (MemoryError(), True),
+        (torch.OutOfMemoryError("CUDA out of memory"), True),
+        (RuntimeError("shapes do not fit"), False),
+    ],
+    ids=["cpu", "python", "gpu", "defect"],
+)
+def test_a_lack_of_memory_says_what_to_ask_less_of(
+    light: ClassificationRequest, monkeypatch: MonkeyPatch, error: Exception, told: bool
+) -> None:
+    def fail(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(backbones.training.run, "train", fail)
+    with raises(MachineError if told else RuntimeError) as caught:
+        run_classification(light)
+    assert (caught.value is error) != told
+    if told:
+        assert str(caught.value).startswith(
+            "cpu has not enough memory for 6 images of 32 px; give a smaller --batch-size"
+        )
+    monkeypatch.undo()
+    assert run_classification(replace(light, resume=True))["metrics"]["top1"] >= 0  # nothing was lost

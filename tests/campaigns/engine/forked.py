@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from backbones.errors import EXIT_USER_ERROR, UserError
+from backbones.reporting.printable import printable
 from campaigns.engine.trial import Ending
 
 SECONDS = 20.0  # the machine may be busy
@@ -66,7 +67,7 @@ def _outcome(function: Callable[[], Any]) -> Ending:
     try:
         return Ending(0, repr(function()))
     except UserError as error:
-        return Ending(EXIT_USER_ERROR, "", f"error: {error}\n")
+        return Ending(EXIT_USER_ERROR, "", f"error: {printable(error)}\n")  # as run_command says it
     except BaseException:
         return Ending(1, "", traceback.format_exc())
 

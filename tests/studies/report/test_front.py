@@ -158,3 +158,13 @@ def test_ranks_that_run_against_top1_are_said_to(tmp_path: Path, add_run: AddRun
     fewer = dict(list(rows.items())[:8])
     told = finding(compare_runs(fabricated.add_study(tmp_path / "fewer", add_run, fewer, seeds=1, noise=0.0)))
     assert told.startswith("One seed is too few")
+
+
+def test_classes_in_between_are_folded(tmp_path: Path, add_run: AddRun, make: Callable[..., Any]) -> None:
+    for recipe, step in (("b-standard", 0.0), ("d-smooth", 0.5)):
+        classes = {f"class{place:02}": {"voc07_ap": 50 + step * (place - 15)} for place in range(31)}
+        add_run(tmp_path, "detection", recipe, (50 + step, 51), per_class=classes)
+    text = make(tmp_path)[1]
+    assert "<summary>15 of 31 classes, in between</summary>" in text
+    assert '<span class="nb">class15 +0.0</span>' in text
+    assert text.index("class30") < text.index("15 of 31 classes") < text.index("class15 +0.0")

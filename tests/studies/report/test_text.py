@@ -74,7 +74,7 @@ def test_json_holds_everything(three_seeds: Path) -> None:
 
 def test_report_that_cannot_be_written(one_seed: Path) -> None:
     (one_seed / "taken").write_text("a file")
-    with pytest.raises(UserError, match=r"cannot write the report to .*taken"):
+    with pytest.raises(UserError, match=r"cannot write the report to .*taken: cannot write .*File exists"):
         write_report(compare_runs(one_seed), one_seed / "taken")
 
 

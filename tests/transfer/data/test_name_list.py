@@ -31,7 +31,7 @@ def test_what_does_not_show_is_no_part_of_a_name(content: str, tmp_path: Path) -
 
 def test_all_that_is_wrong_is_told_and_the_rest_read(tmp_path: Path) -> None:
     lines = ["good", "../../etc/passwd", "/data/JPEGImages/000005", "x" * 300, "", "good", "a\u200bb", "a//b", "./c"]
-    lines += ["d.jpg", "street/good"]
+    lines += ["d.jpg", "street/good", "."]
     names, faults = names_of(tmp_path / "train.txt", "\n".join(lines))
     assert names == ["good", "street/good"]
     expected = [
@@ -44,6 +44,7 @@ def test_all_that_is_wrong_is_told_and_the_rest_read(tmp_path: Path) -> None:
         ("line 8 is 'a//b': ", "'a/b'"),
         ("line 9 is './c': ", "'c'"),
         ("line 10 is 'd.jpg': ", "expected an image name without suffix"),
+        ("line 12 is '.': ", "this is the folder"),
     ]
     assert len(faults) == len(expected)
     for fault, (where, why) in zip(faults, expected, strict=True):
@@ -56,7 +57,7 @@ NAMES = st.text(st.characters(codec="utf-8", exclude_categories=("Cs",)), max_si
 
 
 @settings(deadline=None, max_examples=150)
-@given(lines=st.lists(st.one_of(NAMES, st.sampled_from(["..", "a/../../b", "/", "a/", "~", "a/b"])), max_size=5))
+@given(lines=st.lists(st.one_of(NAMES, st.sampled_from([".", "..", "a/../../b", "/", "a/", "~", "a/b"])), max_size=5))
 def test_no_name_that_is_read_leads_out_of_the_folder(
     tmp_path_factory: pytest.TempPathFactory, lines: list[str]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sysconfig
@@ -158,6 +159,11 @@ def test_messages_are_short_and_keep_what_is_already_one() -> None:
         "c.py: model, train_cfg cannot be used with --cfg-options train_cfg.x=1: KeyError: no such"
     )
     assert len(message) < 600
+    for innocent in (OSError(errno.EMFILE, "Too many open files"), MemoryError(), BrokenPipeError(32, "Broken pipe")):
+        with pytest.raises(type(innocent)), named_as(["model"], "c.py", []):
+            raise innocent
+    with pytest.raises(UnicodeEncodeError), named_as(["model"], "c.py", []):
+        "caf\udce9".encode()
     with pytest.raises(UserError, match=r"^mine$"), named_as(["model"], "c.py", []):
         raise UserError("mine")
     with pytest.raises(KeyboardInterrupt), named_as(["model"], "c.py", []):

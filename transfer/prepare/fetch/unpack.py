@@ -153,14 +153,27 @@ def _unpack_one(archive: Path, folder: Path) -> None:
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as zipped:
                 for entry in _safe_zip_entries(zipped, archive):
-                    zipped.extract(entry, folder)
+                    with _told(archive, entry.filename):
+                        zipped.extract(entry, folder)
                     bar.update(entry.compress_size)
         else:
             require_tar_filter()
             with open_tar(archive) as tar:
                 for member in safe_tar_members(tar, archive):
-                    tar.extract(member, folder, filter="data")
+                    with _told(archive, member.name):
+                        tar.extract(member, folder, filter="data")
                     bar.update(member.size)
+
+
+@contextmanager
+def _told(archive: Path, name: str) -> Iterator[None]:
+    """Of a member in whose place there is something else, which another one has put there."""
+    try:
+        yield
+    except (IsADirectoryError, NotADirectoryError, FileExistsError):
+        raise UserError(
+            f"{archive} is refused: {name!r} is a file and a folder in it; give the published archive"
+        ) from None
 
 
 def _safe_zip_entries(zipped: zipfile.ZipFile, archive: Path) -> Iterator[zipfile.ZipInfo]:
@@ -181,6 +194,8 @@ def _safe_zip_entries(zipped: zipfile.ZipFile, archive: Path) -> Iterator[zipfil
 
 
 def _require_safe_name(name: str, archive: Path) -> None:
+    if not name:
+        raise UserError(f"{archive} is refused: a member has no name; give the published archive")
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or any(":" in part for part in path.parts[:1]):
         raise UserError(f"{archive} is refused: {name!r} leads outside the folder; give the published archive")

@@ -38,11 +38,14 @@ def network() -> Classifier:
 
 @fixture(scope="module")
 def plain(network: Classifier) -> Tensors:
-    """torchvision's names, and in each tensor a value of its own, stored once."""
+    """torchvision's names; each tensor begins with a value of its own. All lie in one storage, so a file is small."""
     theirs = {ours: name for name, ours in key_table("resnet18_b").items()}
+    state = network.state_dict()
+    longest = max(each.numel() for each in state.values()) + len(state)
+    numbers = {dtype: torch.arange(longest, dtype=dtype) for dtype in (torch.float32, torch.int64)}
     return {
-        theirs[name]: torch.full((), number, dtype=each.dtype).expand(each.shape)
-        for number, (name, each) in enumerate(network.state_dict().items())
+        theirs[name]: numbers[each.dtype][number : number + each.numel()].view(each.shape)
+        for number, (name, each) in enumerate(state.items())
     }
 
 

@@ -17,6 +17,7 @@ from backbones.errors import UserError
 from studies.comparison.compare import compare_runs
 from studies.report.page import write_page
 from studies.report.samples.images import SHARES
+from studies.report.samples.predicted_maps import _Colors
 from studies.statistics.bootstrap import measure
 from transfer.evaluation.files import write_evaluation
 from transfer.evaluation.per_image import DetectionEvaluation, EvaluatedImage, SegmentationEvaluation, SegmentedImage
@@ -260,3 +261,26 @@ def test_an_image_that_cannot_be_read_costs_no_page(
     text = section(page(runs))
     assert "cannot be read" in text
     assert ("data:image/jpeg" in text) == (what == "cut labels")  # a detector's have no label map
+
+
+def test_what_is_wrong_is_hatched_and_nothing_else(mapped: Path) -> None:
+    """Image 9: the upper half is sky, the lower road; one row calls all of it sky, the other 16 of 20 lines road."""
+    sample = section(page(mapped)).split('class="sample pair"')[1]
+    pictures = sample.split("<figure>")[1:]
+    strokes = [re.findall(r"M(\d+) (\d+)l1-1", picture) for picture in pictures]
+    lines = [{int(y) - 1 for _, y in each} for each in strokes]
+    assert lines == [set(), set(), set(range(10, 20)), {*range(10), *range(16, 20)}]
+    assert [len(each) for each in strokes] == [0, 0, 500, 700]
+
+
+def test_among_many_classes_those_in_dispute_have_colours() -> None:
+    classes = [f"class {place}" for place in range(30)]
+    alike = np.repeat(np.arange(20), 50).reshape(20, 50)
+    one, other = alike.copy(), alike.copy()
+    one[0, 0], other[0, 0] = 28, 29  # two pixels of a thousand, which all other classes outnumber
+    colors = _Colors([alike, one, other], classes, one != other)
+    given = {key.words: key.color for key in colors.legend}
+    assert {"class 28", "class 29"} <= given.keys()
+    assert given["class 28"] != given["class 29"]
+    calm = _Colors([alike, one, other], classes, np.zeros_like(one, bool))
+    assert not {"class 28", "class 29"} & {key.words for key in calm.legend}

@@ -54,6 +54,13 @@ def test_a_table_that_fits_is_one_table() -> None:
     ]
 
 
+def test_a_difference_stays_beside_its_metric() -> None:
+    delta = "\u0394"
+    grid = [["row", "top-1", delta, "mAP", delta, "mIoU", delta], ["mine", *("0" * 9 for _ in range(6))]]
+    heads = [line.split()[1:] for line in text_table(grid, 60) if line.startswith("row")]
+    assert heads == [["top-1", delta, "mAP", delta], ["mIoU", delta]]
+
+
 def test_both_names_of_a_verdict_are_on_every_part_of_its_table() -> None:
     grid = [["metric", "row", *"abcdef"], ["mAP", "mine", *(["0" * 15] * 6)], ["mIoU", "yours", *(["1" * 15] * 6)]]
     lines = text_table(grid, 60)
@@ -74,6 +81,7 @@ def test_a_terminal_has_the_finding_first_in_its_width_and_in_colours(
     show([comparison], [""])
     shown = terminal.getvalue()
     assert "\x1b[1;32mcarry over\x1b[0m" in shown
+    assert "\x1b" not in shown[shown.index("\n\u0394: difference from") :]  # the notes explain all verdicts
     plain = module.Text.from_ansi(shown).plain.splitlines()
     assert " ".join(plain[:2]).startswith("d-distill-mixup's +3.1 points of top-1 carry over to detection and segm")
     assert max(map(len, plain)) <= min(columns, 120)

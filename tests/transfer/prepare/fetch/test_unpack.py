@@ -9,6 +9,7 @@ import shutil
 import tarfile
 import zipfile
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -154,6 +155,25 @@ def test_a_name_that_no_disk_takes_is_the_archive_s_fault(
         unpack([archive(make({f"Kit/One/{'ö' * 128}": b""}))], "Kit/One", target)
     assert_nothing_left(target)
     unpack([archive(make({f"Kit/One/{'x' * 255}": b""}))], "Kit/One", target)  # as long as names may be
+
+
+@pytest.mark.parametrize(
+    ("kind", "other"),
+    [*product(["tar", "zip"], ["Kit/One/deep", "Kit/One/a.txt/c"]), ("tar", ".")],  # zipfile takes "." for the folder
+)
+def test_a_member_in_the_place_of_another_is_refused(
+    kind: str, other: str, target: Path, archive: Any, make_tar: Any, make_zip: Any
+) -> None:
+    make = {"tar": make_tar, "zip": make_zip}[kind]
+    with pytest.raises(UserError, match=r"archive is refused: '\S+' is a file and a folder in it"):
+        unpack([archive(make({**FILES, other: b"x"}))], "Kit/One", target)
+    assert_nothing_left(target)
+
+
+def test_a_member_without_a_name_is_refused(target: Path, archive: Any, make_tar: Any) -> None:
+    with pytest.raises(UserError, match="archive is refused: a member has no name"):
+        unpack([archive(make_tar({"": b"x"}))], "Kit/One", target)
+    assert_nothing_left(target)
 
 
 def test_a_pipe_in_place_of_an_archive_is_no_waiting(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Suites that add seeds where a verdict is open and could still close."""

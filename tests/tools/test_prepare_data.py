@@ -68,7 +68,7 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_help_is_there_for_every_command(run: Run) -> None:
     assert "examples:" in run("--help").stdout
-    for command in ("voc2007", "voc2012", "ade20k", "imagenet", "resize-cache", "check"):
+    for command in ("voc2007", "voc2012", "coco", "ade20k", "imagenet", "resize-cache", "check"):
         assert "--json" in run(command, "--help").stdout
 
 
@@ -163,7 +163,7 @@ def test_imagenet_folder_is_counted(run: Run, shapes: Path) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [(), ("coco",), ("imagenet",), ("check",), ("voc2007", "--timeout", "0"), ("voc2007", "--attempts", "0")],
+    [(), ("cocoo",), ("imagenet",), ("check",), ("voc2007", "--timeout", "0"), ("voc2007", "--attempts", "0")],
 )
 def test_bad_options_are_refused(run: Run, arguments: tuple[str, ...]) -> None:
     done = run(*arguments)

@@ -17,14 +17,24 @@ PROTOCOLS = sorted(path for folder in ("det_configs", "seg_configs") for path in
 PINNED = {
     "faster_rcnn_c4_voc07": "e94b1b9fd872",
     "faster_rcnn_c4_voc0712": "6dc18048ebf1",
+    "faster_rcnn_fpn_adamw_voc07": "a44e2cc84fe7",
+    "faster_rcnn_fpn_adamw_voc0712": "211677f5c22d",
     "faster_rcnn_fpn_demo": "5667585146b2",
     "faster_rcnn_fpn_voc07": "e2bb8cb1b6c3",
     "faster_rcnn_fpn_voc0712": "0827ba63b0f3",
+    "faster_rcnn_simple_fpn_voc07": "f7a975f6ac7b",
+    "faster_rcnn_simple_fpn_voc0712": "ac0c059ee63e",
     "fcn_os8_ade20k": "129d85c0d5af",
     "fcn_os8_demo": "c8951fb976c7",
     "fcn_os8_index_png": "8eef88d3602b",
+    "linear_ade20k": "6dbefb17b191",
+    "linear_index_png": "d2f90da35235",
+    "upernet_adamw_ade20k": "3c87d3cad0fa",
+    "upernet_adamw_index_png": "05659d33056b",
     "upernet_ade20k": "821048c2b6ef",
     "upernet_index_png": "edeeb5a83d1e",
+    "upernet_simple_fpn_ade20k": "36b51ff2a808",
+    "upernet_simple_fpn_index_png": "309f95ca1689",
 }
 
 

@@ -43,7 +43,7 @@ def build_parser() -> CommandParser:
     parser = CommandParser(description=__doc__, epilog=EXAMPLE)
     parser.add_argument("--data", type=pathlib.Path, help="folder with train/CLASS/IMAGE and val/CLASS/IMAGE")
     add_parts(parser)
-    parser.add_argument("--network", help="network by name, or timm:NAME; 'list' prints the names")
+    parser.add_argument("--network", help="by name, or timm:NAME; 'list' or 'list:timm:regnety_*' prints them")
     parser.add_argument("--out", type=pathlib.Path, help="run folder, new or to be resumed; not needed for a dry run")
     parser.add_argument("--resume", action="store_true", help="continue the run in --out exactly where it stopped")
     parser.add_argument("--dry-run", action="store_true", help="print plan, schedule and cost; train nothing")
@@ -111,6 +111,14 @@ def read_request(options: Mapping[str, Any]) -> ClassificationRequest:
     return ClassificationRequest(**{**others, **tricks, "learning_rate": options["lr"]})
 
 
+def print_networks(option: str) -> None:
+    """What ``--network list`` asks for, line by line."""
+    from backbones.profiling.network_list import network_list
+
+    for line in network_list(option):
+        print(line, flush=True)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train, or print a list of names."""
     options = vars(build_parser().parse_args(arguments))
@@ -120,10 +128,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
             load_plugin(options["plugin"])
         return print(recipe_list())
-    if options["network"] == "list":
-        from backbones.models import list_backbones
-
-        return print("\n".join(list_backbones()))
+    if (options["network"] or "").partition(":")[0] == "list":
+        return print_networks(options["network"])
     needed = ("data", "network", "recipe") if options["dry_run"] else ("data", "network", "recipe", "out")
     missing = [f"--{name}" for name in needed if options[name] is None]
     if missing:

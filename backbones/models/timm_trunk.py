@@ -14,6 +14,7 @@ dilation       ``output_stride``, where timm's network has it
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -74,6 +75,7 @@ class TimmTrunk(Trunk):
         if num_classes is None:
             self._end_with_the_maps(facts)
         self.fixed = self._constants()
+        self.undecayed = self._spared_decay()
         if grad_checkpointing:
             recompute_activations(network, self.model)
 
@@ -99,6 +101,12 @@ class TimmTrunk(Trunk):
             for buffer, _ in module.named_buffers(recurse=False)
         }
         return frozenset(self.state_dict().keys() - trained - estimated)
+
+    def _spared_decay(self) -> frozenset[str]:
+        """Position embeddings and the like, by names or patterns of timm's own."""
+        patterns = self.model.no_weight_decay() if hasattr(self.model, "no_weight_decay") else ()
+        names = [name for name, _ in self.model.named_parameters()]
+        return frozenset(_MODEL + name for pattern in patterns for name in fnmatch.filter(names, pattern))
 
     @property
     def output_stride(self) -> int:

@@ -91,7 +91,8 @@ class Trunk(nn.Module):
     - ``levels``: indices of the stages that stand for the strides 4, 8, 16 and 32 (``pyramid``);
     - ``left_behind``: by the name of a tensor of the classifier's trunk, why this trunk has no such tensor, or has one
       of its own in its place;
-    - ``fixed``: names of its tensors that no training changes, BatchNorm's statistics apart.
+    - ``fixed``: names of its tensors that no training changes, BatchNorm's statistics apart;
+    - ``undecayed``: names of parameters of more than one dimension that weight decay is kept from.
 
     Args:
         out_indices: Stages that ``forward`` returns, counted from 0.
@@ -112,6 +113,7 @@ class Trunk(nn.Module):
     levels: tuple[int, ...] = (0, 1, 2, 3)
     left_behind: Mapping[str, str] = MappingProxyType({})
     fixed: frozenset[str] = frozenset()
+    undecayed: frozenset[str] = frozenset()
 
     def __init__(self, out_indices: Sequence[int]) -> None:
         super().__init__()

@@ -16,6 +16,7 @@ from backbones.reporting.markdown import markdown_table
 TABLE_5_SIZE = 224
 MEBIBYTE = 2**20
 DIFFERENCE = "difference"
+TIMM_HEADING = "## Networks of timm"  # of the section that benchmarks/timm_sweep.py writes at the end of the document
 
 
 def profile_to_files(
@@ -51,8 +52,15 @@ def profile_to_files(
         raise UserError("no network given: name some, or say --table5")
     if markdown and out:
         source = Path(os.path.relpath(out, markdown.parent)).as_posix()
-        write_bytes(markdown, network_document(profile, source).encode())
+        write_bytes(markdown, (network_document(profile, source) + _kept(markdown)).encode())
     return profile
+
+
+def _kept(document: Path) -> str:
+    """The section of a document that is there which is not of these numbers."""
+    text = document.read_text(encoding="utf-8") if document.exists() else ""
+    _, heading, section = text.partition(TIMM_HEADING)
+    return f"\n{heading}{section}" if heading else ""
 
 
 def read_profile(path: Path) -> dict[str, Any]:

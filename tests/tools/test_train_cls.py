@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -81,7 +82,10 @@ def test_recipe_list_needs_nothing_else() -> None:
 def test_network_list_needs_nothing_else() -> None:
     process = run([*TOOL, "--network", "list"])
     assert process.returncode == 0
-    assert {"resnet50_d", "inception_v3", "mobilenet_v1"} <= set(process.stdout.splitlines())
+    lines = {line.split()[0]: line for line in process.stdout.splitlines()}
+    assert {"resnet50_d", "inception_v3", "mobilenet_v1"} <= set(lines)
+    described = r"resnet50_d +25\.58 M +4\.33 G  224 px  4 \(4, 8, 16, 32\); timm:resnet50d"
+    assert re.fullmatch(described, lines["resnet50_d"])
 
 
 def test_ctrl_c_then_resume_equals_an_uninterrupted_run(data: Path, tmp_path: Path) -> None:

@@ -22,20 +22,30 @@ NEEDS: dict[Layout, dict[str, tuple[str, ...]]] = {
     Layout.DEVKIT: {
         "det_configs/faster_rcnn_c4_voc07.py": _VOC07,
         "det_configs/faster_rcnn_c4_voc0712.py": _VOC0712,
+        "det_configs/faster_rcnn_fpn_adamw_voc07.py": _VOC07,
+        "det_configs/faster_rcnn_fpn_adamw_voc0712.py": _VOC0712,
         "det_configs/faster_rcnn_fpn_demo.py": _VOC07,
         "det_configs/faster_rcnn_fpn_voc07.py": _VOC07,
         "det_configs/faster_rcnn_fpn_voc0712.py": _VOC0712,
+        "det_configs/faster_rcnn_simple_fpn_voc07.py": _VOC07,
+        "det_configs/faster_rcnn_simple_fpn_voc0712.py": _VOC0712,
     },
     Layout.SCENES: {"det_configs/faster_rcnn_fpn_coco.py": ()},
     Layout.MASKS: {},  # those of the two below
     Layout.ADE20K: {
         "seg_configs/fcn_os8_ade20k.py": _ADE20K,
         "seg_configs/fcn_os8_demo.py": _ADE20K,
+        "seg_configs/linear_ade20k.py": _ADE20K,
+        "seg_configs/upernet_adamw_ade20k.py": _ADE20K,
         "seg_configs/upernet_ade20k.py": _ADE20K,
+        "seg_configs/upernet_simple_fpn_ade20k.py": _ADE20K,
     },
     Layout.INDEX_PNG: {
         "seg_configs/fcn_os8_index_png.py": _INDEX_PNG,
+        "seg_configs/linear_index_png.py": _INDEX_PNG,
+        "seg_configs/upernet_adamw_index_png.py": _INDEX_PNG,
         "seg_configs/upernet_index_png.py": _INDEX_PNG,
+        "seg_configs/upernet_simple_fpn_index_png.py": _INDEX_PNG,
     },
 }
 

@@ -11,6 +11,7 @@ from backbones.errors import UserError
 from transfer.protocol.values import DERIVED_FROM_BATCH
 
 BUNDLE, CLASSES = "the bundle", "the class names (--classes)"
+SIMPLE_FEATURE_PYRAMID = "SimpleFeaturePyramid"  # a neck that reads one map
 OF_THE_BATCH = ("base_batch_size", *DERIVED_FROM_BATCH)
 
 
@@ -19,16 +20,19 @@ def derived_settings(config: Config) -> dict[str, str]:
     model = config.model
     derived = {"model.backbone.bundle": "--backbone", "model.backbone.seed": "--seed"}
     for head in ("decode_head", "auxiliary_head"):
-        if head in model:
-            names = ("in_channels",) if "channels" in model[head] else ("in_channels", "channels")
-            derived |= {f"model.{head}.{name}": BUNDLE for name in names}
+        if model.get(head):
+            quarter = model[head].type == "FCNHead" and "channels" not in model[head]
+            names = ("in_channels", "channels") if quarter else ("in_channels",)
+            source = "model.neck.out_channels" if "neck" in model else BUNDLE
+            derived |= {f"model.{head}.{name}": source for name in names}
             derived[f"model.{head}.num_classes"] = CLASSES
     if "roi_head" in model:
         derived["model.roi_head.bbox_head.num_classes"] = CLASSES
         if "shared_head" in model.roi_head:
             derived |= _of_a_shared_stage()
-        else:
-            derived["model.neck.in_channels"] = BUNDLE
+    if "neck" in model and "shared_head" not in model.get("roi_head", {}):
+        names = ("in_channels", "stride") if model.neck.type == SIMPLE_FEATURE_PYRAMID else ("in_channels",)
+        derived |= {f"model.neck.{name}": BUNDLE for name in names}
     return derived
 
 

@@ -19,6 +19,10 @@ LEVELS = len(STAGE_STRIDES)
 LAST = "last"  # as out_indices: the network's last map alone
 SINGLE_STRIDES = (8, 16, 32)
 UNDILATED = "seg_configs/upernet_ade20k.py"
+ONE_STRIDE = (
+    "det_configs/faster_rcnn_simple_fpn_voc0712.py, seg_configs/upernet_simple_fpn_ade20k.py and "
+    "seg_configs/linear_ade20k.py"
+)
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,8 @@ class Levels:
 
     def fitting(self) -> str:
         """Which protocol takes a network that another does not, as the end of a refusal."""
+        if self.features[-1].stride in SINGLE_STRIDES and len(self.chosen) < LEVELS:
+            return f"{ONE_STRIDE} take it, which read its last map alone"
         if len(self.chosen) < LEVELS:
             return "no protocol here takes it"
         return f"{UNDILATED} takes it, which needs no dilation"

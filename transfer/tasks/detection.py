@@ -15,6 +15,7 @@ from backbones.errors import UserError
 from transfer.data.absent_classes import absent_classes, tell
 from transfer.data.voc import VOC_CLASSES, check_voc, voc_images
 from transfer.protocol.levels import LEVELS, Levels
+from transfer.tasks.neck import set_neck
 from transfer.tasks.scenes import adopt_scenes, check_scene_data, is_scenes
 from transfer.tasks.task import SPLIT_NAMES, Task, innermost_datasets
 
@@ -35,7 +36,7 @@ def set_channels(config: Config, bundle: Bundle) -> None:
     if "shared_head" in config.model.roi_head:
         _set_shared_stage(config.model, bundle, stages[-1])
     else:
-        config.model.neck.in_channels = [info.channels for info in Levels.of(bundle).infos(stages)]
+        set_neck(config.model.neck, Levels.of(bundle).infos(stages))
 
 
 def _set_shared_stage(model: ConfigDict, bundle: Bundle, last: int) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 
 from backbones.bundles.bundle import Bundle
 from backbones.data.drawing_lots import HeldOut
@@ -18,6 +18,7 @@ from transfer.data.index_png import check_index_png, index_png_images
 from transfer.openmmlab import multi_scale
 from transfer.protocol.levels import LEVELS, Levels
 from transfer.tasks.masks import adopt_masks, check_mask_data, is_masks
+from transfer.tasks.neck import set_neck
 from transfer.tasks.task import SPLIT_NAMES, Task, innermost_datasets
 
 # The authors' head: a 3x3 convolution to a quarter of the channels it is given.
@@ -35,7 +36,7 @@ _OF_UPERNET = (
 
 
 def _heads(config: Config) -> list[Any]:
-    return [config.model.decode_head, config.model.auxiliary_head]
+    return [config.model[name] for name in ("decode_head", "auxiliary_head") if config.model.get(name)]
 
 
 def set_classes(config: Config, classes: tuple[str, ...]) -> None:
@@ -47,15 +48,23 @@ def set_classes(config: Config, classes: tuple[str, ...]) -> None:
 
 
 def set_channels(config: Config, bundle: Bundle) -> None:
-    """Each head reads one stage of the trunk, or several; one that names no width has a quarter of what it reads."""
-    infos = Levels.of(bundle).infos(range(LEVELS))
+    """Each head reads one map, of the trunk or of a neck, or several; one that names no width has a quarter of what it
+    reads."""
+    channels = _map_channels(config.model, Levels.of(bundle))
     for head in _heads(config):
-        if isinstance(head.in_index, (list, tuple)):
-            head.in_channels = [infos[index].channels for index in head.in_index]
-        else:
-            head.in_channels = infos[head.in_index].channels
-        if "channels" not in head:
+        several = isinstance(head.in_index, (list, tuple))
+        head.in_channels = [channels[index] for index in head.in_index] if several else channels[head.in_index]
+        if head.type == "FCNHead" and "channels" not in head:
             head.channels = head.in_channels // HEAD_REDUCTION
+
+
+def _map_channels(model: ConfigDict, levels: Levels) -> list[int]:
+    """Of each map that heads can read."""
+    infos = levels.infos(model.backbone.get("out_indices", range(LEVELS)))
+    if "neck" not in model:
+        return [info.channels for info in infos]
+    set_neck(model.neck, infos)
+    return [model.neck.out_channels] * LEVELS
 
 
 def check_evaluator(config: Config) -> None:

@@ -65,7 +65,22 @@ STATED = {
     "fcn_os8_ade20k": Stated(16, 0.01, ADE20K_IMAGES, 151_575, 120, True),
     # mmsegmentation, configs/upernet/upernet_r50_4xb4-160k_ade20k-512x512.py: 4 GPUs x 4 with SyncBN, 0.01, 160,000.
     "upernet_ade20k": Stated(16, 0.01, ADE20K_IMAGES, 160_000, 160_000 * 16 / ADE20K_IMAGES, True),
+    # mmsegmentation, configs/convnext/convnext-tiny_upernet_8xb2-amp-160k_ade20k-512x512.py: 8 GPUs x 2, 1e-4.
+    "upernet_adamw_ade20k": Stated(16, 1e-4, ADE20K_IMAGES, 160_000, 160_000 * 16 / ADE20K_IMAGES, True),
+    # mmsegmentation, configs/mae/mae-base_upernet_8xb2-amp-160k_ade20k-512x512.py: 8 GPUs x 2, 1e-4.
+    "upernet_simple_fpn_ade20k": Stated(16, 1e-4, ADE20K_IMAGES, 160_000, 160_000 * 16 / ADE20K_IMAGES, True),
+    # benchmark-vfm-ss, configs/ade20k_linear_semantic.yaml: 32 epochs, 1e-4; 32 x 20210 / 16 = 40420.
+    "linear_ade20k": Stated(16, 1e-4, ADE20K_IMAGES, 40_420, 32, True),
+    # mmdetection, configs/convnext/mask-rcnn_convnext-t-p4-w7_fpn_amp-ms-crop-3x_coco.py: 1e-4 at 16.
+    "faster_rcnn_fpn_adamw_voc0712": Stated(16, 1e-4, VOC0712_IMAGES, 4 * 3104, 12, False),
+    # ViTDet: 1e-4 at 64.
+    "faster_rcnn_simple_fpn_voc0712": Stated(16, 1e-4 * 16 / 64, VOC0712_IMAGES, 4 * 3104, 12, False),
     # Of this project.
+    "upernet_adamw_index_png": Stated(8, 2e-4, UNKNOWN_IMAGES, 600, 600 * 8 / UNKNOWN_IMAGES, True),
+    "upernet_simple_fpn_index_png": Stated(8, 2e-4, UNKNOWN_IMAGES, 600, 600 * 8 / UNKNOWN_IMAGES, True),
+    "linear_index_png": Stated(8, 5e-4, UNKNOWN_IMAGES, 600, 600 * 8 / UNKNOWN_IMAGES, True),
+    "faster_rcnn_fpn_adamw_voc07": Stated(8, 2e-4, VOC07_IMAGES, 6 * 627, 6, True),
+    "faster_rcnn_simple_fpn_voc07": Stated(8, 2e-4, VOC07_IMAGES, 6 * 627, 6, True),
     "upernet_index_png": Stated(8, 0.01, UNKNOWN_IMAGES, 600, 600 * 8 / UNKNOWN_IMAGES, True),
     "faster_rcnn_fpn_voc07": Stated(8, 0.01, VOC07_IMAGES, 6 * 627, 6, True),
     "faster_rcnn_c4_voc07": Stated(8, 0.01, VOC07_IMAGES, 6 * 627, 6, True),

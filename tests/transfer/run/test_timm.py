@@ -23,6 +23,8 @@ from transfer.tasks.segmentation import SEGMENTATION
 ROOT = Path(__file__).resolve().parents[3]
 DILATED = ["regnety_004", "convnext_atto"]
 DILATED_SLOW = ["tf_efficientnet_lite0", "efficientnet_b0", "resnext50_32x4d", "seresnet50", "res2net50_26w_4s"]
+PLAIN = "vit_tiny_patch16_224"
+HEADS = ("model.decode_head", "model.auxiliary_head")
 OTHERS = ["mobilenetv3_large_100"]
 OTHERS_SLOW = ["densenet121", "hrnet_w18_small", "vgg16_bn", "swin_tiny_patch4_window7_224"]
 SHORT_DETECTION = (
@@ -36,6 +38,11 @@ SHORT_DETECTION = (
     "model.roi_head.bbox_head.in_channels=16",
     "model.roi_head.bbox_head.fc_out_channels=16",
     "param_scheduler=[]",
+)
+SHORT_SIMPLE_FPN = (
+    *(option for option in SHORT_DETECTION if "dataset.pipeline" not in option),
+    "train_dataloader.dataset.pipeline.2.scale=(70,70)",  # no multiple of anything
+    "test_dataloader.dataset.pipeline.1.scale=(70,70)",
 )
 SHORT_SEGMENTATION = ("train_cfg.max_iters=1", "train_dataloader.dataset.pipeline.2.crop_size=(64,64)")
 
@@ -120,22 +127,68 @@ def test_segmentation_dilates_what_timm_can_dilate(name: str, data: Path, tmp_pa
     assert all(stage["moved"] for stage in result["proof"]["after_training"]["stages"])
 
 
-@mark.parametrize("name", [*OTHERS, *slow(OTHERS_SLOW)])
-def test_upernet_takes_what_cannot_be_dilated(name: str, data: Path, tmp_path: Path) -> None:
-    options = TransferOptions(
-        str(ROOT / "seg_configs/upernet_ade20k.py"),
-        bundle(name, tmp_path),
-        str(tmp_path / "run"),
+def segment_by(protocol: str, backbone: str, data: Path, out: Path, *options: str) -> dict[str, Any]:
+    """One update under one of the protocols for ADE20K that descend from UPerNet's."""
+    asked = TransferOptions(
+        str(ROOT / "seg_configs" / protocol),
+        backbone,
+        str(out),
         str(data / "ADEChallengeData2016"),
         workers=0,
         total_batch=4,
-        cfg_options=SHORT_UPERNET,
+        cfg_options=options,
     )
-    result = run_transfer(SEGMENTATION, options)
+    return run_transfer(SEGMENTATION, asked)
+
+
+@mark.parametrize("name", [*OTHERS, *slow([*OTHERS_SLOW, "convnext_atto"])])
+def test_upernet_takes_what_cannot_be_dilated(name: str, data: Path, tmp_path: Path) -> None:
+    result = segment_by("upernet_ade20k.py", bundle(name, tmp_path), data, tmp_path / "run", *SHORT_UPERNET)
     features = result["proof"]["features"]
     assert features["geometry"] == "as built"
     assert len(features["returned"]) == 4
     assert all(stage["moved"] for stage in result["proof"]["after_training"]["stages"])
+
+
+@mark.parametrize(
+    ("protocol", "name"),
+    [
+        ("linear_ade20k.py", PLAIN),
+        *(
+            param(*case, marks=mark.slow)
+            for case in [
+                ("linear_ade20k.py", "convnext_atto"),
+                ("upernet_simple_fpn_ade20k.py", PLAIN),
+                ("upernet_adamw_ade20k.py", "convnext_atto"),
+            ]
+        ),
+    ],
+)
+def test_protocols_with_adamw_train_every_stage(protocol: str, name: str, data: Path, tmp_path: Path) -> None:
+    linear = protocol.startswith("linear")
+    short = [option for option in SHORT_UPERNET if not linear or not option.startswith(HEADS)]
+    result = segment_by(protocol, bundle(name, tmp_path), data, tmp_path / "run", *short, "param_scheduler=[]")
+    features = result["proof"]["features"]
+    assert features["geometry"] == "as built"
+    assert len(features["returned"]) == (4 if protocol.startswith("upernet_adamw") else 1)
+    assert all(stage["moved"] for stage in result["proof"]["after_training"]["stages"])
+
+
+def test_a_simple_feature_pyramid_takes_a_plain_transformer(data: Path, tmp_path: Path) -> None:
+    options = TransferOptions(
+        str(ROOT / "det_configs/faster_rcnn_simple_fpn_voc07.py"),
+        bundle(PLAIN, tmp_path),
+        str(tmp_path / "run"),
+        str(data / "VOCdevkit"),
+        workers=0,
+        total_batch=4,
+        cfg_options=(*SHORT_SIMPLE_FPN, "model.backbone.frozen_stages=2"),
+    )
+    result = run_transfer(DETECTION, options)
+    features = result["proof"]["features"]
+    assert (features["geometry"], features["returned"]) == ("as built", ["blocks.11"])
+    held = [stage["stage"] for stage in result["proof"]["after_training"]["stages"] if not stage["moved"]]
+    assert held == ["stem", "blocks.0", "blocks.1"]
 
 
 @mark.parametrize("name", [*OTHERS, *slow(OTHERS_SLOW)])
@@ -150,7 +203,8 @@ def test_what_cannot_be_dilated_is_refused_in_one_line(name: str, data: Path, tm
 @mark.parametrize(
     ("name", "message"),
     [
-        ("vit_tiny_patch16_224", "has maps of stride 16 alone, and this protocol reads maps of strides 4, 8, 16, 32"),
+        (PLAIN, "has maps of stride 16 alone, .* maps of strides 4, 8, 16, 32; det_configs/faster_rcnn_simple_fpn_"),
+        ("vit_small_patch14_dinov2", "has maps of stride 14 alone, .*; no protocol here takes it"),
         ("inception_v4", "leaves out the border of images"),
         ("bat_resnext26ts", "takes images of 256 pixels alone"),
     ],

@@ -16,7 +16,7 @@ PHOTO = 3 * 224 * 224
 
 
 def pretend_room(patch: MonkeyPatch, free_bytes: int) -> None:
-    status = SimpleNamespace(f_bavail=free_bytes // 4096, f_blocks=1 << 20, f_frsize=4096)
+    status = SimpleNamespace(f_bavail=free_bytes // 4096, f_blocks=1 << 20, f_frsize=4096, f_flag=0)
     patch.setattr(os, "statvfs", lambda path: status)
 
 

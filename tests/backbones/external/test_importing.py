@@ -202,7 +202,7 @@ def test_a_failed_download_says_what_to_do(name: str, tmp_path: Path, monkeypatc
 
     for target in ("torchvision.models._api.load_state_dict_from_url", "timm.models._builder.load_state_dict_from_hf"):
         monkeypatch.setattr(target, fail)
-    with raises(UserError, match=r"\(ConnectionError: no route to host\).*--checkpoint FILE$"):
+    with raises(UserError, match=r"\(ConnectionError: no route to host\).*@FILE .*--checkpoint FILE\)$"):
         import_weights(name, tmp_path / "out.safetensors")
     assert list(tmp_path.iterdir()) == []
 

@@ -177,7 +177,8 @@ def _cut(model: nn.Module, facts: Survey, prefix: str = "") -> None:
     for name, child in model.named_children():
         place = f"{prefix}{name}"
         tensors = [f"{place}.{each}" for each in child.state_dict()]
-        if tensors and place not in facts.called and not any(each in facts.stages for each in tensors):
+        used = any(f"{each}.".startswith(f"{place}.") for each in facts.called)  # a container is not called itself
+        if tensors and not used and not any(each in facts.stages for each in tensors):
             setattr(model, name, nn.Identity())
         else:
             _cut(child, facts, f"{place}.")

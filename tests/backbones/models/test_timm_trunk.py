@@ -343,3 +343,12 @@ def test_images_of_a_size_that_it_does_not_take() -> None:
     assert fixed.why_not(224) is None
     assert fixed.why_not(64) == "takes images of 224 pixels alone"
     assert classifier("convnext_atto").why_not(16) == "needs 32 pixels or more"
+
+
+def test_a_container_that_is_looped_over_and_never_called_stays() -> None:
+    """RepGhostNet sums over the members of a ``Sequential`` on the way to its last map, and no map depends on them."""
+    trunk = create_backbone("timm:repghostnet_050")
+    assert any("fusion_bn" in name for name in trunk.left_behind.keys() | trunk.state_dict().keys())
+    with torch.no_grad():
+        grids = trunk(images(SIDE, count=2))
+    assert [grid.shape[1] for grid in grids] == [each.channels for each in trunk.feature_info]

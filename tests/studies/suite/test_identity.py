@@ -203,7 +203,7 @@ def test_a_local_checkpoint_is_imported_by_one_word(plan: Plan, tmp_path: Path) 
     ("said", "message"),
     [
         ("nothing", "from.source: from .*nothing: there is no such run folder or bundle; taken are a bundle,"),
-        ("timm:nothing", "from.source: timm:nothing: unknown network .timm:nothing.: timm [0-9.]+ has none of that name"),
+        ("timm:nothing", "from.source: timm:nothing: unknown network .timm:nothing.: timm [0-9.]+ has none of that"),
         ("random:nothing", "from.source: from random:nothing: unknown network"),
         ("{source: random:resnet18_d, key: a}", "from.key: is for weights that are imported"),
         ("{source: 'timm:resnet18d@a.pth', key: a}", "from.key: stands after the @ of source already"),

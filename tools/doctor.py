@@ -1,4 +1,4 @@
-"""Look for what would stop or slow a run on this machine, and print for each finding the command that mends it."""
+"""Look for what would stop or slow a run on this machine, and print for each finding the command that fixes it."""
 
 from __future__ import annotations
 

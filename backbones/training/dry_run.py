@@ -122,7 +122,7 @@ def _cost_lines(job: TrainingJob, seconds: float, waiting: float, validation: fl
     rate = job.batch_size / seconds
     yield (
         f"time      {seconds:.3f} s per batch ({rate:.0f} img/s, data wait {waiting / seconds:.0%}), validation "
-        f"{tqdm.format_interval(validation)}: {tqdm.format_interval(whole)} in all, if it goes on like this"
+        f"{tqdm.format_interval(validation)}: {tqdm.format_interval(whole)} in all at this rate"
     )
     yield memory_line(job.device, job.workers)
     yield FAREWELL

@@ -19,7 +19,7 @@ LONGEST = 300  # characters of a library's own words
 class Finding:
     """One fact: ``status`` is "ok", "warning" (works, but not as intended) or "problem" (something will fail).
 
-    ``remedy`` is the one command or action that mends it; what is ok has none.
+    ``remedy`` is the one command or action that fixes it; what is ok has none.
     """
 
     subject: str

@@ -194,7 +194,7 @@ def _cost_lines(plan: TransferPlan, runner: Runner, steps: StepTimer, evaluation
     yield (
         f"time      {seconds:.3f} s per iteration ({images / seconds:.1f} img/s, data wait {waiting / seconds:.0%}): "
         f"{tqdm.format_interval(training)} for training, {tqdm.format_interval(test)} for evaluation, "
-        f"{tqdm.format_interval(whole)} in all, if it goes on like this"
+        f"{tqdm.format_interval(whole)} in all at this rate"
     )
     device = "GPU" if plan.device.type == "cuda" else "process"
     yield f"cost      {plan.world.size * whole / 3600:.2f} {device} hours"

@@ -128,7 +128,7 @@ def test_time_and_memory_are_told(
     """Also of a run of a single batch, where there is no step to warm up with."""
     lines = shown(replace(request_run, network="mobilenet_v1_025", **{"recipe": "smooth", **change}), capsys)
     (time,) = [line for line in lines if line.startswith("time")]
-    pattern = r"time +\d+\.\d{3} s per batch \(\d+ img/s, data wait \d+%\), validation [\d:]+: [\d:]+ in all, if .*"
+    pattern = r"time +\d+\.\d{3} s per batch \(\d+ img/s, data wait \d+%\), validation [\d:]+: [\d:]+ in all at .*"
     assert re.fullmatch(pattern, time)
     (memory,) = [line for line in lines if line.startswith("memory")]
     gigabytes = re.match(r"memory +([\d.]+) GB of main memory at most", memory)

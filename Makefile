@@ -7,13 +7,18 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 READY := .venv/.ready
 RUN := .venv/bin/python
 
-.PHONY: demo test test-fast lint format bench bench-quick campaign requirements clean
+.PHONY: demo test test-all test-fast lint format bench bench-quick campaign requirements clean
 
 demo: $(READY)
 	$(RUN) tools/run_suite.py suites/demo.yaml
 
 # A file of tests per process, each with one thread: many tests are too small for two. PYTEST_ADDOPTS goes to pytest.
+# Marked exhaustive: the same tests on more networks, for who changes how networks are built or imported (make test-all).
 test: $(READY)
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -m "not exhaustive" --numprocesses auto --maxprocesses 4 --dist loadfile \
+		--no-loadscope-reorder
+
+test-all: $(READY)
 	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # For every small change: the modules of tests that import nothing of OpenMMLab at any depth and start no process, found by

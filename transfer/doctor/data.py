@@ -9,7 +9,7 @@ from pathlib import Path
 
 from backbones.cli.shell import shell_word
 from backbones.errors import UserError
-from transfer.doctor.finding import Finding, ok, problem
+from transfer.doctor.finding import Finding, full_check, ok, problem
 from transfer.prepare.layouts import AnotherFolderIsMeant, Layout, recognise, years
 
 PARTS = {
@@ -18,11 +18,6 @@ PARTS = {
     Layout.INDEX_PNG: ("images", "annotations", "train.txt", "val.txt", "classes.txt"),
 }
 PARTS_OF_A_YEAR = ("JPEGImages", "Annotations", "ImageSets/Main")
-
-
-def full_check(root: Path) -> str:
-    """The command that reads every file."""
-    return f"python tools/prepare_data.py check {shell_word(str(root))}"
 
 
 def check_data(root: Path) -> Iterator[Finding]:
@@ -46,7 +41,7 @@ def check_data(root: Path) -> Iterator[Finding]:
 def _parts(root: Path, layout: Layout) -> list[str]:
     if layout is Layout.DEVKIT:
         return [f"{year}/{part}" for year in years(root) for part in PARTS_OF_A_YEAR]
-    return list(PARTS[layout])
+    return list(PARTS.get(layout, ()))
 
 
 def _has_something(path: Path) -> bool:
@@ -62,7 +57,7 @@ def _contents(root: Path, layout: Layout) -> str:
         return ", ".join(years(root))
     if layout is Layout.IMAGE_FOLDER:
         return f"{_folders(root / 'train')} classes in train, {_folders(root / 'val')} in val"
-    return "all parts there"
+    return "all parts there" if layout in PARTS else "its parts are where the check finds them"
 
 
 def _folders(path: Path) -> int:

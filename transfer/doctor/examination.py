@@ -7,9 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from backbones.files import write_json
-from transfer.doctor.data import check_data, full_check
 from transfer.doctor.devices import check_devices
-from transfer.doctor.finding import OK, PROBLEM, WARNING, Finding, guarded
+from transfer.doctor.finding import OK, PROBLEM, WARNING, Finding, full_check, guarded
 from transfer.doctor.installation import install_all, reinstall
 from transfer.doctor.libraries import check_libraries
 from transfer.doctor.machine import check_cache, check_memory, check_open_files, check_output, check_shared_memory
@@ -36,10 +35,16 @@ def examine(data: Sequence[Path] = (), out: Path = Path("runs")) -> Iterator[Fin
         ("open files", check_open_files, "ulimit -n 4096"),
         ("--out", partial(check_output, out), "name another --out"),
         ("cache", check_cache, "export CARRYOVER_CACHE=/another/folder"),
-        *((f"--data {root}", partial(check_data, root), full_check(root)) for root in data),
+        *((f"--data {root}", partial(_check_data, root), full_check(root)) for root in data),
     ]
     for subject, check, remedy in checks:
         yield from guarded(subject, check, remedy)
+
+
+def _check_data(root: Path) -> Iterator[Finding]:
+    from transfer.doctor.data import check_data  # the readers of layouts need packages that may not be there
+
+    return check_data(root)
 
 
 def lines(finding: Finding) -> list[str]:

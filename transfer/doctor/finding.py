@@ -8,7 +8,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
+from backbones.cli.shell import shell_word
 from backbones.errors import UserError
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
@@ -41,6 +43,11 @@ def warning(subject: str, message: str, remedy: str) -> Finding:
 def problem(subject: str, message: str, remedy: str) -> Finding:
     """Something will fail."""
     return Finding(subject, PROBLEM, message, remedy)
+
+
+def full_check(root: Path) -> str:
+    """The command that reads every file of a data set."""
+    return f"python tools/prepare_data.py check {shell_word(str(root))}"
 
 
 def words(error: BaseException) -> str:

@@ -31,7 +31,7 @@ TIMM_TAGS = {
 # Half a minute together, and nothing in them that the others lack.
 SLOW = {("torchvision", "resnet101"), *(("timm", f"resnet{name}") for name in ("101", "101c", "101d", "152", "152c"))}
 NETWORKS = [
-    pytest.param(library, network, marks=[mark.slow] if (library, network) in SLOW else [])
+    pytest.param(library, network, marks=[mark.slow, mark.exhaustive] if (library, network) in SLOW else [])
     for library, networks in FAMILIES.items()
     for network in networks
 ]

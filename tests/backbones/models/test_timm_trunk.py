@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import timm
 import torch
-from pytest import mark, param, raises
+from pytest import fixture, mark, param, raises
 from torch import Tensor, nn
 
 from backbones.bundles.bundle import make_bundle, read_bundle, write_bundle
@@ -83,6 +84,14 @@ def classifier(name: str) -> Classifier:
 def bundle(name: str):
     network = f"timm:{name}"
     return make_bundle(classifier(name), network, imagenet_contract(SIDE), {"recipe": "r"}, "memory")
+
+
+@fixture(scope="module", autouse=True)
+def forgotten() -> Iterator[None]:
+    """Two dozen networks are no longer needed when these tests are done."""
+    yield
+    classifier.cache_clear()
+    bundle.cache_clear()
 
 
 def timms_own(name: str) -> nn.Module:

@@ -26,7 +26,7 @@ from backbones.profiling.cost import (
     profile_networks,
 )
 from backbones.profiling.stopwatch import Speed, Stopwatch
-from backbones.profiling.table import network_document, profile_to_files
+from backbones.profiling.table import TIMM_HEADING, network_document, profile_to_files
 from backbones.recipes.paper import table_rows
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
@@ -243,7 +243,8 @@ def test_document_of_a_gpu_has_its_memory_and_other_sizes_are_not_table_5() -> N
 
 def test_documented_numbers_are_those_of_the_result_file() -> None:
     result = read_json(DOCS / "networks.json")
-    assert (DOCS / "networks.md").read_text(encoding="utf-8") == network_document(result, "networks.json")
+    text = (DOCS / "networks.md").read_text(encoding="utf-8")
+    assert text.partition(TIMM_HEADING)[0].rstrip() == network_document(result, "networks.json").rstrip()
     for row in result["networks"]:
         counted = count_operations(row["network"], row["image_size"])
         assert counted == {name: row[name] for name in counted}

@@ -406,7 +406,7 @@ def test_the_driver_is_asked_for_its_version(tmp_path: Path, monkeypatch: Monkey
 
 
 def room(free: int, whole: int) -> Callable[[object], SimpleNamespace]:
-    return lambda _: SimpleNamespace(f_bavail=free >> 12, f_blocks=whole >> 12, f_frsize=1 << 12)
+    return lambda _: SimpleNamespace(f_bavail=free >> 12, f_blocks=whole >> 12, f_frsize=1 << 12, f_flag=0)
 
 
 @mark.parametrize(
@@ -555,3 +555,11 @@ def test_a_check_that_breaks_does_not_stop_the_others(tmp_path: Path, monkeypatc
 
 def test_what_is_ok_has_no_remedy() -> None:
     assert lines(ok("memory", "8 GiB")) == ["ok       memory: 8 GiB"]
+
+
+def test_layouts_without_parts_of_their_own(tmp_path: Path) -> None:
+    for part in ("train", "val"):
+        (tmp_path / f"{part}.csv").write_text("path,label\n1.jpg,a\n")
+    (finding,) = check_data(tmp_path)
+    assert finding.status == "ok"
+    assert finding.message.startswith("images with tables of labels; its parts are where the check finds them; every")

@@ -19,7 +19,7 @@ from transfer.protocol.tunable import describe_tuning, without_tunable
 ROOT = Path(__file__).resolve().parents[3]
 PROTOCOLS = sorted([*ROOT.glob("det_configs/*.py"), *ROOT.glob("seg_configs/*.py")])
 CLIPPED = "optim_wrapper.clip_grad={'max_norm': 1.0}"
-SLOW_BACKBONE = "optim_wrapper.paramwise_cfg={'custom_keys': {'backbone': {'lr_mult': 0.1}}}"
+SLOW_BACKBONE = "optim_wrapper.paramwise_cfg={'custom_keys': {'backbone': {'lr_mult': 0.3}}}"
 
 
 @fixture(autouse=True, scope="module")

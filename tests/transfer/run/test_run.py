@@ -64,7 +64,7 @@ def start(kind: str, data: Path, out: Path, *options: str, resume: bool = False)
         ("seg", "default_hooks.checkpoint.intervall=3", "has no option 'intervall'"),
         ("seg", "default_hooks.checkpoint.out_dir=elsewhere", "checkpoints stay in the run folder"),
         ("seg", "default_hooks.checkpoint.filename_tmpl=step-{}.pth", "checkpoints stay in the run folder"),
-        ("seg", "model.auxiliary_head=None", "model cannot be used"),
+        ("seg", "model.decode_head=None", "cannot be used with --cfg-options model.decode_head=None"),
         ("det", "multi_scale=True", "tta_pipeline cannot be used"),
         ("seg", "model.decode_head.depth=1", "has no option 'depth'"),
         ("det", "train_cfg.max_iters=5", "has no option 'max_iters'"),

@@ -26,7 +26,8 @@ DILATED_SLOW = ["tf_efficientnet_lite0", "efficientnet_b0", "resnext50_32x4d", "
 PLAIN = "vit_tiny_patch16_224"
 HEADS = ("model.decode_head", "model.auxiliary_head")
 OTHERS = ["mobilenetv3_large_100"]
-OTHERS_SLOW = ["densenet121", "hrnet_w18_small", "vgg16_bn", "swin_tiny_patch4_window7_224"]
+SWIN, CONVOLUTIONAL = "swin_tiny_patch4_window7_224", ["densenet121", "hrnet_w18_small", "vgg16_bn"]
+OTHERS_SLOW = [*CONVOLUTIONAL, SWIN]
 SHORT_DETECTION = (
     "train_cfg.max_epochs=1",
     "train_dataloader.dataset.pipeline.2.scale=(64,64)",
@@ -100,8 +101,12 @@ def slow(names: list[str]) -> list[Any]:
     return [param(name, marks=mark.slow) for name in names]
 
 
-# Each of the larger networks once: in what asks more of it.
-@mark.parametrize("name", [*DILATED, *slow([*OTHERS, "swin_tiny_patch4_window7_224"])])
+def more(names: list[str]) -> list[Any]:
+    return [param(name, marks=[mark.slow, mark.exhaustive]) for name in names]
+
+
+# Each of the larger networks once in any case: in what asks more of it.
+@mark.parametrize("name", [*DILATED, *slow([*OTHERS, SWIN]), *more([*DILATED_SLOW, *CONVOLUTIONAL])])
 def test_detection_reads_the_maps_at_strides_4_to_32(name: str, data: Path, tmp_path: Path) -> None:
     result = detect(bundle(name, tmp_path), data, tmp_path / "run", "model.backbone.frozen_stages=1")
     features = result["proof"]["features"]

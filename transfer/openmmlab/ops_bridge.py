@@ -147,7 +147,9 @@ def nms(bboxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Te
     # (x2 + 1) - x1 is the legacy width (x2 - x1) + 1. In float64 the sum is exact; in float32 it would round
     # differently from mmcv's.
     dtype = torch.float64 if offset else _computing_dtype(bboxes)
-    boxes = bboxes.to(dtype) + bboxes.new_tensor([0, 0, offset, offset], dtype=dtype)
+    boxes = bboxes.to(dtype)
+    if offset:  # else nothing is copied to a GPU, which would be waited for
+        boxes = boxes + bboxes.new_tensor([0, 0, offset, offset], dtype=dtype)
     # A float32 IoU that equals the threshold must not exceed it: round the threshold alike.
     threshold = torch.tensor(iou_threshold, dtype=dtype).item()
     return torch.ops.torchvision.nms(boxes, scores.to(dtype), threshold)

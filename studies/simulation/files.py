@@ -50,7 +50,7 @@ class Effort:
     further_test_sets: int = 100
 
 
-QUICK = Effort(studies=2_000, designs=500, planned=5, nested=200, adaptive=40, test_sets=10, further_test_sets=5)
+QUICK = Effort(studies=1_000, designs=200, planned=5, nested=200, adaptive=40, test_sets=5, further_test_sets=5)
 
 
 def simulate_to_files(folder: Path, effort: Effort, command: str, parsers: Parsers) -> Path:

@@ -29,7 +29,7 @@ from campaigns.mutators.fields import VALUES, change_field, places
 
 pytestmark = mark.processes
 
-SEEDS = range(4)
+SEEDS = range(3)
 
 
 def test_every_ending_of_a_short_campaign_is_one_to_live_with(tmp_path: Path) -> None:

@@ -58,7 +58,12 @@ LARGE: dict[str, tuple[tuple[int, ...], bool]] = {
     "vgg16_bn": ((1, 2, 4, 8, 16, 32), False),
     "swin_tiny_patch4_window7_224": ((4, 8, 16, 32), False),
 }
-EACH = [*SMALL, *(param(name, marks=mark.slow) for name in LARGE)]
+# Of the larger ones without what the others lack, `make test-all` alone.
+MORE = ("resnext50_32x4d", "seresnet50", "res2net50_26w_4s", "vgg16_bn")
+EACH = [
+    *SMALL,
+    *(param(name, marks=[mark.slow, mark.exhaustive] if name in MORE else [mark.slow]) for name in LARGE),
+]
 KNOWN = SMALL | LARGE
 
 

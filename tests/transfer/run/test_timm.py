@@ -124,7 +124,7 @@ def test_detection_reads_the_maps_at_strides_4_to_32(name: str, data: Path, tmp_
     assert "first_step" in result["proof"]
 
 
-@mark.parametrize("name", [*DILATED, *slow(DILATED_SLOW)])
+@mark.parametrize("name", [*DILATED, *slow(DILATED_SLOW[:1]), *more(DILATED_SLOW[1:])])
 def test_segmentation_dilates_what_timm_can_dilate(name: str, data: Path, tmp_path: Path) -> None:
     result = segment(bundle(name, tmp_path), data, tmp_path / "run")
     features = result["proof"]["features"]
@@ -147,7 +147,7 @@ def segment_by(protocol: str, backbone: str, data: Path, out: Path, *options: st
     return run_transfer(SEGMENTATION, asked)
 
 
-@mark.parametrize("name", [*OTHERS, *slow([*OTHERS_SLOW, "convnext_atto"])])
+@mark.parametrize("name", [*OTHERS, *slow([SWIN]), *more([*CONVOLUTIONAL, "convnext_atto"])])
 def test_upernet_takes_what_cannot_be_dilated(name: str, data: Path, tmp_path: Path) -> None:
     result = segment_by("upernet_ade20k.py", bundle(name, tmp_path), data, tmp_path / "run", *SHORT_UPERNET)
     features = result["proof"]["features"]

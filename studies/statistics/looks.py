@@ -51,7 +51,8 @@ def subtract_at_looks(row: Mapping[Seed, float], baseline: Mapping[Seed, float],
     last = found[-1]
     if last.error is None or last.freedom is None:
         return last
-    p_values = [1.0 if each.p_value is None else each.p_value for each in found]
+    # A look that rejected on the other side says nothing for the sign that is reported.
+    p_values = [1.0 if each.p_value is None or each.value * last.value < 0 else each.p_value for each in found]
     level = looks.levels[reached - 1]
     return replace(
         last,

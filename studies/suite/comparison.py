@@ -16,7 +16,7 @@ from pathlib import Path
 from backbones.cli.shell import shell_command
 from backbones.runs.fingerprint import ROOT
 from backbones.runs.record import read_record
-from studies.results.looks_file import write_looks
+from studies.results.looks_file import NAME, write_looks
 from studies.results.paper import recipe_order
 from studies.statistics.looks import Looks
 from studies.suite.definition import Suite
@@ -84,3 +84,5 @@ def link_runs(runs: Sequence[PlannedRun], out: Path, looks: Looks | None = None)
     if looks:
         folder.mkdir(parents=True, exist_ok=True)
         write_looks(folder, looks)
+    else:
+        (folder / NAME).unlink(missing_ok=True)

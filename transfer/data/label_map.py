@@ -123,7 +123,8 @@ def refuse_unless_two_classes(total: Sequence[int], classes: Sequence[str], codi
     Raises:
         UserError: Fewer than two classes have pixels.
     """
-    labelled = [name for name, count in zip(classes, total[coding.first :], strict=False) if count]
+    of_classes = total[coding.first : coding.first + len(classes)]
+    labelled = [name for name, count in zip(classes, of_classes, strict=True) if count]
     if not labelled:
         raise UserError(
             f"no label map of {split} has a labelled pixel: all are {' or '.join(map(str, coding.ignored))}; check "

@@ -11,6 +11,14 @@ from backbones.cli.options import WEIGHTS_HELP, add_allow_shared_images, add_par
 
 def add_transfer_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of a transfer; their names are the fields of ``transfer.run.run.TransferOptions``."""
+    _add_subject(parser)
+    _add_computation(parser)
+    _add_output(parser)
+    _add_configuration(parser)
+
+
+def _add_subject(parser: argparse.ArgumentParser) -> None:
+    """What is transferred, to which data."""
     parser.add_argument("config", help="protocol file of det_configs/ or seg_configs/")
     parser.add_argument("--backbone", required=True, help=WEIGHTS_HELP)
     parser.add_argument("--out", help="run folder to make")
@@ -22,6 +30,10 @@ def add_transfer_options(parser: argparse.ArgumentParser) -> None:
         "--seed", type=natural_int, default=0, help="seed of heads, data order and random trunk (default: 0)"
     )
     add_parts(parser)
+
+
+def _add_computation(parser: argparse.ArgumentParser) -> None:
+    """How it is computed."""
     parser.add_argument(
         "--precision",
         choices=("auto", "fp32", "bf16"),
@@ -44,6 +56,10 @@ def add_transfer_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--workers", type=natural_int, help="processes that load images (default: the configuration's)")
     add_allow_shared_images(parser)
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    """What is done with the run folder, or in place of a run."""
     parser.add_argument("--resume", action="store_true", help="continue the run that --out holds")
     parser.add_argument(
         "--validate-every",
@@ -60,6 +76,10 @@ def add_transfer_options(parser: argparse.ArgumentParser) -> None:
     instead.add_argument(
         "--dump-config", metavar="FILE.py", help="write a configuration for OpenMMLab's own train script, and end"
     )
+
+
+def _add_configuration(parser: argparse.ArgumentParser) -> None:
+    """What of the protocol is changed."""
     parser.add_argument(
         "--cfg-options",
         nargs="+",

@@ -88,8 +88,9 @@ def report_words(options: argparse.Namespace, out: pathlib.Path) -> tuple[str, .
             words += [f"--{name.replace('_', '-')}", str(value)]
     if options.slurm is not None:
         words += ["--slurm", *options.slurm]
-    command = f"python {shell_command([*words, '--seeds'])}"
-    return ("--seeds-command", command, *(["--open"] if options.open else []))
+    adds_seeds = ("--seeds-command", f"python {shell_command([*words, '--seeds'])}")
+    # Whether an adaptive study gets further seeds is its plan's to say, and never a reader's of its results.
+    return (*(() if options.adaptive else adds_seeds), *(["--open"] if options.open else []))
 
 
 def tool_parsers() -> Mapping[str, CommandParser]:

@@ -10,6 +10,8 @@ import errno
 import mmap
 import os
 import re
+import socket
+import ssl
 import textwrap
 from collections.abc import Iterator
 
@@ -22,6 +24,10 @@ AROUND = 40  # characters before and behind one that cannot be written
 _OF_FILES = (
     *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP, errno.ENAMETOOLONG),
     *(errno.EINVAL, errno.EBADF, errno.ESPIPE, errno.ENXIO, errno.EPIPE, errno.EOVERFLOW, errno.EILSEQ, errno.ERANGE),
+)
+# What is used up, or fails, tells why later errors came, even those that were not raised from it.
+_USED_UP = (
+    *(errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE),
 )
 _MEMORY = "free some, allow more (ulimit -v, the limit of a container or of a job), or ask for less at once"
 _FILES = "allow more (ulimit -n 4096), or use fewer loader processes (--workers)"
@@ -59,15 +65,26 @@ _NUMBER = re.compile(r"\[Errno (\d+)\]")
 
 def lack_behind(error: BaseException) -> int | None:
     """The error number of what the machine refused, if an error, or one that led to it, comes of that; else None."""
-    return next((code for each in led_to(error) if (code := _lack(each)) is not None), None)
+    for each, by_chance in _led_to(error):
+        code = _lack(each)
+        if code is not None and (not by_chance or code in _USED_UP):
+            return code
+    return None
 
 
 def led_to(error: BaseException | None) -> Iterator[BaseException]:
     """An error, then what it was raised from or while handling, back to the first."""
+    return (each for each, _ in _led_to(error))
+
+
+def _led_to(error: BaseException | None) -> Iterator[tuple[BaseException, bool]]:
+    """The same, each with whether what came after it was only raised while it was handled, and not from it."""
     seen: set[int] = set()
+    by_chance = False
     while error is not None and id(error) not in seen:
         seen.add(id(error))
-        yield error
+        yield error, by_chance
+        by_chance = by_chance or error.__cause__ is None
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
@@ -152,6 +169,8 @@ def _lack(error: BaseException) -> int | None:
     if isinstance(error, MemoryError):
         return errno.ENOMEM
     if isinstance(error, OSError) and error.errno is not None:
+        if isinstance(error, (ssl.SSLError, socket.gaierror, socket.herror)):  # their numbers are not the system's
+            return errno.ENETUNREACH
         return None if error.errno in _OF_FILES else error.errno
     if isinstance(error, UserError) or not isinstance(error, Exception):
         return None

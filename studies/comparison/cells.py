@@ -97,7 +97,7 @@ def measure_cell(
     # Over the seeds that the difference itself is over.
     shared = set(values) & set(reference) if cell.difference.test == PAIRED else {*values, *reference}
     if looks and (reached := looks.reached(values, reference)):
-        shared &= set(looks.seeds[: looks.counts[reached - 1]])
+        shared &= {*looks.at(values, reached), *looks.at(reference, reached)}
     pairs = [[replicates for seed, replicates in each.items() if seed in shared] for each in (known, known_reference)]
     return replace(cell, difference=replace(cell.difference, image_interval=image_interval(*pairs)))
 

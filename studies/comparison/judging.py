@@ -96,4 +96,4 @@ def _plan(judged: Sequence[dict[str, Cell]], metric: str) -> None:
 
 def _assumed(difference: Difference, true: float, verdict: Verdict) -> Assumed:
     row_sd, baseline_sd, paired_sd = not_none(difference.spread)
-    return Assumed(true, row_sd, baseline_sd, paired_sd, verdict.margin, min(difference.n))
+    return Assumed(true, row_sd, baseline_sd, paired_sd, verdict.margin, min(difference.n), difference.error_rate)

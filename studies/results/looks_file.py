@@ -66,4 +66,6 @@ def _whole_numbers(path: Path, record: dict[str, Any], key: str) -> tuple[int, .
 
 
 def _wrong(path: Path, what: str) -> UserError:
-    return UserError(f"{path} is no plan of looks: {what}; run the suite again, which writes it anew")
+    return UserError(
+        f"{path} is no plan of looks: {what}; restore it (the suite's folder and compared/ in it have the same one)"
+    )

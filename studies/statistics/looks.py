@@ -6,11 +6,19 @@ looks, and nothing but the plan has to be remembered.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from studies.statistics.group_sequential import POCOCK, chance_to_close, nominal_levels, sequential_p
 from studies.statistics.seeds import SIGNIFICANCE, Difference, Seed, subtract, t_interval
+
+TRANSFER_STEP = 1000  # between the seeds of the transfers of one training: s, s + 1000, s + 2000, ...
+
+
+def training_seeds(seeds: Iterable[int]) -> set[int]:
+    """Those of trainings among seeds of runs: without those of the further transfers of one."""
+    found = set(seeds)
+    return {seed for seed in found if seed - TRANSFER_STEP not in found}
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,23 @@ class Looks:
         both = row.keys() & baseline.keys()
         return sum(both.issuperset(self.seeds[:count]) for count in self.counts)
 
+    def at(self, row: Mapping[Seed, float], look: int) -> dict[Seed, float]:
+        """A row's values at a look, counted from 1: of its seeds, and of the further transfers that they were given.
+
+        A random trunk and public weights have no training, and so a value for each transfer.
+        """
+        seeds = set(self.seeds[: self.counts[look - 1]])
+        others = set(self.seeds) - seeds
+        return {seed: value for seed, value in row.items() if _planned(seed, seeds, others)}
+
+
+def _planned(seed: int | None, seeds: set[int], others: set[int]) -> bool:
+    while seed is not None and seed >= 0 and seed not in others:
+        if seed in seeds:
+            return True
+        seed -= TRANSFER_STEP
+    return False
+
 
 def subtract_at_looks(row: Mapping[Seed, float], baseline: Mapping[Seed, float], looks: Looks) -> Difference | None:
     """Row minus baseline at the last look, its p value that of all looks so far, its interval a repeated one.
@@ -47,7 +72,7 @@ def subtract_at_looks(row: Mapping[Seed, float], baseline: Mapping[Seed, float],
     if not reached:
         bare = subtract(row, baseline)
         return bare and Difference(bare.value, bare.pairs, bare.n, bare.test)
-    found = [_at(row, baseline, looks.seeds[:count]) for count in looks.counts[:reached]]
+    found = [_at(row, baseline, looks, look) for look in range(1, reached + 1)]
     last = found[-1]
     if last.error is None or last.freedom is None:
         return last
@@ -70,8 +95,7 @@ def chance(difference: Difference, margin: float, looks: Looks) -> float | None:
     return float(chance_to_close(difference.value, spread, len(looks.seeds), looks.levels[-1], margin))
 
 
-def _at(row: Mapping[Seed, float], baseline: Mapping[Seed, float], seeds: tuple[int, ...]) -> Difference:
-    mine, theirs = ({seed: values[seed] for seed in values if seed in seeds} for values in (row, baseline))
-    difference = subtract(mine, theirs)
+def _at(row: Mapping[Seed, float], baseline: Mapping[Seed, float], looks: Looks, look: int) -> Difference:
+    difference = subtract(looks.at(row, look), looks.at(baseline, look))
     assert difference is not None  # a look has seeds of both
     return difference

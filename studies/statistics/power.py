@@ -35,6 +35,7 @@ class Assumed:
         paired_sd: Of their differences by seed.
         margin: Of no difference.
         n: Seeds that there are now.
+        error_rate: Two-sided, of the test and the interval: smaller where a study is looked at several times.
     """
 
     difference: float
@@ -43,6 +44,7 @@ class Assumed:
     paired_sd: float
     margin: float
     n: int
+    error_rate: float = 1 - CONFIDENCE
 
 
 def seeds_needed(rows: Sequence[Assumed], wanted: Collection[int]) -> dict[int, int]:
@@ -67,8 +69,10 @@ def seeds_needed(rows: Sequence[Assumed], wanted: Collection[int]) -> dict[int, 
 def decided(rows: Sequence[Assumed], n: int, draws: int = DRAWS) -> NDArray[np.bool_]:
     """(draws, rows): whether each row is decided in each simulated study of n seeds per row."""
     values, errors, freedom = (_paired if n >= LEAST_PAIRS else _independent)(rows, n, draws)
-    adjusted = holm_columns(2 * stdtr(freedom, -np.abs(values) / errors))
-    half = stdtrit(freedom, (1 + CONFIDENCE) / 2) * errors
+    rates = np.array([row.error_rate for row in rows])
+    p_values = np.minimum(1.0, 2 * stdtr(freedom, -np.abs(values) / errors) * ((1 - CONFIDENCE) / rates))
+    adjusted = holm_columns(p_values)
+    half = stdtrit(freedom, 1 - rates / 2) * errors
     inside = np.abs(values) + half < np.array([row.margin for row in rows])
     return (adjusted <= SIGNIFICANCE) | inside
 

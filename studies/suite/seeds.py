@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backbones.errors import UserError
-
-STEP = 1000
+from studies.statistics.looks import TRANSFER_STEP
 
 
 def transfer_seed(training_seed: int, number: int) -> int:
@@ -15,7 +14,7 @@ def transfer_seed(training_seed: int, number: int) -> int:
 
     The first has the training's seed, so that asking for more transfers leaves those that are done as they are.
     """
-    return training_seed + STEP * (number - 1)
+    return training_seed + TRANSFER_STEP * (number - 1)
 
 
 def check_transfer_seeds(path: Path, row: str, seeds: Sequence[int], transfers: int) -> None:
@@ -39,6 +38,6 @@ def check_transfer_seeds(path: Path, row: str, seeds: Sequence[int], transfers: 
                 raise UserError(
                     f"{path}: {row} has the seeds {other} and {seed} with {transfers} transfers per training: transfer "
                     f"{earlier} of the one and transfer {number} of the other would both have the seed {own}, because "
-                    f"transfers of a training are {STEP} apart; take seeds below {STEP}"
+                    f"transfers of a training are {TRANSFER_STEP} apart; take seeds below {TRANSFER_STEP}"
                 )
             taken[own] = seed, number

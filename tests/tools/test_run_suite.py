@@ -308,3 +308,6 @@ def test_the_report_is_given_the_command_that_adds_seeds(tmp_path: Path) -> None
     again = build_parser().parse_args([*shlex.split(command)[2:], "0", "1", "2"])
     assert again.seeds == [0, 1, 2]
     assert again.data == ["detection=/my data"]
+    assert report_words(build_parser().parse_args([*words, "--adaptive"]), tmp_path) == (
+        "--open",
+    )  # its plan adds them

@@ -19,7 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from backbones.bundles.bundle import Bundle
 from backbones.bundles.ledger import load_part, load_trunk
 from backbones.errors import UserError
-from backbones.external.sources import RANDOM_PREFIX, TAKEN, Opened, open_source
+from backbones.external.sources import RANDOM_PREFIX, TAKEN, Opened, open_source, parse_weight_source
 from backbones.models import CLASSIFICATION_STRIDE, TIMM_PREFIX, Trunk, UndilatedError, create_backbone
 from transfer.protocol.levels import LEVELS, Levels
 
@@ -35,11 +35,15 @@ def open_bundle(source: str, seed: int) -> Bundle:
 
 def open_backbone(source: str, seed: int) -> Opened:
     """``open_bundle``, with what is to be recorded of it."""
-    return _open(source, seed if source.startswith(RANDOM_PREFIX) else None)
+    asked = parse_weight_source(source, "--backbone")
+    file = asked.path or asked.file
+    stamp = (file.stat().st_mtime_ns, file.stat().st_size) if file and file.is_file() else None
+    return _open(source, seed if source.startswith(RANDOM_PREFIX) else None, stamp)
 
 
 @lru_cache(maxsize=1)
-def _open(source: str, seed: int | None) -> Opened:
+def _open(source: str, seed: int | None, stamp: tuple[int, int] | None) -> Opened:
+    """``stamp``, time and size of the file, makes one that was written anew another one."""
     opened = open_source(source, "--backbone", seed or 0)
     _check_described(opened.bundle)
     return opened

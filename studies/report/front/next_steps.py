@@ -13,6 +13,7 @@ from studies.comparison.deciding import hours_needed, hours_of_seeds
 from studies.report.front.finding import asked_places
 from studies.report.records import Record, Records
 from studies.report.words import joined, label
+from studies.statistics.looks import training_seeds
 from studies.statistics.verdict import UNDECIDED
 from transfer.catalogue import TASKS, metric_names, questions
 
@@ -68,14 +69,16 @@ def next_steps(comparison: Comparison, records: Records, seeds_command: str | No
     if not found:
         return None
     needed = max(each.needed for each in found)
-    seeds = sorted({each.run.seed for each in records.finished})
+    there = training_seeds(each.run.seed for each in records.finished)
+    seeds = sorted(there)
     while len(seeds) < needed:
         seeds.append(next(seed for seed in range(len(seeds) + 1) if seed not in seeds))
-    there = {each.run.seed for each in records.finished}
     added = [seed for seed in sorted(seeds) if seed not in there]
     rows = comparison.tree.rows().values()
     hours = hours_of_seeds(needed, tuple(TASKS), list(rows))
     commands = [f"{seeds_command} {' '.join(map(str, sorted(seeds)))}"] if seeds_command else _models(records, added)
+    if comparison.tree.looks:  # its suite adds them by its plan
+        commands = []
     return NextSteps(
         tuple(found),
         tuple(sorted(seeds)),
@@ -94,7 +97,8 @@ def _undecided(comparison: Comparison, place: int, metric: str) -> Undecided | N
     difference = not_none(cell.difference)
     verdict = cell.verdict
     if difference.interval is None:
-        verdict = replace(verdict, seeds_needed=LEAST_SEEDS)
+        looks = comparison.tree.looks
+        verdict = replace(verdict, seeds_needed=looks.counts[0] if looks else LEAST_SEEDS)
     if verdict.seeds_needed is None:
         return None
     runs, baseline = comparison.tree.rows(), not_none(comparison.baseline_row)

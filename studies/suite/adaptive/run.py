@@ -26,10 +26,16 @@ class Budget:
     estimator: Callable[[], Estimator]
 
     def used_up(self, everything: Sequence[PlannedRun], chosen: Sequence[PlannedRun]) -> str | None:
-        """Why the chosen runs are too many, in words; None where they are not. Unknown hours count nothing."""
+        """Why the chosen runs are too many, in words; None where they are not. Unknown hours count nothing, and that is
+        printed."""
         estimator = self.estimator()
         spent = sum(estimator.of(run).hours or 0.0 for run in everything if run.done)
-        ahead = sum(estimator.of(run).hours or 0.0 for run in chosen if not run.done)
+        hours = [estimator.of(run).hours for run in chosen if not run.done]
+        ahead = sum(each or 0.0 for each in hours)
+        if unknown := hours.count(None):
+            print(
+                f"nobody knows yet how long {unknown} of the {len(hours)} runs of the next look take; not in the budget"
+            )
         if spent + ahead <= self.hours:
             return None
         return (

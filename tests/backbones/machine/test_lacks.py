@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
+import ssl
 from typing import NoReturn
 
 import numpy as np
@@ -134,3 +136,29 @@ def test_a_name_that_cannot_be_written_is_told(monkeypatch: MonkeyPatch) -> None
     assert isinstance(problem, UserError)
     assert "caf\\udce9s" in str(problem)
     assert "\n" not in str(problem)
+
+
+def test_a_defect_in_the_handling_of_a_missing_permission_is_a_defect() -> None:
+    def fall_back() -> None:
+        try:
+            raise PermissionError(errno.EACCES, "denied", "a.png")
+        except PermissionError:
+            {}["x"]
+
+    assert told(raised(fall_back)) is None
+
+
+def test_a_full_disk_explains_what_failed_while_it_was_handled() -> None:
+    def write() -> None:
+        try:
+            raise OSError(errno.ENOSPC, "full")
+        finally:
+            raise RuntimeError("unexpected position")
+
+    assert "No space left" in str(told(raised(write)))
+
+
+def test_numbers_of_resolvers_and_certificates_are_not_the_systems() -> None:
+    for error in (socket.gaierror(-2, "Name or service not known"), ssl.SSLCertVerificationError(1, "verify failed")):
+        assert lack_behind(error) == errno.ENETUNREACH
+        assert "check the connection" in str(told(error))

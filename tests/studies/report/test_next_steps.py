@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,8 @@ from backbones.reporting.numbers import two_digits
 from studies.comparison.compare import compare_runs
 from studies.report.front.next_steps import next_steps
 from studies.report.records import read_records
+from studies.results.looks_file import write_looks
+from studies.statistics.looks import Looks
 
 AddRun = Callable[..., Path]
 HOURS = sum(fabricated.HOURS.values())
@@ -49,6 +53,31 @@ def test_the_seeds_are_those_that_the_verdict_asks_for(tmp_path: Path, add_run: 
     assert not model.complete
     assert len(model.commands) == 6  # a row and task each
     assert all("--seed 2 " in command for command in model.commands)
+
+
+def test_an_adaptive_study_adds_seeds_by_its_plan(tmp_path: Path, add_run: AddRun) -> None:
+    rows = {"b-standard": (0, 0, 0), "mine": (2, 0.7, 0.7)}
+    root = fabricated.add_study(tmp_path, add_run, rows, seeds=3, noise=1.5)
+    fixed = steps(root)
+    write_looks(root, Looks((0, 1, 2, 3, 4), (3, 5)))
+    found = steps(root)
+    assert max(each.needed for each in found.undecided) > max(each.needed for each in fixed.undecided)
+    assert found.commands == ()
+    write_looks(root, Looks((0, 1, 2, 3, 4), (4, 5)))
+    assert {each.needed for each in steps(root).undecided} == {4}  # the first look
+
+
+def test_further_transfers_are_no_seeds_to_add(tmp_path: Path, add_run: AddRun) -> None:
+    rows = {"b-standard": (0, 0, 0), "mine": (2, 0.7, 0.7)}
+    root = fabricated.add_study(tmp_path, add_run, rows, seeds=2, noise=0.5)
+    for folder in root.glob("*-detection-1"):
+        shutil.copytree(folder, folder.with_name(f"{folder.name}001"))
+        for file in (folder.with_name(f"{folder.name}001")).glob("*.json"):
+            record = json.loads(file.read_text())
+            if "seed" in record:
+                file.write_text(json.dumps({**record, "seed": 1001}))
+    assert {run.seed for run in compare_runs(root).tree.finished} == {0, 1, 1001}
+    assert steps(root, "suite --seeds").seeds[:3] == (0, 1, 2)
 
 
 def test_where_all_is_decided_there_is_nothing_to_do(tmp_path: Path, add_run: AddRun, make: Callable[..., Any]) -> None:

@@ -13,7 +13,6 @@ from pytest import CaptureFixture, fixture, mark, raises
 
 from backbones.errors import UserError, not_none
 from studies.comparison.compare import compare_runs
-from studies.statistics.looks import Looks, subtract_at_looks
 from studies.suite.adaptive.plan import plan_looks
 from studies.suite.adaptive.run import Budget, baseline_row, run_adaptively
 from studies.suite.costs.estimate import Estimate
@@ -206,14 +205,3 @@ def test_a_baseline_is_needed(study: Study) -> None:
     (study.suite.path).write_text(study.suite.path.read_text().replace("baseline: b-standard", "baseline: resnet"))
     with raises(UserError, match="the baseline, resnet, fits 0 rows"):
         baseline_row(read_suite(study.suite.path))
-
-
-def test_an_early_rejection_on_the_other_side_does_not_count() -> None:
-    looks = Looks((0, 1, 2, 3, 4), (3, 5))
-    baseline = {0: 70.0, 1: 70.1, 2: 69.9, 3: 70.0, 4: 70.1}
-    row = {0: 72.0, 1: 72.1, 2: 72.15, 3: 64.0, 4: 63.0}
-    early = {seed: row[seed] for seed in (0, 1, 2)}
-    assert not_none(not_none(subtract_at_looks(early, baseline, looks)).p_value) < 0.001
-    late = not_none(subtract_at_looks(row, baseline, looks))
-    assert late.value < 0
-    assert not_none(late.p_value) > 0.05

@@ -6,7 +6,7 @@
 # Data, images, schedule and total batch as in faster_rcnn_fpn_voc07.py; the optimizer of
 # faster_rcnn_fpn_adamw_voc0712.py at twice its learning rate, because the schedule is short.
 _base_ = "./faster_rcnn_fpn_voc07.py"
-custom_imports = dict(imports=["transfer.detection_metric", "transfer.openmmlab.layer_decay"])
+custom_imports = dict(imports=["transfer.detection_metric", "transfer.openmmlab.modules.layer_decay"])
 
 optim_wrapper = dict(
     constructor="LayerDecayConstructor",

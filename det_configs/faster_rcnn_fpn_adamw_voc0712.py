@@ -7,10 +7,10 @@
 # Optimizer and warmup are mmdetection's for ConvNeXt (mask-rcnn_convnext-t-p4-w7_fpn_amp-ms-crop-3x_coco: AdamW 1e-4 at
 # a total batch of 16, weight decay 0.05, decay 0.95 from layer to layer, 1000 iterations of warmup from a thousandth);
 # all else is as in faster_rcnn_fpn_voc0712.py. Known differences: the decay is by stages of the network
-# (transfer/openmmlab/layer_decay.py) and theirs by groups of ConvNeXt's blocks; everything trains; no drop path, which
-# --cfg-options model.backbone.drop_path=0.4 brings to networks of timm.
+# (transfer/openmmlab/modules/layer_decay.py) and theirs by groups of ConvNeXt's blocks; everything trains; no drop
+# path, which --cfg-options model.backbone.drop_path=0.4 brings to networks of timm.
 _base_ = "./faster_rcnn_fpn_voc0712.py"
-custom_imports = dict(imports=["transfer.detection_metric", "transfer.openmmlab.layer_decay"])
+custom_imports = dict(imports=["transfer.detection_metric", "transfer.openmmlab.modules.layer_decay"])
 
 model = dict(backbone=dict(frozen_stages=-1))
 optim_wrapper = dict(

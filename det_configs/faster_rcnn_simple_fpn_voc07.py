@@ -9,8 +9,8 @@ _base_ = "./faster_rcnn_fpn_voc07.py"
 custom_imports = dict(
     imports=[
         "transfer.detection_metric",
-        "transfer.openmmlab.layer_decay",
-        "transfer.openmmlab.simple_feature_pyramid",
+        "transfer.openmmlab.modules.layer_decay",
+        "transfer.openmmlab.modules.simple_feature_pyramid",
     ]
 )
 

@@ -9,7 +9,7 @@
 # decay 0.9 over 32 epochs, crop 512, scales 0.5 to 2, photometric distortion, batch 16. Known differences: whole images
 # in tests and no windows of 512; scales are of the shorter side.
 _base_ = "./upernet_ade20k.py"
-custom_imports = dict(imports=["transfer.segmentation_metric", "transfer.openmmlab.linear_head"])
+custom_imports = dict(imports=["transfer.segmentation_metric", "transfer.openmmlab.modules.linear_head"])
 
 max_iters = 32 * 20210 // 16  # 32 epochs
 model = dict(

@@ -5,7 +5,7 @@
 # Data, images and length as in upernet_index_png.py; decoder and optimizer of linear_ade20k.py at five times its
 # learning rate, because the schedule is short.
 _base_ = "./upernet_index_png.py"
-custom_imports = dict(imports=["transfer.segmentation_metric", "transfer.openmmlab.linear_head"])
+custom_imports = dict(imports=["transfer.segmentation_metric", "transfer.openmmlab.modules.linear_head"])
 
 model = dict(
     backbone=dict(out_indices="last"),

@@ -10,7 +10,7 @@
 # images in tests and no sliding window; no drop path, which --cfg-options model.backbone.drop_path=0.4 brings to
 # networks of timm.
 _base_ = "./upernet_ade20k.py"
-custom_imports = dict(imports=["transfer.segmentation_metric", "transfer.openmmlab.layer_decay"])
+custom_imports = dict(imports=["transfer.segmentation_metric", "transfer.openmmlab.modules.layer_decay"])
 
 max_iters = 160000
 optim_wrapper = dict(

@@ -5,7 +5,7 @@
 # Data, images, heads and length as in upernet_index_png.py; the optimizer of upernet_adamw_ade20k.py at twice its
 # learning rate, because the schedule is short, and a warmup of 50 iterations.
 _base_ = "./upernet_index_png.py"
-custom_imports = dict(imports=["transfer.segmentation_metric", "transfer.openmmlab.layer_decay"])
+custom_imports = dict(imports=["transfer.segmentation_metric", "transfer.openmmlab.modules.layer_decay"])
 
 max_iters = 600
 optim_wrapper = dict(

@@ -12,8 +12,8 @@ _base_ = "./upernet_adamw_ade20k.py"
 custom_imports = dict(
     imports=[
         "transfer.segmentation_metric",
-        "transfer.openmmlab.layer_decay",
-        "transfer.openmmlab.simple_feature_pyramid",
+        "transfer.openmmlab.modules.layer_decay",
+        "transfer.openmmlab.modules.simple_feature_pyramid",
     ]
 )
 

@@ -9,8 +9,8 @@ _base_ = "./upernet_adamw_index_png.py"
 custom_imports = dict(
     imports=[
         "transfer.segmentation_metric",
-        "transfer.openmmlab.layer_decay",
-        "transfer.openmmlab.simple_feature_pyramid",
+        "transfer.openmmlab.modules.layer_decay",
+        "transfer.openmmlab.modules.simple_feature_pyramid",
     ]
 )
 

@@ -10,7 +10,7 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.registry import DATASETS
 
-from backbones.data.drawing_lots import draw_share
+from backbones.data.folders.drawing_lots import draw_share
 
 SEED = 0  # of every draw: two rows of a comparison train on the same images, whatever their seeds
 

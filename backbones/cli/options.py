@@ -51,7 +51,7 @@ def positive_float(text: str) -> float:
 
 
 def add_allow_shared_images(parser: argparse._ActionsContainer) -> None:
-    """The option of all that compares the images of two splits (``backbones.data.shared_images``)."""
+    """The option of all that compares the images of two splits (``backbones.data.folders.shared_images``)."""
     parser.add_argument(
         "--allow-shared-images",
         action="store_true",

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from backbones.data import decoding
+from backbones.data.folders.verification import checks_fingerprint
 from backbones.data.jpeg import scan as jpeg_scan
-from backbones.data.verification import checks_fingerprint
 from backbones.files import atomic_path, cache_dir, write_bytes
 
 _COLUMNS = ("files", "sizes", "changed")

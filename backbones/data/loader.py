@@ -23,7 +23,7 @@ from torch.utils.data import Dataset, get_worker_info
 
 from backbones.data.augmentation import Crop, random_crop, resized, validation_view
 from backbones.data.decoding import decode_pixels
-from backbones.data.image_folder import ImageSplit
+from backbones.data.folders.image_folder import ImageSplit
 from backbones.data.loader_processes import WatchedLoader, cannot_hand_over
 from backbones.data.prefetch import plan_prefetch
 from backbones.data.randomness import Purpose, keyed_generator

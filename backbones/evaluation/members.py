@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from backbones.bundles.contract import InputContract
-from backbones.data.image_folder import ImageSplit
+from backbones.data.folders.image_folder import ImageSplit
 from backbones.data.loader import Batch, ImageBatches, ValidationRequests, load_batches
 from backbones.errors import UserError
 from backbones.evaluation.accuracy import predict

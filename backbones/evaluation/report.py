@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from backbones.data.folder_parts import open_images
-from backbones.data.image_folder import ImageSplit
+from backbones.data.folders.folder_parts import open_images
+from backbones.data.folders.image_folder import ImageSplit
 from backbones.errors import UserError
 from backbones.evaluation.members import Member, open_members, predict_members
 from backbones.evaluation.metrics import (

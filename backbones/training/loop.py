@@ -17,7 +17,7 @@ from torch.optim import SGD
 
 from backbones.bundles.bundle import write_bundle
 from backbones.data.color import random_color
-from backbones.data.image_folder import ImageFolder
+from backbones.data.folders.image_folder import ImageFolder
 from backbones.data.loader import Batch, ImageBatches, TrainingRequests, ValidationRequests, load_batches
 from backbones.data.randomness import Purpose, keyed_generator, step_seed
 from backbones.evaluation.accuracy import evaluate

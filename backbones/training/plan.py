@@ -10,9 +10,9 @@ from typing import Any
 import torch
 
 from backbones.bundles.contract import LARGEST_SIDE
-from backbones.data.drawing_lots import HeldOut
-from backbones.data.folder_parts import open_parts
-from backbones.data.image_folder import ImageFolder
+from backbones.data.folders.drawing_lots import HeldOut
+from backbones.data.folders.folder_parts import open_parts
+from backbones.data.folders.image_folder import ImageFolder
 from backbones.data.sampling import check_shares, count_steps
 from backbones.errors import UserError
 from backbones.machine.distributed import World

@@ -13,8 +13,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from backbones.bundles.contract import InputContract, imagenet_contract
 from backbones.bundles.loading import initialise_from
-from backbones.data.image_folder import verify_images
-from backbones.data.shared_images import SplitImages, count_shared
+from backbones.data.folders.image_folder import verify_images
+from backbones.data.folders.shared_images import SplitImages, count_shared
 from backbones.errors import MachineError, UserError, not_none
 from backbones.external.sources import Opened, open_source
 from backbones.files import full_disk_told, read_json

@@ -20,7 +20,7 @@ import torch
 
 from backbones.bundles.contract import IMAGENET_MEAN, IMAGENET_STD
 from backbones.data.color import apply_color, color_map, random_color
-from backbones.data.image_folder import ImageSplit, open_image_folder
+from backbones.data.folders.image_folder import ImageSplit, open_image_folder
 from backbones.data.loader import ImageBatches
 from backbones.data.randomness import Purpose, keyed_generator
 from backbones.data.sampling import Request

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from backbones.data.image_folder import ImageSplit, open_image_folder
+from backbones.data.folders.image_folder import ImageSplit, open_image_folder
 from backbones.data.loader import ImageBatches
 from backbones.data.sampling import Request
 from benchmarks.harness.findings import Findings, SideBySide, compare

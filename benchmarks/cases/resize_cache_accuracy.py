@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from backbones.data.image_folder import open_image_folder
+from backbones.data.folders.image_folder import open_image_folder
 from backbones.data.shapes import make_shapes
 from benchmarks.harness.findings import Findings
 from benchmarks.harness.settings import Settings

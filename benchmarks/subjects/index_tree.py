@@ -14,7 +14,7 @@ from typing import Any
 
 from backbones.data.decoded_images import KnownImages
 from backbones.data.decoding import what_is_wrong
-from backbones.data.image_folder import ImageFolder, open_image_folder, verify_images
+from backbones.data.folders.image_folder import ImageFolder, open_image_folder, verify_images
 from backbones.data.randomness import Purpose, keyed_generator
 from backbones.data.sampling import Request, TrainingRequests
 from backbones.errors import not_none

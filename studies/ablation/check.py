@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backbones.data.image_folder import ImageFolder, open_image_folder
+from backbones.data.folders.image_folder import ImageFolder, open_image_folder
 from backbones.errors import UserError
 from backbones.external.sources import open_source
 from backbones.machine.distributed import ALONE

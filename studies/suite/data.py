@@ -6,9 +6,9 @@ import os
 from functools import cache
 from pathlib import Path
 
-from backbones.data.image_folder import ImageFolder, open_image_folder
+from backbones.data.folders.image_folder import ImageFolder, open_image_folder
+from backbones.data.folders.verification import FileStamp, content_fingerprint
 from backbones.data.shapes import LAYOUTS, cached_shapes, shapes_folder
-from backbones.data.verification import FileStamp, content_fingerprint
 from backbones.errors import not_none
 from backbones.machine.processes import usable_cpus
 from studies.suite.definition import Data, Shapes

@@ -13,7 +13,7 @@ from torch import Tensor
 from backbones.bundles.contract import IMAGENET_MEAN, IMAGENET_STD
 from backbones.data.color import apply_color, color_map, random_color
 from backbones.data.decoding import decode_image, decode_pixels
-from backbones.data.image_folder import ImageSplit, open_image_folder
+from backbones.data.folders.image_folder import ImageSplit, open_image_folder
 from backbones.data.loader import ImageBatches
 from backbones.data.sampling import Request
 from benchmarks.harness.findings import compare

@@ -1,7 +1,7 @@
 """Check many files, gather what is wrong with them, and remember what was found in those that are good.
 
-A whole split that passed is remembered by ``backbones.data.verification.remembered``. What is remembered here serves
-the split that did not pass, or of which a file has changed since: only what is new or changed is decoded again.
+A whole split that passed is remembered by ``backbones.data.folders.verification.remembered``. What is remembered here
+serves the split that did not pass, or of which a file has changed since: only what is new or changed is decoded again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from backbones.data import decoding
-from backbones.data.verification import FileStamp, check_each, checks_fingerprint
+from backbones.data.folders.verification import FileStamp, check_each, checks_fingerprint
 from backbones.errors import MachineError, UserError
 from backbones.files import cache_dir, read_json, write_json
 from transfer.data.faults import texts

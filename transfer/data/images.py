@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from backbones.data.decoding import load_entirely
-from backbones.data.verification import refuse_irregular
+from backbones.data.folders.verification import refuse_irregular
 from backbones.errors import UserError
 from backbones.image_files import open_image
 from backbones.machine.lacks import blame_machine

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from backbones.data.verification import FileStamp, content_fingerprint, remembered, stamp
+from backbones.data.folders.verification import FileStamp, content_fingerprint, remembered, stamp
 from backbones.errors import MachineError, UserError
 from transfer.data.faults import Fault, Faults, texts
 from transfer.data.good_files import GoodFiles, check_files

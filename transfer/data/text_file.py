@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from backbones.data.verification import refuse_irregular
+from backbones.data.folders.verification import refuse_irregular
 from backbones.errors import UserError
 from backbones.machine.lacks import blame_machine
 

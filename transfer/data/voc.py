@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from backbones.data.verification import FileStamp, content_fingerprint, remembered, stamp
+from backbones.data.folders.verification import FileStamp, content_fingerprint, remembered, stamp
 from backbones.errors import MachineError, UserError
 from transfer.data.faults import Fault, Faults, texts
 from transfer.data.good_files import GoodFiles, check_files

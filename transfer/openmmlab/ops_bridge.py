@@ -5,7 +5,7 @@ imports all of ``mmcv.ops``, and every file in there asks that extension for its
 three of them: ``nms``, ``roi_align_forward`` and ``roi_align_backward``. torchvision has these, compiled for CPU and
 CUDA, and both libraries define them alike. So a module of that name goes into ``sys.modules``: it answers for the
 three, and gives for any other name a function that raises when it is called. RoIAlign on a CPU goes by
-``transfer.openmmlab.roi_align``, which computes the same and is many times faster.
+``transfer.openmmlab.modules.roi_align``, which computes the same and is many times faster.
 
 Where the real extension is installed, nothing is replaced.
 
@@ -30,7 +30,7 @@ import torchvision  # noqa: F401 -- registers torch.ops.torchvision
 from torch import Tensor
 
 from backbones.errors import UserError
-from transfer.openmmlab.roi_align import Sampling, roi_align, roi_align_gradient
+from transfer.openmmlab.modules.roi_align import Sampling, roi_align, roi_align_gradient
 
 EXTENSION = "mmcv._ext"
 _AVERAGE_POOLING = 1  # mmcv's code for pool_mode="avg"; 0 is "max"

@@ -11,7 +11,7 @@ from mmengine.runner import Runner
 
 from backbones.errors import not_none
 from backbones.machine.distributed import World
-from transfer.openmmlab.multi_scale import PREFIX
+from transfer.openmmlab.modules.multi_scale import PREFIX
 
 BACKEND = "TensorboardVisBackend"
 

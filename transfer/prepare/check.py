@@ -7,9 +7,9 @@ from contextlib import suppress
 from itertools import combinations
 from pathlib import Path
 
-from backbones.data.folder_parts import open_images
-from backbones.data.image_folder import verify_images
-from backbones.data.shared_images import REMEDY, SplitImages, describe_shared, shared_images
+from backbones.data.folders.folder_parts import open_images
+from backbones.data.folders.image_folder import verify_images
+from backbones.data.folders.shared_images import REMEDY, SplitImages, describe_shared, shared_images
 from backbones.errors import MachineError, UserError, not_none
 from transfer.data.absent_classes import absent_classes
 from transfer.data.class_names import OWN_NAMES, choose_classes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from pathlib import Path
 
-from backbones.data.tables import tables_of
+from backbones.data.folders.tables import tables_of
 from backbones.errors import UserError
 from transfer.data.masks.folder import recognise_masks
 from transfer.data.scenes.formats.known import recognise_scenes

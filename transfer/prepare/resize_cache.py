@@ -12,8 +12,8 @@ from pathlib import Path
 from PIL import Image
 
 from backbones.data.decoding import decode_image
-from backbones.data.image_folder import ImageFolder, ImageSplit, open_image_folder
-from backbones.data.verification import check_each
+from backbones.data.folders.image_folder import ImageFolder, ImageSplit, open_image_folder
+from backbones.data.folders.verification import check_each
 from backbones.errors import UserError
 from backbones.files import atomic_path, read_json, write_bytes, write_json
 from transfer.prepare.disk import alone_in

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from backbones.data.image_folder import ImageFolder, ImageSplit
-from backbones.data.shared_images import SplitImages
-from backbones.data.verification import FileStamp
+from backbones.data.folders.image_folder import ImageFolder, ImageSplit
+from backbones.data.folders.shared_images import SplitImages
+from backbones.data.folders.verification import FileStamp
 from transfer.data.index_png import IndexPngSummary, check_index_png, index_png_images
 from transfer.data.masks.check import check_masks, mask_images
 from transfer.data.masks.folder import MaskFolder

@@ -22,7 +22,7 @@ from tqdm import tqdm
 from backbones.machine.distributed import World
 from backbones.training.dry_run import FAREWELL, memory_line
 from transfer.openmmlab.batch_norm import SharedBuffersHook, check_batch_norm, describe_norms
-from transfer.openmmlab.multi_scale import BothProtocolsLoop
+from transfer.openmmlab.modules.multi_scale import BothProtocolsLoop
 from transfer.openmmlab.passes import PassesHook
 from transfer.openmmlab.speed.hook import SpeedHook
 from transfer.openmmlab.unwrap import unwrap_model

@@ -10,7 +10,7 @@ import torch
 from mmengine.config import Config
 
 from backbones.bundles.bundle import Bundle
-from backbones.data.drawing_lots import HeldOut, share_size
+from backbones.data.folders.drawing_lots import HeldOut, share_size
 from backbones.errors import UserError
 from backbones.external.sources import RANDOM_PREFIX, Opened
 from backbones.machine.distributed import World

@@ -14,7 +14,7 @@ from transfer.catalogue import MULTI_SCALE, SINGLE_SCALE
 from transfer.evaluation.files import write_evaluation
 from transfer.evaluation.per_image import DetectionEvaluation, relative_name, seen_from
 from transfer.evaluation.pictures.jobs import Job, Maps, draw_all
-from transfer.openmmlab.multi_scale import BothProtocolsLoop
+from transfer.openmmlab.modules.multi_scale import BothProtocolsLoop
 from transfer.openmmlab.unwrap import unwrap_model
 from transfer.protocol.derive import data_root
 

@@ -34,7 +34,7 @@ from transfer.openmmlab.checkpoints import (
     keep_best_inside,
     remedy,
 )
-from transfer.openmmlab.multi_scale import BothProtocolsLoop
+from transfer.openmmlab.modules.multi_scale import BothProtocolsLoop
 from transfer.openmmlab.reading import read_alike
 from transfer.openmmlab.train_loop import ResumingTrainLoop
 from transfer.openmmlab.unwrap import unwrap_model

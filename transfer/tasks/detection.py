@@ -9,8 +9,8 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 from backbones.bundles.bundle import Bundle
-from backbones.data.drawing_lots import HeldOut
-from backbones.data.shared_images import SplitImages, count_shared
+from backbones.data.folders.drawing_lots import HeldOut
+from backbones.data.folders.shared_images import SplitImages, count_shared
 from backbones.errors import UserError
 from transfer.data.absent_classes import absent_classes, tell
 from transfer.data.voc import VOC_CLASSES, check_voc, voc_images

@@ -8,8 +8,8 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
-from backbones.data.drawing_lots import HeldOut
-from backbones.data.shared_images import SplitImages, count_shared
+from backbones.data.folders.drawing_lots import HeldOut
+from backbones.data.folders.shared_images import SplitImages, count_shared
 from backbones.errors import UserError, not_none
 from transfer.data.absent_classes import absent_classes, tell
 from transfer.data.scenes.check import check_scenes, scene_images

@@ -9,13 +9,13 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 from backbones.bundles.bundle import Bundle
-from backbones.data.drawing_lots import HeldOut
-from backbones.data.shared_images import SplitImages, count_shared
+from backbones.data.folders.drawing_lots import HeldOut
+from backbones.data.folders.shared_images import SplitImages, count_shared
 from backbones.errors import UserError
 from transfer.data.absent_classes import absent_classes, tell
 from transfer.data.class_names import ade20k_classes
 from transfer.data.index_png import check_index_png, index_png_images
-from transfer.openmmlab import multi_scale
+from transfer.openmmlab.modules import multi_scale
 from transfer.protocol.levels import LEVELS, Levels
 from transfer.tasks.masks import adopt_masks, check_mask_data, is_masks
 from transfer.tasks.neck import set_neck

@@ -10,7 +10,7 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 from backbones.bundles.bundle import Bundle
-from backbones.data.drawing_lots import HeldOut
+from backbones.data.folders.drawing_lots import HeldOut
 
 SPLIT_NAMES = ("the training set", "the test set")  # for people
 

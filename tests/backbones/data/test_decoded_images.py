@@ -12,9 +12,10 @@ import numpy as np
 from PIL import Image
 from pytest import MonkeyPatch, fixture, mark, raises, warns
 
-from backbones.data import decoding, image_folder
+from backbones.data import decoding
 from backbones.data.decoded_images import KnownImages
-from backbones.data.image_folder import ImageFolder, open_image_folder, verify_images
+from backbones.data.folders import image_folder
+from backbones.data.folders.image_folder import ImageFolder, open_image_folder, verify_images
 from backbones.data.jpeg import scan as jpeg_scan
 from backbones.errors import UserError
 

@@ -14,7 +14,7 @@ import torch
 from pytest import MonkeyPatch, fixture, mark, raises
 
 from backbones.data import loader
-from backbones.data.image_folder import ImageFolder, open_image_folder
+from backbones.data.folders.image_folder import ImageFolder, open_image_folder
 from backbones.data.loader import Batch, ImageBatches, TrainingRequests, ValidationRequests, load_batches
 from backbones.data.prefetch import Prefetch
 from backbones.data.sampling import Request

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from backbones.data.decoding import decode_pixels
-from backbones.data.image_folder import open_image_folder, verify_images
+from backbones.data.folders.image_folder import open_image_folder, verify_images
 from campaigns.formats.format import Format, digest, used_after_check
 from campaigns.mutators.damage import DAMAGE
 from campaigns.mutators.mutation import BYTES

@@ -10,7 +10,7 @@ from typing import Any
 
 from pytest import MonkeyPatch, fixture, mark, raises
 
-from backbones.data.image_folder import open_image_folder
+from backbones.data.folders.image_folder import open_image_folder
 from backbones.errors import UserError
 from backbones.machine.distributed import ALONE
 from backbones.models import Classifier

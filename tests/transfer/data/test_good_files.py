@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backbones.data.verification import FileStamp, stamp
+from backbones.data.folders.verification import FileStamp, stamp
 from backbones.errors import UserError
 from transfer.data.faults import Fault, Faults, texts
 from transfer.data.good_files import GoodFiles, check_files

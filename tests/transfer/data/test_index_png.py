@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from lacking import no_descriptors
 from PIL import Image
 
-from backbones.data.verification import stamp
+from backbones.data.folders.verification import stamp
 from backbones.errors import MachineError, UserError
 from transfer.data import index_png
 from transfer.data.class_names import read_classes

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from PIL import Image
 
-from backbones.data.drawing_lots import HeldOut
+from backbones.data.folders.drawing_lots import HeldOut
 from backbones.data.shapes import make_shapes
 from backbones.errors import UserError
 from transfer.openmmlab import ops_bridge

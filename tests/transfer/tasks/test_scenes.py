@@ -10,7 +10,7 @@ from mmdet.registry import DATASETS
 from mmengine.config import Config
 from written_scenes import CLASSES, coco
 
-from backbones.data.drawing_lots import HeldOut
+from backbones.data.folders.drawing_lots import HeldOut
 from backbones.data.shapes import OBJECT_CLASSES, make_shapes
 from backbones.errors import UserError
 from transfer.data.scenes.scene import Box, Scene

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from backbones.data.verification import FileStamp, checks_fingerprint, content_fingerprint, remembered, stamp
+from backbones.data.folders.verification import FileStamp, checks_fingerprint, content_fingerprint, remembered, stamp
 from backbones.errors import UserError
 from transfer.data.faults import Fault, Faults, texts
 from transfer.data.good_files import GoodFiles, check_files

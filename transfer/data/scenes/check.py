@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backbones.data.drawing_lots import HeldOut
-from backbones.data.verification import FileStamp, content_fingerprint, remembered, stamp
+from backbones.data.folders.drawing_lots import HeldOut
+from backbones.data.folders.verification import FileStamp, content_fingerprint, remembered, stamp
 from backbones.errors import UserError
 from transfer.data.faults import Fault, Faults
 from transfer.data.good_files import GoodFiles, check_files

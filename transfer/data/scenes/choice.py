@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from backbones.data.drawing_lots import HeldOut, draw_share
+from backbones.data.folders.drawing_lots import HeldOut, draw_share
 from backbones.errors import UserError
 from transfer.data.scenes.index import indexed
 from transfer.data.scenes.scene import TRAIN, VAL, WHOLE, Reading, Scene, SceneFolder

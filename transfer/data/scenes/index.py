@@ -18,7 +18,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from backbones.data.verification import FileStamp, checks_fingerprint, stamp
+from backbones.data.folders.verification import FileStamp, checks_fingerprint, stamp
 from backbones.errors import UserError
 from backbones.files import atomic_path, cache_dir
 from transfer.data.faults import Fault

@@ -18,7 +18,7 @@ from torch.autograd.function import once_differentiable
 
 from backbones.runs.versions import is_version
 from transfer.openmmlab import ops_bridge
-from transfer.openmmlab.roi_align import Sampling, interpolation_matrix, multiply, transposed
+from transfer.openmmlab.modules.roi_align import Sampling, interpolation_matrix, multiply, transposed
 
 WRITTEN_FOR = "3.3.0"  # of mmdetection, whose SingleRoIExtractor.forward these lines stand in for
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from written_scenes import CLASSES, bare
 from written_scenes import coco as write
 
-from backbones.data.drawing_lots import HeldOut
+from backbones.data.folders.drawing_lots import HeldOut
 from backbones.errors import UserError
 from transfer.data.faults import Faults
 from transfer.data.scenes.check import check_scenes

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from backbones.data.verification import check_each, refuse_irregular
+from backbones.data.folders.verification import check_each, refuse_irregular
 from backbones.errors import UserError
 from backbones.image_files import open_image
 from transfer.data.faults import Fault, texts

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pytest import mark, raises
 
-from backbones.data.image_folder import open_image_folder
+from backbones.data.folders.image_folder import open_image_folder
 from backbones.errors import UserError
 
 MakeFolder = Callable[..., Path]

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backbones.data import shared_images as module
-from backbones.data.image_folder import open_image_folder
-from backbones.data.shared_images import SplitImages, count_shared, describe_shared, shared_images
-from backbones.data.verification import FileStamp
+from backbones.data.folders import shared_images as module
+from backbones.data.folders.image_folder import open_image_folder
+from backbones.data.folders.shared_images import SplitImages, count_shared, describe_shared, shared_images
+from backbones.data.folders.verification import FileStamp
 from backbones.errors import UserError
 
 Contents = dict[str, bytes]

@@ -15,8 +15,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from backbones.data.image_folder import IMAGE_SUFFIXES, ImageFolder, ImageSplit
-from backbones.data.verification import refuse_irregular
+from backbones.data.folders.image_folder import IMAGE_SUFFIXES, ImageFolder, ImageSplit
+from backbones.data.folders.verification import refuse_irregular
 from backbones.errors import UserError
 from backbones.text_files import read_text
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from backbones.data.drawing_lots import HeldOut, draw_share
-from backbones.data.image_folder import ImageFolder, ImageSplit, open_image_folder, open_training_images
-from backbones.data.image_table import open_image_table
-from backbones.data.tables import tables_of
+from backbones.data.folders.drawing_lots import HeldOut, draw_share
+from backbones.data.folders.image_folder import ImageFolder, ImageSplit, open_image_folder, open_training_images
+from backbones.data.folders.image_table import open_image_table
+from backbones.data.folders.tables import tables_of
 from backbones.errors import UserError
 
 _SEED = 0  # of a fraction: rows with other seeds train on the same images

@@ -1,4 +1,4 @@
-"""Where tables of labels stand in place of class folders; ``backbones.data.image_table`` reads them."""
+"""Where tables of labels stand in place of class folders; ``backbones.data.folders.image_table`` reads them."""
 
 from __future__ import annotations
 

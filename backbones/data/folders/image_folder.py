@@ -20,7 +20,7 @@ import numpy as np
 
 from backbones.data.decoded_images import KnownImages
 from backbones.data.decoding import what_is_wrong
-from backbones.data.verification import check_each, refuse_irregular
+from backbones.data.folders.verification import check_each, refuse_irregular
 from backbones.errors import UserError
 from backbones.machine.lacks import blame_machine
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from backbones.data.image_folder import ImageSplit
-from backbones.data.verification import FileStamp, check_each
+from backbones.data.folders.image_folder import ImageSplit
+from backbones.data.folders.verification import FileStamp, check_each
 from backbones.errors import UserError
 from backbones.files import cache_dir, read_json, sha256_file, write_json
 from backbones.machine.lacks import blame_machine

@@ -8,7 +8,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backbones.data.drawing_lots import draw_share, share_size
+from backbones.data.folders.drawing_lots import draw_share, share_size
 
 NAMED = st.lists(st.tuples(st.text(min_size=1), st.integers(0, 4)), min_size=1, unique_by=lambda pair: pair[0])
 

@@ -13,8 +13,8 @@ from typing import NoReturn
 
 from pytest import MonkeyPatch, fixture, raises
 
-from backbones.data import verification
-from backbones.data.verification import check_each, stamp
+from backbones.data.folders import verification
+from backbones.data.folders.verification import check_each, stamp
 from backbones.errors import MachineError, UserError
 from backbones.machine.processes import loader_workers, usable_cpus
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from transfer.openmmlab.roi_align import Sampling, interpolation_matrix, roi_align, roi_align_gradient
+from transfer.openmmlab.modules.roi_align import Sampling, interpolation_matrix, roi_align, roi_align_gradient
 
 kernels = torch.ops.torchvision
 

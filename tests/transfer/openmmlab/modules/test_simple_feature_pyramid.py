@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from pytest import mark
 
-from transfer.openmmlab.simple_feature_pyramid import SimpleFeaturePyramid
+from transfer.openmmlab.modules.simple_feature_pyramid import SimpleFeaturePyramid
 
 
 @mark.parametrize("stride", [8, 16, 32])

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from backbones.data.drawing_lots import HeldOut
-from backbones.data.folder_parts import open_parts
-from backbones.data.image_folder import ImageFolder, ImageSplit, open_image_folder, verify_images
+from backbones.data.folders.drawing_lots import HeldOut
+from backbones.data.folders.folder_parts import open_parts
+from backbones.data.folders.image_folder import ImageFolder, ImageSplit, open_image_folder, verify_images
 from backbones.errors import UserError
 
 
@@ -73,7 +73,7 @@ def test_a_look_at_a_part_forgets_nothing_of_the_whole(root: Path, monkeypatch: 
     verify_images(open_image_folder(root))
     verify_images(open_parts(root, fraction=0.4))
     decoded: list[str] = []
-    monkeypatch.setattr("backbones.data.image_folder.what_is_wrong", decoded.append)
+    monkeypatch.setattr("backbones.data.folders.image_folder.what_is_wrong", decoded.append)
     verify_images(open_image_folder(root))
     assert decoded == []
 

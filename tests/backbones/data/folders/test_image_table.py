@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from backbones.data.folder_parts import open_images, open_parts
-from backbones.data.image_folder import ImageFolder, verify_images
+from backbones.data.folders.folder_parts import open_images, open_parts
+from backbones.data.folders.image_folder import ImageFolder, verify_images
 from backbones.errors import UserError
 
 LABELS = {"a": "cat", "b": "dog", "deep/c": "cat", "d d": "dog", "v": "dog", "w": "cat"}
@@ -62,7 +62,7 @@ def test_both_parts_are_remembered_as_good(root: Path, monkeypatch: pytest.Monke
     write(root, "csv")
     verify_images(open_images(root))
     decoded: list[str] = []
-    monkeypatch.setattr("backbones.data.image_folder.what_is_wrong", decoded.append)
+    monkeypatch.setattr("backbones.data.folders.image_folder.what_is_wrong", decoded.append)
     verify_images(open_images(root))
     assert decoded == []
 

@@ -30,7 +30,7 @@ def groups(network: str, layer_decay: float = 0.5, frozen: int = -1) -> dict[str
     """Learning rate and weight decay by the name of each parameter that the optimizer has."""
     from mmengine.optim import build_optim_wrapper
 
-    from transfer.openmmlab.layer_decay import NAME
+    from transfer.openmmlab.modules.layer_decay import NAME
 
     model = Model(network)
     model.backbone.freeze(frozen)

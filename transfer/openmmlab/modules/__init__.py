@@ -1,0 +1,1 @@
+"""Parts of detectors and segmentors that OpenMMLab lacks, or has in compiled form alone."""

@@ -1,4 +1,4 @@
-"""The benchmarks there are: every file in ``benchmarks/cases``.
+"""The benchmarks there are: every file in ``benchmarks/cases`` and the folders in it.
 
 One file is one benchmark. Its docstring becomes the text of its section; it holds
 
@@ -21,12 +21,18 @@ from benchmarks import cases
 
 def names() -> list[str]:
     """All benchmarks, in alphabetical order."""
-    return sorted(module.name for module in pkgutil.iter_modules(cases.__path__))
+    return sorted(_places())
 
 
 def load(name: str) -> ModuleType:
     """The module of one benchmark."""
-    return importlib.import_module(f"{cases.__name__}.{name}")
+    return importlib.import_module(_places()[name])
+
+
+def _places() -> dict[str, str]:
+    """By the last part of its name, the module of each."""
+    found = pkgutil.walk_packages(cases.__path__, f"{cases.__name__}.")
+    return {module.name.rpartition(".")[2]: module.name for module in found if not module.ispkg}
 
 
 def choose(asked: Sequence[str], quick: bool) -> list[str]:

@@ -9,7 +9,7 @@ from pytest import MonkeyPatch, approx
 
 from backbones.data.folders.image_folder import open_image_folder
 from backbones.data.shapes import make_shapes
-from benchmarks.cases.resize_cache_accuracy import ORIGINAL, SHORT_SIDE, make_smaller
+from benchmarks.cases.reading.resize_cache_accuracy import ORIGINAL, SHORT_SIDE, make_smaller
 from benchmarks.subjects import accuracy
 from benchmarks.subjects.accuracy import Training
 

@@ -13,7 +13,8 @@ from PIL import Image
 from pytest import approx, raises
 
 from backbones.errors import UserError
-from benchmarks.cases import compare_files, index, scaled_decoding
+from benchmarks.cases import compare_files
+from benchmarks.cases.reading import index, scaled_decoding
 from benchmarks.harness.settings import Settings
 from benchmarks.subjects import augmentations as peers
 from benchmarks.subjects.photographs import image_folder, photographs, write_made_up

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.cases.distillation_overhead import Setting, _write_teacher, arithmetic
+from benchmarks.cases.training.distillation_overhead import Setting, _write_teacher, arithmetic
 from benchmarks.harness.contender import Contender
 from benchmarks.subjects import classification_loops as classifying
 from benchmarks.subjects.classification_loops import Classifying, training_folder

@@ -11,7 +11,7 @@ from pytest import MonkeyPatch, approx
 from torch import Tensor, nn
 
 from backbones.data.shapes import make_shapes
-from benchmarks.cases import equal_epochs
+from benchmarks.cases.training import equal_epochs
 from benchmarks.subjects import accuracy
 from benchmarks.subjects import classification_loops as classifying
 from benchmarks.subjects.accuracy import Training

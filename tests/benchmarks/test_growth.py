@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 from pytest import MonkeyPatch, approx
 
-from benchmarks.cases import scaling
+from benchmarks.cases.training import scaling
 from benchmarks.harness.findings import Findings
 from benchmarks.harness.growth import draw_growth, growth_lines
 from benchmarks.harness.running import write_document

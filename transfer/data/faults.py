@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from backbones.cli.shell import shell_word
 from backbones.errors import UserError
+
+Item = TypeVar("Item")
+Value = TypeVar("Value")
 
 MOST_NAMES = 10  # further ones are counted
 
@@ -26,6 +29,30 @@ class Faults(UserError):
         first, *others = faults
         super().__init__(first.text + (_name_others(root, others) if others else ""))
         self.texts = tuple(fault.text for fault in faults)
+
+
+def read_each(root: Path, path: Path, noun: str, items: Iterable[Item], read: Callable[[Item], Value]) -> list[Value]:
+    """What ``read`` makes of each item of a file; all that it refuses is told at once, by number.
+
+    Args:
+        root: The data set's folder.
+        path: The file.
+        noun: What an item is.
+        items: Counted from 1.
+        read: Raises ``ValueError`` with what is wrong.
+
+    Raises:
+        Faults: Some are refused.
+    """
+    faults, found = [], []
+    for number, item in enumerate(items, start=1):
+        try:
+            found.append(read(item))
+        except ValueError as error:
+            faults.append(Fault(path, f"{path}, {noun} {number}: {error}"))
+    if faults:
+        raise Faults(root, faults)
+    return found
 
 
 def texts(error: UserError) -> tuple[str, ...]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from pytest import CaptureFixture, approx, mark, raises
+from silent_suites import silent, write_two_classes
 
 from studies.results.run_tree import read_tree
 from studies.suite.comparison import link_runs, stated_recipes
@@ -58,17 +58,6 @@ expected:
 """
 
 
-class Silent:
-    def changed(self, status: object, what: str) -> None: ...
-
-    def tick(self) -> None: ...
-
-
-@contextmanager
-def silent(board: Board) -> Iterator[Reporter]:
-    yield Silent()
-
-
 @mark.parametrize(
     ("top1", "code", "line"),
     [
@@ -80,10 +69,7 @@ def silent(board: Board) -> Iterator[Reporter]:
 def test_a_suite_that_misses_its_mark_fails(
     top1: float | None, code: int, line: str, tmp_path: Path, add_run: Callable[..., Path], capfd: CaptureFixture[str]
 ) -> None:
-    for split in ("train", "val"):
-        for name in ("a", "b"):
-            (tmp_path / "data" / split / name).mkdir(parents=True)
-            (tmp_path / "data" / split / name / "1.png").write_bytes(b"picture")
+    write_two_classes(tmp_path / "data")
     (tmp_path / "mine.yaml").write_text(SUITE.format(data=tmp_path / "data"))
 
     def execute(runs: list[PlannedRun], board: Board, reporter: Reporter) -> None:
@@ -108,10 +94,7 @@ def test_a_suite_that_misses_its_mark_fails(
 def test_some_rows_alone_are_compared_with_what_is_done_of_the_others(
     tmp_path: Path, add_run: Callable[..., Path], capfd: CaptureFixture[str]
 ) -> None:
-    for split in ("train", "val"):
-        for name in ("a", "b"):
-            (tmp_path / "data" / split / name).mkdir(parents=True)
-            (tmp_path / "data" / split / name / "1.png").write_bytes(b"picture")
+    write_two_classes(tmp_path / "data")
     text = SUITE.format(data=tmp_path / "data").replace("recipe: d-smooth", "recipe: [d-smooth, d-cosine]")
     (tmp_path / "mine.yaml").write_text(text)
     ran = []

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from pytest import CaptureFixture, fixture, mark, raises
+from silent_suites import silent, write_two_classes
 
 from backbones.errors import UserError, not_none
 from studies.comparison.compare import compare_runs
@@ -34,25 +34,11 @@ rows:
 TRUE = {"b-standard": 60.0, "d-cosine": 66.0, "d-smooth": 60.75, "d-mixup": 60.0}
 
 
-class Silent:
-    def changed(self, status: object, what: str) -> None: ...
-
-    def tick(self) -> None: ...
-
-
-@contextmanager
-def silent(board: Board) -> Iterator[Reporter]:
-    yield Silent()
-
-
 class Study:
     """A suite whose commands write made-up results; ``ran`` has the row and seed of each."""
 
     def __init__(self, folder: Path, add_run: Callable[..., Path]) -> None:
-        for split in ("train", "val"):
-            for name in ("a", "b"):
-                (folder / "data" / split / name).mkdir(parents=True)
-                (folder / "data" / split / name / "1.png").write_bytes(b"picture")
+        write_two_classes(folder / "data")
         (folder / "mine.yaml").write_text(SUITE.format(data=folder / "data"))
         self.suite = read_suite(folder / "mine.yaml")
         self.out, self._add_run = folder / "out", add_run

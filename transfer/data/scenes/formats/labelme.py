@@ -13,7 +13,7 @@ from typing import Any
 
 from backbones.errors import UserError, not_none
 from backbones.text_files import open_regular, parse_json, read_text
-from transfer.data.faults import Fault, Faults
+from transfer.data.faults import read_each
 from transfer.data.scenes.formats.pairs import Pair, part_of_pairs, size_of
 from transfer.data.scenes.names import files_in, is_image, part_folders
 from transfer.data.scenes.scene import WHOLE, Box, Part, Scene, SceneFolder
@@ -87,14 +87,7 @@ def read_scene(root: Path, pair: Pair) -> Scene:
     """
     path = not_none(pair.annotation)
     document = read_document(path)
-    faults, boxes = [], []
-    for number, shape in enumerate(document["shapes"], start=1):
-        try:
-            boxes.append(_box(shape))
-        except ValueError as error:
-            faults.append(Fault(path, f"{path}, shape {number}: {error}"))
-    if faults:
-        raise Faults(root, faults)
+    boxes = read_each(root, path, "shape", document["shapes"], _box)
     sides = (document.get("imageWidth"), document.get("imageHeight"))
     recorded = all(isinstance(side, int) and not isinstance(side, bool) and side > 0 for side in sides)
     size = (int(sides[0] or 0), int(sides[1] or 0)) if recorded else size_of(pair.image)

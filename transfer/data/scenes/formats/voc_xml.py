@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 from backbones.errors import UserError, not_none
-from transfer.data.faults import Fault, Faults
+from transfer.data.faults import read_each
 from transfer.data.scenes.formats.pairs import Pair, part_of_pairs, size_of
 from transfer.data.scenes.names import IMAGE_SUFFIXES, PART_WORDS, files_below, files_in, part_folders
 from transfer.data.scenes.scene import TEST, TRAIN, VAL, WHOLE, Box, Part, Scene, SceneFolder
@@ -147,14 +147,7 @@ def read_scene(root: Path, pair: Pair) -> Scene:
     """
     path = not_none(pair.annotation)
     document = read_annotation(path)
-    faults, boxes = [], []
-    for number, element in enumerate(document.findall("object"), start=1):
-        try:
-            boxes.append(_object(element))
-        except ValueError as error:
-            faults.append(Fault(path, f"{path}, object {number}: {error}"))
-    if faults:
-        raise Faults(root, faults)
+    boxes = read_each(root, path, "object", document.findall("object"), _object)
     size = _recorded(document, pair)
     return Scene(pair.image.relative_to(root).as_posix(), size, tuple(boxes), str(path))
 

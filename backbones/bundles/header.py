@@ -15,6 +15,7 @@ from typing import Any
 from backbones.bundles.contract import InputContract
 from backbones.errors import UserError
 from backbones.models import FeatureInfo, default_image_size
+from backbones.reporting.printable import printable
 
 FORMAT = 1
 LARGEST = 2**24  # characters; the checksums of a network and the names of 20,000 classes take a tenth of it
@@ -64,7 +65,7 @@ def read_header(text: str, source: str) -> Header:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else error
         reason = "sections in sections without end" if isinstance(error, RecursionError) else reason
-        raise UserError(f"{source}: its header is damaged ({reason}); write or copy it again") from None
+        raise UserError(f"{source}: its header is damaged ({printable(reason)}); write or copy it again") from None
 
 
 def _check_depth(header: Any) -> None:

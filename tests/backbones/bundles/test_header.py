@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pytest import fixture, mark, raises
 from safetensors import safe_open
@@ -153,6 +153,7 @@ PLACES = (
 
 @settings(max_examples=150, deadline=None)
 @given(place=st.sampled_from(PLACES), value=PLAIN)
+@example(place="feature_info.0", value={"\r": 1})
 def test_any_value_anywhere_is_taken_or_refused_in_one_line(document: dict[str, Any], place: str, value: Any) -> None:
     text = changed(document, place, value) if not place.endswith(".0") else replaced(document, value)
     read, said = None, "here"

@@ -140,14 +140,7 @@ def compare_tree(
     chosen = choose_baseline(names, baseline, unfinished)
     chosen_name = names.get(chosen) or baseline or DEFAULT_BASELINE
     metrics = shown_metrics(run for run in tree.finished if not run.tuned)
-    recorded = [dict(run.metrics) for run in tree.finished]
-    noise = read_noise(tree.finished)
-    anew = Counter(
-        metric
-        for run, before in zip(tree.finished, recorded, strict=True)
-        for metric in before
-        if run.metrics[metric] != before[metric]
-    )
+    noise, anew = _noise_and_counted_anew(tree)
     reference = grouped.get(chosen, [])
     baseline_recipe = stated_recipes.get(chosen[0], chosen[0])
     compared_with = _Reference(chosen, reference, find_row(baseline_recipe, ""))
@@ -160,15 +153,13 @@ def compare_tree(
     )
     named = {name: grouped[key] for key, name in names.items()}
     tuned = tuned_tasks(named, chosen_name, tree.root, noise, {row.name: _direction(row, chosen[0]) for row in rows})
-    missing = [] if reference else [missing_note(chosen_name)]
-    imported = stated_recipe_notes([recipe for recipe, _ in names], stated_recipes)
     told = (
         *remarks,
-        *missing,
+        *([] if reference else [missing_note(chosen_name)]),
         *_counted_anew(anew),
         *fairness_notes(named),
         *tuning_notes(named, chosen_name),
-        *imported,
+        *stated_recipe_notes([recipe for recipe, _ in names], stated_recipes),
     )
     return Comparison(
         root=tree.root,
@@ -184,6 +175,18 @@ def compare_tree(
         drops=drop_rows(named, chosen_name, noise, tree.looks),
         components=noise_components(grouped.values(), metrics),
         seed_correlations=seed_correlations(chosen_name, {row.name: row.cells for row in rows}),
+    )
+
+
+def _noise_and_counted_anew(tree: RunTree) -> tuple[Noise, Counter[str]]:
+    """The noise over test images, whose reading may count metrics anew; and of how many runs, by metric."""
+    recorded = [dict(run.metrics) for run in tree.finished]
+    noise = read_noise(tree.finished)
+    return noise, Counter(
+        metric
+        for run, before in zip(tree.finished, recorded, strict=True)
+        for metric in before
+        if run.metrics[metric] != before[metric]
     )
 
 

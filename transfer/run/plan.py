@@ -113,14 +113,7 @@ def settle(task: Task, options: TransferOptions, world: World, ops: str) -> Tran
     config = load_config(options.config, options.cfg_options)
     with named_as(["train_dataloader", "optim_wrapper", "param_scheduler"], options.config, options.cfg_options):
         batch, rate, moved = settle_batch(config, options.total_batch, world.size, options.accumulate)
-    with named_as(["train_dataloader", "test_dataloader"], options.config, options.cfg_options):
-        if options.data:
-            set_data_root(config, Path(options.data))
-        held_out = None if options.split is None else HeldOut(options.split, options.split_seed)
-        adopted = task.adopt(config, held_out)
-        if options.fraction is not None:
-            draw_fraction(config, options.fraction)
-        classes = find_classes(config, options.classes, task, adopted)
+    classes = _set_data(task, config, options)
     device = resolve_device("auto")
     precision = _transfer_precision(options.precision, device)
     with named_as(["model"], options.config, options.cfg_options):
@@ -146,6 +139,18 @@ def settle(task: Task, options: TransferOptions, world: World, ops: str) -> Tran
         *(task, options, world, config, opened.bundle, classes, device, precision, batch, rate, moved, asked),
         told=opened.told,
     )
+
+
+def _set_data(task: Task, config: Config, options: TransferOptions) -> tuple[str, ...]:
+    """Write the data, and which part of them, into the configuration; the names of the classes."""
+    with named_as(["train_dataloader", "test_dataloader"], options.config, options.cfg_options):
+        if options.data:
+            set_data_root(config, Path(options.data))
+        held_out = None if options.split is None else HeldOut(options.split, options.split_seed)
+        adopted = task.adopt(config, held_out)
+        if options.fraction is not None:
+            draw_fraction(config, options.fraction)
+        return find_classes(config, options.classes, task, adopted)
 
 
 def _set_backbone(task: Task, config: Config, options: TransferOptions) -> Opened:

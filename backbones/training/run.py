@@ -30,6 +30,7 @@ from backbones.recipes.recipe import COLORS
 from backbones.recipes.switches import tricks_with
 from backbones.runs.run_folder import RunFolder
 from backbones.training.checkpoint import Progression, load_checkpoint
+from backbones.training.depthwise import quicken_depthwise
 from backbones.training.dry_run import dry_run
 from backbones.training.ema import WeightAverage
 from backbones.training.log import TrainingLog
@@ -148,6 +149,7 @@ def _initial_model(plan: Plan, start: Opened | None) -> tuple[Classifier, InputC
             start.bundle.input_contract, train_size=plan.image_size, eval_size=plan.image_size, interpolation="bilinear"
         )
     model.to(plan.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch does not declare memory_format
+    quicken_depthwise(model)
     return model, contract, origin
 
 

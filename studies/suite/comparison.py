@@ -13,7 +13,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from backbones.bundles.bundle import read_bundle
 from backbones.cli.shell import shell_command
+from backbones.errors import not_none
 from backbones.runs.fingerprint import ROOT
 from backbones.runs.record import read_record
 from studies.results.looks_file import NAME, write_looks
@@ -46,12 +48,24 @@ def compare(
 def command_words(runs: Sequence[PlannedRun], out: Path, suite: Suite, further: Sequence[str] = ()) -> list[str]:
     """The command that writes the suite's report."""
     words = ["tools/compare.py", str(out / FOLDER), "--out", str(out / "report")]
-    for name in ("baseline", "title", "note"):
-        if value := getattr(suite, name):
+    for name, value in (("baseline", label_of_baseline(runs, suite)), ("title", suite.title), ("note", suite.note)):
+        if value:
             words += [f"--{name}", value]
     for stated in stated_recipes(runs, suite):
         words += ["--beside", stated]
     return [*words, *further]
+
+
+def label_of_baseline(runs: Sequence[PlannedRun], suite: Suite) -> str | None:
+    """What a comparison calls the baseline: weights from elsewhere go by their own name there, not by their row's."""
+    row = next((row for row in suite.rows if row.source and row.name == suite.baseline), None)
+    if row is None:
+        return suite.baseline
+    for run in runs:
+        if run.row == row.name and run.compared and (run.folder / "run.json").is_file():
+            return str(read_record(run.folder / "run.json").get("recipe"))
+    source = not_none(row.source)
+    return str(read_bundle(source.source).training.get("recipe")) if source.finished else source.source
 
 
 def stated_recipes(runs: Sequence[PlannedRun], suite: Suite) -> list[str]:

@@ -11,7 +11,7 @@ from studies.statistics.looks import Looks
 from studies.suite.adaptive.plan import with_looks
 from studies.suite.adaptive.state import Arrangement, Question, Standing, standings
 from studies.suite.adaptive.words import closing_lines, standing_lines
-from studies.suite.comparison import FOLDER, link_runs, stated_recipes
+from studies.suite.comparison import FOLDER, label_of_baseline, link_runs, stated_recipes
 from studies.suite.costs.estimate import Estimator
 from studies.suite.definition import Suite
 from studies.suite.planned_run import PlannedRun
@@ -134,4 +134,4 @@ def _compare(study: Study, looks: Looks) -> Comparison:
     out = study.conduct.out
     link_runs(study.everything, out, looks)
     stated = dict(each.rsplit("=", 1) for each in stated_recipes(study.everything, study.suite))
-    return compare_runs(out / FOLDER, study.suite.baseline, stated_recipes=stated)
+    return compare_runs(out / FOLDER, label_of_baseline(study.everything, study.suite), stated_recipes=stated)

@@ -25,6 +25,7 @@ NEEDS: dict[Layout, dict[str, tuple[str, ...]]] = {
         "det_configs/faster_rcnn_fpn_adamw_voc07.py": _VOC07,
         "det_configs/faster_rcnn_fpn_adamw_voc0712.py": _VOC0712,
         "det_configs/faster_rcnn_fpn_demo.py": _VOC07,
+        "det_configs/faster_rcnn_fpn_narrow_voc07.py": _VOC07,
         "det_configs/faster_rcnn_fpn_voc07.py": _VOC07,
         "det_configs/faster_rcnn_fpn_voc0712.py": _VOC0712,
         "det_configs/faster_rcnn_simple_fpn_voc07.py": _VOC07,

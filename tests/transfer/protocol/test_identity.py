@@ -20,6 +20,7 @@ PINNED = {
     "faster_rcnn_fpn_coco": "e41aced7f5ce",
     "faster_rcnn_fpn_adamw_voc07": "a44e2cc84fe7",
     "faster_rcnn_fpn_adamw_voc0712": "211677f5c22d",
+    "faster_rcnn_fpn_narrow_voc07": "0901a7b5e400",
     "faster_rcnn_fpn_demo": "5667585146b2",
     "faster_rcnn_fpn_voc07": "e2bb8cb1b6c3",
     "faster_rcnn_fpn_voc0712": "0827ba63b0f3",

@@ -14,7 +14,10 @@ from mmengine.config import Config
 from mmengine.dataset import DefaultSampler
 from torch.utils.data import BatchSampler
 
+from backbones.bundles.bundle import write_bundle
+from backbones.bundles.contract import imagenet_contract
 from backbones.errors import UserError
+from backbones.models import create_classifier
 from studies.suite.planned_run import PlannedRun
 from studies.suite.planning import plan_runs
 from studies.suite.reading import read_suite
@@ -80,6 +83,7 @@ STATED = {
     "upernet_simple_fpn_index_png": Stated(8, 2e-4, UNKNOWN_IMAGES, 600, 600 * 8 / UNKNOWN_IMAGES, True),
     "linear_index_png": Stated(8, 5e-4, UNKNOWN_IMAGES, 600, 600 * 8 / UNKNOWN_IMAGES, True),
     "faster_rcnn_fpn_adamw_voc07": Stated(8, 2e-4, VOC07_IMAGES, 6 * 627, 6, True),
+    "faster_rcnn_fpn_narrow_voc07": Stated(8, 2e-4, VOC07_IMAGES, 3 * 627, 3, True),
     "faster_rcnn_simple_fpn_voc07": Stated(8, 2e-4, VOC07_IMAGES, 6 * 627, 6, True),
     "upernet_index_png": Stated(8, 0.01, UNKNOWN_IMAGES, 600, 600 * 8 / UNKNOWN_IMAGES, True),
     "faster_rcnn_fpn_voc07": Stated(8, 0.01, VOC07_IMAGES, 6 * 627, 6, True),
@@ -158,15 +162,28 @@ def trained(run: PlannedRun, images: int) -> tuple[int, float, int | None, float
 SUITES_OWN = {
     ("section6-small", "detection"): (2, 0.01, None, 2),
     ("section6-small", "segmentation"): (8, 0.01, 120, 120 * 8 / 572),
+    ("real-weights", "segmentation"): (8, 5e-4, 200, 200 * 8 / 572),
 }
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle that stands for those that a suite has made by hand."""
+    network = "timm:tf_efficientnet_lite0"
+    path = tmp_path_factory.mktemp("weights") / "lite0.safetensors"
+    write_bundle(path, create_classifier(network, 2), network, imagenet_contract(224), {"recipe": "timm:lite"})
+    return path
 
 
 @pytest.mark.parametrize("processes", PROCESSES)
 @pytest.mark.parametrize("path", SUITES, ids=lambda path: path.stem)
 def test_every_suite_trains_what_its_protocols_state(
-    path: Path, processes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, processes: int, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)  # where no data are
+    for bundle in re.findall(r"from: (data/weights/[\w-]+\.safetensors)", path.read_text()):
+        (tmp_path / bundle).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / bundle).symlink_to(weights)
     runs = plan_runs(read_suite(path), tmp_path, tool_parsers(), processes)
     transfers = {(run.kind, run.facts["protocol"]): run for run in runs if "protocol" in (run.facts or {})}
     for (task, protocol), run in transfers.items():

@@ -35,6 +35,9 @@ def build_parser() -> CommandParser:
     parser.add_argument(
         "--classes", type=pathlib.Path, metavar="NAMES", help="file with the head's class names (default: ImageNet's)"
     )
+    parser.add_argument(
+        "--top1", type=float, metavar="PERCENT", help="published for the weights in FILE; comparisons show it"
+    )
     return parser
 
 
@@ -49,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise UserError("--key names an entry of a local file; give the file with --checkpoint")
     from backbones.external.importing import import_weights
 
-    for line in import_weights(options.source, options.out, options.checkpoint, options.key, options.classes):
+    given = (options.checkpoint, options.key, options.classes, options.top1)
+    for line in import_weights(options.source, options.out, *given):
         print(line)
 
 

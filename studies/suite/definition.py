@@ -56,6 +56,7 @@ class Import:
     key: str | None = None
     classes: Path | None = None
     finished: bool = False
+    top1: float | None = None
 
 
 @dataclass(frozen=True)

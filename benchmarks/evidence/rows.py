@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.wrong_normalisation import SUFFIX
+
 # Weights by their name in a comparison: how a document calls them, and their published top-1 on ImageNet in percent
 # (Liu et al. 2020, "Higher accuracy on vision models with EfficientNet-Lite", TensorFlow blog; the table of their
 # repository).
 WEIGHTS: Mapping[str, tuple[str, float | None]] = {
     "random": ("random", None),
-    "timm:tf_efficientnet_lite0.in1k, wrong normalisation": ("lite0, wrong normalisation", None),
     "timm:tf_efficientnet_lite0.in1k": ("lite0", 75.1),
     "timm:tf_efficientnet_lite1.in1k": ("lite1", 76.7),
     "timm:tf_efficientnet_lite2.in1k": ("lite2", 77.6),
@@ -52,7 +53,10 @@ def read_found(folder: Path, metric: str) -> list[Found]:
 
 def _found(row: Mapping[str, Any], cell: Mapping[str, Any]) -> Found:
     difference, verdict = cell.get("difference") or {}, cell.get("verdict") or {}
-    name, top1 = WEIGHTS.get(row["recipe"], (row["name"], None))
+    weights = row["recipe"].partition(" from ")[0]  # then comes the name of the file
+    name, top1 = WEIGHTS.get(weights, (row["name"], None))
+    if row["recipe"].endswith(SUFFIX):
+        name, top1 = f"{name}{SUFFIX}", None
     interval = difference.get("interval")
     return Found(
         name=name,
@@ -66,7 +70,8 @@ def _found(row: Mapping[str, Any], cell: Mapping[str, Any]) -> Found:
     )
 
 
-def noise(rows: Sequence[Found]) -> float:
-    """Standard deviation over seeds, pooled over the rows by their degrees of freedom."""
+def noise(rows: Sequence[Found]) -> float | None:
+    """Standard deviation over seeds, pooled over the rows by their degrees of freedom; None where no row has two."""
     spread = [(len(row.values) - 1, row.sd) for row in rows if row.sd is not None and len(row.values) > 1]
-    return (sum(freedom * sd * sd for freedom, sd in spread) / sum(freedom for freedom, _ in spread)) ** 0.5
+    freedom = sum(each for each, _ in spread)
+    return (sum(each * sd * sd for each, sd in spread) / freedom) ** 0.5 if freedom else None

@@ -121,7 +121,7 @@ def _detectable(sd: float, seeds: int) -> float:
         found = stats.nct.sf(critical, freedom, noncentrality) + stats.nct.cdf(-critical, freedom, noncentrality)
         return float(found) - POWER
 
-    return float(optimize.brentq(missing, 0.5, 10.0)) * sd * (2 / seeds) ** 0.5
+    return float(optimize.brentq(missing, 0.5, 8.0)) * sd * (2 / seeds) ** 0.5
 
 
 def _instruments(runs: Sequence[dict[str, Any]]) -> str:

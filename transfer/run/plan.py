@@ -25,7 +25,7 @@ from transfer.protocol.config_errors import named_as
 from transfer.protocol.derive import find_classes, set_input_contract, set_workers
 from transfer.protocol.identity import config_hash
 from transfer.protocol.load import load_config, set_batch
-from transfer.protocol.total_batch import TotalBatch, describe_epochs, epochs, settle_batch
+from transfer.protocol.total_batch import TotalBatch, describe_epochs, epochs, require_whole_batch, settle_batch
 from transfer.protocol.tunable import describe_tuning, without_tunable
 from transfer.run.request import TransferOptions
 from transfer.run.validation import refuse_validation_options, set_validation
@@ -73,6 +73,11 @@ class TransferPlan:
         if fraction is None:
             return facts
         return {**facts, "fraction": fraction, "train_images": share_size(facts["train_images"], fraction)}
+
+    def require_whole_batch(self, images: int) -> None:
+        """Refuse a training set of fewer images than a batch (``transfer.protocol.total_batch``)."""
+        options = self.options
+        require_whole_batch(self.config, images, self.batch, options.total_batch, Path(options.config).stem)
 
     def training_facts(self, images: int, chosen: str) -> dict[str, Any]:
         """What ``run.json`` says of batch, learning rate and length.

@@ -88,6 +88,7 @@ def _carry_out(plan: TransferPlan, started: float) -> dict[str, Any]:
     if world.leads and not options.dry_run:  # which has it in its plan
         print("\n".join([f"learning rate {plan.rate}", *(f"length {each}" for each in plan.moved)]), flush=True)
     plan.asked["data"] = plan.check_data()
+    plan.require_whole_batch(plan.asked["data"]["train_images"])
     plan.asked["batch_norm"] = choose_batch_norm(plan.config, plan.device, world.size)
     plan.asked["training"] = plan.training_facts(plan.asked["data"]["train_images"], plan.asked["batch_norm"])
     if world.leads and not options.dry_run:

@@ -34,6 +34,7 @@ from transfer.protocol.total_batch import (
     epochs,
     most_processes,
     move_to,
+    require_whole_batch,
     settle_batch,
 )
 
@@ -220,6 +221,35 @@ def test_a_batch_is_cut_into_equal_shares_or_the_message_says_what_fits(
         assert batch.per_process * processes == total
     most = most_processes(total, accumulate, processes)
     assert most == max([n for n in range(1, processes + 1) if total % (n * accumulate) == 0] or [1])
+
+
+@pytest.mark.parametrize(
+    ("protocol", "images", "cuts", "told"),
+    [
+        # 8 images to an update
+        ("faster_rcnn_fpn_demo", 8, {}, None),
+        ("faster_rcnn_fpn_demo", 7, {}, r"faster_rcnn_fpn_demo has 8 images to a batch; .*--total-batch 7 or less"),
+        ("faster_rcnn_fpn_demo", 7, {"processes": 2, "accumulate": 2}, r"--total-batch 4 or less"),
+        ("faster_rcnn_fpn_demo", 3, {"processes": 4}, r"than its 4 parts, .*--total-batch 3 or less"),
+        # 16 images to an update, and three rounds to an epoch
+        ("faster_rcnn_fpn_voc0712", 6, {}, None),
+        ("faster_rcnn_fpn_voc0712", 5, {}, r"faster_rcnn_fpn_voc0712 has 16 images .*--total-batch 15 or less"),
+        # a sampler that never ends
+        ("fcn_os8_demo", 1, {}, None),
+    ],
+)
+def test_a_training_set_smaller_than_the_batch_says_so(
+    protocol: str, images: int, cuts: dict[str, int], told: str | None
+) -> None:
+    config = load_config(str(next(path for path in PROTOCOLS if path.stem == protocol)), ())
+    batch = TotalBatch(config.base_batch_size, **cuts)
+    if told is None:
+        require_whole_batch(config, images, batch, None, protocol)
+        return
+    with pytest.raises(UserError, match=f"^the training set has only {images} images.* the protocol: .*{told}"):
+        require_whole_batch(config, images, batch, None, protocol)
+    with pytest.raises(UserError, match=rf"^--total-batch {batch.total}: the training set has only {images} images"):
+        require_whole_batch(config, images, batch, batch.total, protocol)
 
 
 def test_another_total_batch_moves_rate_and_iterations_and_no_epochs() -> None:

@@ -9,6 +9,8 @@ from backbones.data.folders.tables import tables_of
 from backbones.errors import UserError
 from transfer.data.masks.folder import recognise_masks
 from transfer.data.scenes.formats.known import recognise_scenes
+from transfer.data.scenes.names import part_of
+from transfer.data.scenes.scene import TEST, VAL
 from transfer.prepare.foreign import foreign_layout, suffixes_in
 
 
@@ -76,6 +78,11 @@ def recognise(root: Path) -> Layout:
 def years(devkit: Path) -> list[str]:
     """Names of the year folders of a VOCdevkit, sorted."""
     return sorted(folder.name for folder in devkit.iterdir() if folder.is_dir() and _is_year(folder))
+
+
+def without_measured_list(root: Path) -> bool:
+    """Whether no list of images in a folder is called as one of a validation or test part is."""
+    return not any(part_of(path.stem) in (VAL, TEST) for path in root.glob("*.txt"))
 
 
 def _layout_of(folder: Path) -> Layout | None:

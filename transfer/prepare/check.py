@@ -7,8 +7,9 @@ from contextlib import suppress
 from itertools import combinations
 from pathlib import Path
 
-from backbones.data.folders.folder_parts import open_images
-from backbones.data.folders.image_folder import verify_images
+from backbones.data.folders.folder_parts import listed_images
+from backbones.data.folders.image_folder import verify_splits
+from backbones.data.folders.recognition import recognise_labelled
 from backbones.data.folders.shared_images import REMEDY, SplitImages, describe_shared, shared_images
 from backbones.errors import MachineError, UserError, not_none
 from transfer.data.absent_classes import absent_classes
@@ -21,15 +22,15 @@ from transfer.data.scenes.index import indexed
 from transfer.data.scenes.parts import Divided
 from transfer.data.voc import VOC_CLASSES
 from transfer.prepare.layouts import Layout, recognise, without_measured_list, years
-from transfer.prepare.readiness import command_for, options_for, ready_for, ready_for_masks, ready_for_scenes
+from transfer.prepare.readiness import NEEDS, command_for, options_for, ready_for, ready_for_masks, ready_for_scenes
 from transfer.prepare.report import Report
 from transfer.prepare.sources import BENCHMARKS, IMAGENET
 from transfer.prepare.splits import (
     SplitCheck,
     ade20k_splits,
     devkit_splits,
-    image_folder_splits,
     index_png_splits,
+    labelled_splits,
     mask_splits,
     scene_splits,
 )
@@ -72,10 +73,8 @@ def check_folder(
     if layout is Layout.INDEX_PNG and classes is None and (root / OWN_NAMES).is_file() and without_measured_list(root):
         return _check_masks(root, None, allow_shared_images)
     if layout in (Layout.IMAGE_FOLDER, Layout.IMAGE_TABLE):
-        if classes is not None:
-            raise UserError("--classes is of no use here: the classes of an ImageFolder are its folders; leave it out")
-        checks = _image_folder_splits(report, root)
-    elif layout is Layout.DEVKIT:
+        return _check_labelled(root, classes, allow_shared_images)
+    if layout is Layout.DEVKIT:
         names = choose_classes(root, classes, lambda: VOC_CLASSES)
         checks = devkit_splits(root, names, years(root) if only is None else only)
         if not any((root / year / "ImageSets" / "Main" / "test.txt").exists() for year in years(root)):
@@ -134,22 +133,31 @@ def _with_protocols(report: Report, folder: Divided, found: tuple[list[str], lis
     return report
 
 
-def _image_folder_splits(report: Report, root: Path) -> list[SplitCheck]:
-    """The splits of an ImageFolder; images that cannot be decoded are a fault."""
+def _check_labelled(root: Path, classes: Path | None, allow_shared_images: bool) -> Report:
+    """Each part of a data set for classification; images that cannot be decoded are a fault."""
+    if classes is not None:
+        raise UserError("--classes is of no use here: the classes of an ImageFolder are its folders; leave it out")
+    report = Report(str(root), Layout.IMAGE_FOLDER.value)
     try:
-        folder = open_images(root)
+        found = recognise_labelled(root)
+        report.layout = found.what if found else report.layout
+        listed = listed_images(root)
     except MachineError:
         raise
     except UserError as error:
         report.faults.append(str(error))
-        return []
+        return report
     try:
-        verify_images(folder)
+        verify_splits(listed.splits)
     except MachineError:
         raise
     except UserError as error:
         report.faults.append(str(error))
-    return image_folder_splits(folder)
+    checks = labelled_splits(listed.splits, listed.classes)
+    _count(report, checks)
+    _compare(report, checks, allow_shared_images)
+    _add_remarks(report, {})
+    return _with_protocols(report, not_none(found), (list(NEEDS[Layout.IMAGE_FOLDER]), []))
 
 
 def _count(report: Report, checks: Sequence[SplitCheck]) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from enum import Enum
 from pathlib import Path
 
+from backbones.data.folders.part_names import part_of
+from backbones.data.folders.recognition import recognise_labelled
 from backbones.data.folders.tables import tables_of
 from backbones.errors import UserError
 from transfer.data.masks.folder import recognise_masks
 from transfer.data.scenes.formats.known import recognise_scenes
-from transfer.data.scenes.names import part_of
 from transfer.data.scenes.scene import TEST, VAL
 from transfer.prepare.foreign import foreign_layout, suffixes_in
 
@@ -69,6 +70,8 @@ def recognise(root: Path) -> Layout:
         return layout
     if _is_year(root):
         raise AnotherFolderIsMeant(f"{root} is one year of a VOCdevkit", root.absolute().parent)
+    if recognise_labelled(root) is not None:
+        return Layout.IMAGE_FOLDER
     inside = [folder for folder in sorted(root.iterdir()) if folder.is_dir() and _layout_of(folder)]
     if inside:
         raise AnotherFolderIsMeant(f"{root} holds {' and '.join(folder.name for folder in inside)}", inside[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from backbones.data.folders.part_names import part_folders
 from backbones.errors import UserError
 from transfer.data.class_names import OWN_NAMES, read_classes
 from transfer.data.masks.coding import OUTLINES, VALUES, VOID, Colour, MaskCoding
@@ -12,7 +13,7 @@ from transfer.data.masks.model import MaskFolder, MaskPair, Parts, values_of
 from transfer.data.masks.pairing import find_pairs
 from transfer.data.masks.published import recognise_published
 from transfer.data.scenes.formats import labelme
-from transfer.data.scenes.names import files_in, is_image, part_folders
+from transfer.data.scenes.names import files_in, is_image
 from transfer.data.scenes.scene import WHOLE
 
 __all__ = ["CAMVID", "MaskFolder", "MaskPair", "recognise_masks"]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from backbones.data.folders.part_names import PART_WORDS, part_folders
 from backbones.errors import UserError
 from transfer.data.class_names import OWN_NAMES
 from transfer.data.masks.colour_table import FILES
 from transfer.data.masks.model import MaskPair, Parts
-from transfer.data.scenes.names import PART_WORDS, files_below, files_in, is_image, part_folders
+from transfer.data.scenes.names import files_below, files_in, is_image
 from transfer.data.scenes.scene import WHOLE
 from transfer.data.text_file import read_lines
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from backbones.data.folders.part_names import part_folders
 from transfer.data.masks.coding import VALUES, VOID, Colour, MaskCoding
 from transfer.data.masks.model import MaskFolder, MaskPair, Parts, values_of
-from transfer.data.scenes.names import files_below, part_folders
+from transfer.data.scenes.names import files_below
 from transfer.data.scenes.scene import TEST
 
 _CITYSCAPES = {

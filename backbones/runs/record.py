@@ -47,6 +47,7 @@ FIELDS: Mapping[str, _Kind] = {
     "data": _SECTION_OR_EMPTY,
     **dict.fromkeys(("data.root", "data.fingerprint"), _TEXT),
     **dict.fromkeys(("data.train_images", "data.shared_images"), _COUNT),
+    **{"data.split": _SECTION, "data.split.share": _AMOUNT, "data.split.seed": _WHOLE, "data.fraction": _AMOUNT},
     "settings": _SECTION,
     **{f"settings.{key}": _COUNT for key in ("epochs", "batch_size", "image_size", "parts", "batch_norm_images")},
     **{f"settings.{key}": _TEXT for key in ("plugin", "precision", "color", "learning_rate")},

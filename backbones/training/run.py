@@ -201,6 +201,8 @@ def _job(
             "classes": list(plan.data.classes),
             "dataset": plan.data.root.resolve().name,
             "fingerprint": plan.data.fingerprint,
+            **({} if request.split is None else {"split": {"share": request.split, "seed": request.split_seed}}),
+            **({} if request.split is None or request.fraction is None else {"fraction": request.fraction}),
             "versions": versions,
         },
         world=plan.world,
@@ -233,6 +235,8 @@ def _describe(plan: Plan, model: Classifier, origin: str, teachers: Sequence[Tea
         f"machine   {plan.world.size} x {plan.device}, {plan.precision}, {torch.get_num_threads()} threads, "
         f"{plan.request.workers} workers",
     ]
+    if data.layout:
+        lines.insert(2, f"layout    {data.layout}; trains on train, measures on {data.measured}")
     if plan.request.split is not None:
         lines.insert(2, f"split     {plan.request.split:g} of train is held out, by seed {plan.request.split_seed}")
     if plan.request.fraction is not None:

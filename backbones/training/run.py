@@ -22,6 +22,7 @@ from backbones.machine.distributed import join_world, leave_world
 from backbones.machine.lacks import is_lack_of_memory
 from backbones.machine.precision import tuned_convolutions
 from backbones.models import Classifier, create_classifier, initialisation
+from backbones.models.convolution import adopt_convolutions
 from backbones.models.sync_batch_norm import synchronise_batch_norm
 from backbones.monitoring.energy import EnergyMeter, energy_record, meter_for
 from backbones.monitoring.memory import peak_bytes
@@ -149,6 +150,7 @@ def _initial_model(plan: Plan, start: Opened | None) -> tuple[Classifier, InputC
             start.bundle.input_contract, train_size=plan.image_size, eval_size=plan.image_size, interpolation="bilinear"
         )
     model.to(plan.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch does not declare memory_format
+    adopt_convolutions(model)
     quicken_depthwise(model)
     return model, contract, origin
 

@@ -98,6 +98,14 @@ class Expectation:
 
 
 @dataclass(frozen=True)
+class Control:
+    """A row, and the verdict that it has to have in every task before other rows are begun."""
+
+    row: str
+    wanted: str
+
+
+@dataclass(frozen=True)
 class Suite:
     """A study. ``tasks`` by name; without a transfer, top-1 alone is compared. ``jobs``: runs at a time on a CPU.
 
@@ -114,6 +122,7 @@ class Suite:
     jobs: int
     title: str | None = None
     note: str | None = None
+    controls: tuple[Control, ...] = ()
 
     @property
     def name(self) -> str:

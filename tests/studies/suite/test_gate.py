@@ -19,7 +19,7 @@ from studies.suite.comparison import label_of_baseline, link_runs, stated_recipe
 from studies.suite.definition import Expectation, Import, Suite, SuiteRow
 from studies.suite.executors.board import DONE, FAILED, Board
 from studies.suite.executors.local import Reporter
-from studies.suite.expectations import missed
+from studies.suite.gate.expectations import missed
 from studies.suite.planned_run import PlannedRun
 from studies.suite.reading import read_suite
 from studies.suite.run import Conduct, run_suite

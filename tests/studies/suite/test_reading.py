@@ -193,6 +193,23 @@ def test_teachers_are_in_no_comparison_so_they_may_be_like_a_row_and_like_each_o
     assert [teacher.name for teacher in read_suite(tmp_path / "mine.yaml").teachers] == ["short", "long"]
 
 
+@mark.parametrize(
+    ("said", "message"),
+    [
+        ("{nobody: differs}", r"mine\.yaml: unknown key controls\.nobody"),
+        ("{random: better}", "controls.random is 'better'.* one of carries over, reverses, differs"),
+        ("{random: }", "controls.random"),
+        ("{b-standard: differs}", "controls.b-standard: is the baseline, which has no verdict"),
+        ("[random]", "mine.yaml: controls"),
+    ],
+)
+def test_a_control_is_a_row_with_a_verdict(said: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(f"controls: {said}\n{GOOD}")
+    with raises(UserError, match=message) as caught:
+        read_suite(tmp_path / "mine.yaml")
+    assert "\n" not in str(caught.value)
+
+
 def test_a_missing_file_is_a_message(tmp_path: Path) -> None:
     with raises(UserError, match=r"cannot read .*none\.yaml"):
         read_suite(tmp_path / "none.yaml")

@@ -55,6 +55,8 @@ def command_words(runs: Sequence[PlannedRun], out: Path, suite: Suite, further: 
             words += [f"--{name}", value]
     for stated in stated_recipes(runs, suite):
         words += ["--beside", stated]
+    for recipe, name in names_of_weights(runs, suite).items():
+        words += ["--call", f"{recipe}={name}"]
     return [*words, *further]
 
 
@@ -97,6 +99,17 @@ def stated_recipes(runs: Sequence[PlannedRun], suite: Suite) -> list[str]:
     records = [(run.folder / "run.json", run.row) for run in runs if run.compared and run.row in rows]
     begun = [(read_record(path).get("recipe"), row) for path, row in records if path.is_file()]
     return list(dict.fromkeys(f"{recipe}={row}" for recipe, row in begun if recipe))
+
+
+def names_of_weights(runs: Sequence[PlannedRun], suite: Suite) -> dict[str, str]:
+    """The names of the rows of weights from elsewhere by what a comparison would call them, once a run of them began.
+
+    Those that have the name of a row of the paper keep their own, which tells them from that row.
+    """
+    rows = {row.name for row in suite.rows if row.source and row.name not in recipe_order()}
+    records = [(run.folder / "run.json", run.row) for run in runs if run.compared and run.row in rows]
+    begun = [(read_record(path).get("recipe"), row) for path, row in records if path.is_file()]
+    return {recipe: row for recipe, row in begun if recipe}
 
 
 def link_runs(runs: Sequence[PlannedRun], out: Path, looks: Looks | None = None) -> None:

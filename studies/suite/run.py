@@ -22,6 +22,7 @@ from studies.suite.comparison import (
     compare,
     label_of_baseline,
     link_runs,
+    names_of_weights,
     stated_recipes,
 )
 from studies.suite.costs.estimate import Estimator
@@ -142,7 +143,9 @@ def compare_study(study: Study) -> Comparison:
     out, suite = study.conduct.out, study.suite
     link_runs(study.everything, out, study.conduct.looks)
     stated = dict(each.rsplit("=", 1) for each in stated_recipes(study.everything, suite))
-    return compare_runs(out / FOLDER, label_of_baseline(study.everything, suite), stated_recipes=stated)
+    names = names_of_weights(study.everything, suite)
+    baseline = label_of_baseline(study.everything, suite)
+    return compare_runs(out / FOLDER, baseline, stated_recipes=stated, row_names=names)
 
 
 def stopped_by(study: Study, verdicts: Mapping[tuple[str, str], Verdict | None]) -> bool:

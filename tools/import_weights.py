@@ -9,6 +9,7 @@ from collections.abc import Sequence
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from backbones.cli.command import CommandParser, run_command
+from backbones.cli.guidance import after_weights, starting
 from backbones.errors import UserError
 from backbones.external.families import family_list
 
@@ -50,11 +51,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise UserError("give the weights, LIBRARY:NETWORK, and the bundle to write with --out; --list prints networks")
     if options.key is not None and options.checkpoint is None:
         raise UserError("--key names an entry of a local file; give the file with --checkpoint")
+    starting("loading PyTorch")
     from backbones.external.importing import import_weights
 
     given = (options.checkpoint, options.key, options.classes, options.top1)
     for line in import_weights(options.source, options.out, *given):
-        print(line)
+        print(line, flush=True)
+    after_weights(options.out)
 
 
 if __name__ == "__main__":

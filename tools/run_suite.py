@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from backbones.cli.command import CommandParser, run_command
+from backbones.cli.guidance import starting
 from backbones.cli.options import natural_int, positive_float, positive_int
 from backbones.errors import UserError
 
@@ -131,6 +132,7 @@ def run(options: argparse.Namespace) -> int:
     from studies.suite.reading import read_suite
     from studies.suite.run import Conduct, print_plan, run_suite
 
+    starting(f"reading {options.suite}")
     suite = read_suite(options.suite)
     out = (options.out or pathlib.Path("runs", suite.name)).absolute()
     seeds = options.seeds and tuple(dict.fromkeys(options.seeds))

@@ -11,6 +11,7 @@ from typing import Any
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from backbones.cli.command import CommandParser, run_command
+from backbones.cli.guidance import after_classifier, starting
 from backbones.cli.options import (
     WEIGHTS_HELP,
     OneOrSeveral,
@@ -137,12 +138,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if missing:
         raise UserError(f"{', '.join(missing)} not given; see --help")
 
+    starting("loading PyTorch")
     from backbones.training.run import run_classification
 
     result = run_classification(read_request(options))
     if result and leads():
         metrics, bundle = result["metrics"], options["out"] / "backbone.safetensors"
-        print(f"top-1 {metrics['top1']:.2f} %, top-5 {metrics['top5']:.2f} %: {bundle}")
+        print(f"top-1 {metrics['top1']:.2f} %, top-5 {metrics['top5']:.2f} %: {bundle}", flush=True)
+        after_classifier(options["out"], options["data"])
 
 
 if __name__ == "__main__":

@@ -53,6 +53,7 @@ def command_words(runs: Sequence[PlannedRun], out: Path, suite: Suite, further: 
     for name, value in (("baseline", label_of_baseline(runs, suite)), ("title", suite.title), ("note", suite.note)):
         if value:
             words += [f"--{name}", value]
+    words.append("--end-with-answer")
     for stated in stated_recipes(runs, suite):
         words += ["--beside", stated]
     for recipe, name in names_of_weights(runs, suite).items():

@@ -219,6 +219,9 @@ def conclude(study: Study, board: Board) -> int:
     """Compare what there is of the suite, done now or before; say what failed, and what is not as expected."""
     suite, conduct = study.suite, study.conduct
     code = 0
+    lines = missed(suite.expected, _values(board))
+    if suite.expected and not lines:
+        print(f"as expected: all {len(suite.expected)} metrics that {suite.path} names", flush=True)
     if any(run.compared and run.done for run in study.everything):
         code = compare(study.everything, conduct.out, suite, conduct.report_words, conduct.looks)
     broken = board.broken()
@@ -226,11 +229,8 @@ def conclude(study: Study, board: Board) -> int:
         print(f"{status.state.upper()}: {status.run.name}: {status.note}; see {status.run.log}")
         for line in status.last_words:
             print(f"  | {line}")
-    lines = missed(suite.expected, _values(board))
     for line in lines:
         print(f"NOT AS EXPECTED: {line}")
-    if suite.expected and not lines:
-        print(f"as expected: all {len(suite.expected)} metrics that {suite.path} names")
     return code or (EXIT_MISSED if broken or lines else 0)
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tools import compare
+
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "compare.py"
 FILES = {"comparison.md", "comparison.csv", "comparison.json", "index.html", "tables.tex"}
 
@@ -65,6 +67,15 @@ def test_out_and_default_baseline(runs: Path, tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == str(tmp_path / "elsewhere" / "index.html")
     assert {path.name for path in (tmp_path / "elsewhere").iterdir()} == FILES
     assert not (runs / "report").exists()
+
+
+def test_the_answer_is_the_last_line_where_that_is_asked_for(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    compare.main([str(runs), "--baseline", "b-standard", "--open", "--end-with-answer"])
+    first, *_, page, address, answer = capsys.readouterr().out.splitlines()
+    assert page.endswith("index.html")
+    assert address.startswith("file:")
+    assert answer.startswith("answer: One seed is too few to tell: d-smooth is at +2.0 top-1")
+    assert answer.startswith(f"answer: {first}")
 
 
 def test_a_second_call_replaces_the_report(runs: Path, tmp_path: Path) -> None:

@@ -44,6 +44,14 @@ def show(comparisons: Sequence[Comparison], names: Sequence[str]) -> None:
         _print(head, *text_parts(comparison, width), terminal)
 
 
+def answer_lines(comparisons: Sequence[Comparison], names: Sequence[str]) -> list[str]:
+    """The finding of each, a line each, with its name where it has one."""
+    return [
+        f"answer{f' ({name})' if name else ''}: {finding(comparison)}."
+        for comparison, name in zip(comparisons, names, strict=True)
+    ]
+
+
 def _print(head: str, body: str, notes: str, terminal: bool) -> None:
     if not terminal:
         print(f"{head}\n\n{body}\n{notes}")

@@ -16,6 +16,7 @@ from transfer.data.absent_classes import absent_classes
 from transfer.data.class_names import OWN_NAMES, choose_classes
 from transfer.data.faults import texts
 from transfer.data.masks.folder import recognise_masks
+from transfer.data.masks.published import recognise_published
 from transfer.data.scenes.formats.known import recognise_scenes
 from transfer.data.scenes.formats.voc_xml import recognise_devkit
 from transfer.data.scenes.index import indexed
@@ -106,6 +107,9 @@ def _check_scenes(root: Path, classes: Path | None, allow_shared_images: bool) -
     _count(report, checks)
     _compare(report, checks, allow_shared_images)
     report.remarks += [note for name, part in folder.parts.items() for note in indexed(root, name, part).remarks]
+    if (masks := recognise_published(root)) is not None:
+        command = command_for(root, ready_for_masks(masks)[0], options_for(masks))
+        report.remarks.append(f"its masks, which are not checked here, are {masks.what}: {command}")
     _add_remarks(report, {})
     return _with_protocols(report, folder, ready_for_scenes(folder))
 

@@ -13,8 +13,8 @@ from transfer.data.scenes.names import files_below, files_in, is_image
 from transfer.data.scenes.scene import WHOLE
 from transfer.data.text_file import read_lines
 
-_MASK_FOLDERS = ("masks", "annotations", "labels", "mask", "label", "SegmentationClass")
-_IMAGE_FOLDERS = ("images", "imgs", "JPEGImages")
+_MASK_FOLDERS = ("masks", "annotations", "labels", "mask", "label", "SegmentationClass", "LabeledApproved_full")
+_IMAGE_FOLDERS = ("images", "imgs", "JPEGImages", "701_StillsRaw_full")  # the last are CamVid's as published
 _ANNOTATED = ("annot", "_labels", "_masks", "_annotations")  # behind the name of a part's folder of images
 _ENDINGS = ("", "_mask", "_L", "_label", "_labels")  # of a mask's name behind its image's
 

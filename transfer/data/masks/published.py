@@ -1,10 +1,11 @@
-"""Published data sets in their own layouts: Cityscapes."""
+"""Published data sets in their own layouts: Cityscapes and COCO-Stuff."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from backbones.data.folders.part_names import part_folders
+from transfer.data.masks import coco_stuff
 from transfer.data.masks.coding import VALUES, VOID, Colour, MaskCoding
 from transfer.data.masks.model import MaskFolder, MaskPair, Parts, values_of
 from transfer.data.scenes.names import files_below
@@ -21,7 +22,7 @@ def recognise_published(root: Path) -> MaskFolder | None:
     """The folder as one of them, or None."""
     if (root / "leftImg8bit").is_dir() and (root / "gtFine").is_dir():
         return _cityscapes(root)
-    return None
+    return coco_stuff.recognise(root)
 
 
 def _cityscapes(root: Path) -> MaskFolder:

@@ -33,7 +33,7 @@ def seeds_by_row(panels: Sequence[tuple[str, Sequence[Found]]]) -> Figure:
         for place, row in enumerate(rows):
             axis.plot(row.values, [place] * len(row.values), "o", color=POINTS, alpha=0.8, markersize=6)
             axis.plot([row.mean] * 2, [place - 0.3, place + 0.3], color=MEAN, linewidth=2)
-        axis.set_yticks(range(len(rows)), [row.name for row in rows])
+        axis.set_yticks(range(len(rows)), [row.name.replace(", ", ",\n") for row in rows])
         axis.set_xlabel(f"{name}, %")
         axis.set_ylim(-0.6, len(rows) - 0.4)
         axis.set_xlim(left=0)
@@ -65,9 +65,9 @@ def differences(panels: Sequence[tuple[str, Sequence[Found]]], margin: float) ->
             axis.plot(difference, place, "o", color=MEAN, markersize=6)
         axis.axvspan(-margin, margin, color="#eeeeee", zorder=0)
         axis.axvline(0, color=INK, linewidth=0.8)
-        axis.set_yticks(range(len(shown)), [name for name, _, _ in shown])
+        axis.set_yticks(range(len(shown)), [name.replace(", ", ",\n") for name, _, _ in shown])
         axis.set_ylim(-0.6, max(len(shown), 1) - 0.4)
-        axis.set_xlabel(f"difference from the baseline in {name}, points")
+        axis.set_xlabel(f"difference in {name}, points")
     return figure
 
 

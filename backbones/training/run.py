@@ -23,6 +23,7 @@ from backbones.machine.lacks import is_lack_of_memory
 from backbones.machine.precision import tuned_convolutions
 from backbones.models import Classifier, create_classifier, initialisation
 from backbones.models.convolution import adopt_convolutions
+from backbones.models.depthwise import quicken_depthwise
 from backbones.models.sync_batch_norm import synchronise_batch_norm
 from backbones.monitoring.energy import EnergyMeter, energy_record, meter_for
 from backbones.monitoring.memory import peak_bytes
@@ -31,7 +32,6 @@ from backbones.recipes.recipe import COLORS
 from backbones.recipes.switches import tricks_with
 from backbones.runs.run_folder import RunFolder
 from backbones.training.checkpoint import Progression, load_checkpoint
-from backbones.training.depthwise import quicken_depthwise
 from backbones.training.dry_run import dry_run
 from backbones.training.ema import WeightAverage
 from backbones.training.log import TrainingLog

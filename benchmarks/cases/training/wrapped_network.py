@@ -13,7 +13,7 @@ from torch import nn
 from backbones.machine.precision import resolve_precision
 from backbones.models import create_classifier
 from backbones.models.convolution import adopt_convolutions
-from backbones.training.depthwise import quicken_depthwise
+from backbones.models.depthwise import quicken_depthwise
 from backbones.tricks.low_precision import autocast
 from benchmarks.harness.findings import Aim, Findings, SideBySide, compare
 from benchmarks.harness.interleaved import take_turns

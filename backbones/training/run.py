@@ -30,6 +30,7 @@ from backbones.monitoring.memory import peak_bytes
 from backbones.monitoring.trackers import open_trackers
 from backbones.recipes.recipe import COLORS
 from backbones.recipes.switches import tricks_with
+from backbones.runs.keeping import WEIGHTS, remove_checkpoints
 from backbones.runs.run_folder import RunFolder
 from backbones.training.checkpoint import Progression, load_checkpoint
 from backbones.training.dry_run import dry_run
@@ -121,7 +122,7 @@ def _train(plan: Plan, job: TrainingJob, folder: RunFolder, lines: list[str], sh
             f"{plan.device} has not enough memory for {plan.batch_size // plan.parts} images of {plan.image_size} px; "
             f"give a smaller --batch-size, or a larger --accumulate"
         ) from None
-    return world.on_rank_zero(lambda: _finish(job, folder, progression, meter))
+    return world.on_rank_zero(lambda: _finish(plan, job, folder, progression, meter))
 
 
 def _initial_model(plan: Plan, start: Opened | None) -> tuple[Classifier, InputContract, str]:
@@ -259,10 +260,12 @@ def _log(plan: Plan, folder: RunFolder, progression: Progression) -> TrainingLog
     return TrainingLog(plan.schedule, plan.steps_per_epoch, folder, progression, plan.device, trackers, plan.world)
 
 
-def _finish(job: TrainingJob, folder: RunFolder, progression: Progression, meter: EnergyMeter | None) -> dict[str, Any]:
-    """Write the bundle, then ``result.json``."""
+def _finish(
+    plan: Plan, job: TrainingJob, folder: RunFolder, progression: Progression, meter: EnergyMeter | None
+) -> dict[str, Any]:
+    """Write the bundle, then ``result.json``; then what nobody needs any more may go."""
     job.write_bundle(folder.bundle, progression)
-    return folder.finish(
+    result = folder.finish(
         {
             "metrics": {"top1": progression.top1, "top5": progression.top5},
             "best": {"top1": progression.best_top1, "epoch": progression.best_step / job.steps_per_epoch},
@@ -274,3 +277,6 @@ def _finish(job: TrainingJob, folder: RunFolder, progression: Progression, meter
             },
         }
     )
+    if plan.request.keep == WEIGHTS and (line := remove_checkpoints(folder, [folder.checkpoint])):
+        print(line, flush=True)
+    return result

@@ -33,6 +33,7 @@ RESERVED = {
 # Paths, and what changes no number of a classifier.
 NOT_IDENTITY = (
     *("data", "out", "resume", "teacher", "backbone", "tensorboard", "wandb", "validate_every", "config"),
+    "keep",  # is about what stays when the result is there
     "allow_shared_images",  # the images are the data's
 )
 SAME_FOR_CLASSIFIERS = ("workers",)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +123,13 @@ class Suite:
     title: str | None = None
     note: str | None = None
     controls: tuple[Control, ...] = ()
+
+    def with_option(self, name: str, value: Any) -> Suite:
+        """The same suite with an option of every run; a row that has it keeps its own."""
+        tasks = {
+            task: replace(settings, options={**settings.options, name: value}) for task, settings in self.tasks.items()
+        }
+        return replace(self, tasks=tasks)
 
     @property
     def name(self) -> str:

@@ -61,6 +61,16 @@ def printed_plan(capsys: CaptureFixture[str], *words: str) -> str:
     return capsys.readouterr().out
 
 
+def test_what_is_kept_is_an_option_of_every_run_and_makes_no_other_run(
+    suite: Callable[..., Path], tmp_path: Path, capsys: CaptureFixture[str]
+) -> None:
+    words = [str(suite()), "--out", str(tmp_path / "out"), "--commands"]
+    plain, kept = printed_plan(capsys, *words), printed_plan(capsys, *words, "--keep", "all")
+    assert plain.count("    python ") == kept.count(" --keep all") == 3
+    folders = [shlex.split(line)[-1] for text in (plain, kept) for line in text.splitlines() if "    python " in line]
+    assert folders[:3] == folders[3:]  # named by the run's identity
+
+
 def test_a_plan_shows_commands_and_states_and_makes_nothing(
     suite: Callable[..., Path], tmp_path: Path, capsys: CaptureFixture[str]
 ) -> None:

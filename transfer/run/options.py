@@ -9,6 +9,7 @@ from typing import Any
 
 from backbones.cli.guidance import after_transfer
 from backbones.cli.options import WEIGHTS_HELP, add_allow_shared_images, add_parts, natural_int, positive_int
+from backbones.runs.keeping import KEEP_HELP, KEEPS, WEIGHTS
 
 
 def add_transfer_options(parser: argparse.ArgumentParser) -> None:
@@ -63,6 +64,7 @@ def _add_computation(parser: argparse.ArgumentParser) -> None:
 def _add_output(parser: argparse.ArgumentParser) -> None:
     """What is done with the run folder, or in place of a run."""
     parser.add_argument("--resume", action="store_true", help="continue the run that --out holds")
+    parser.add_argument("--keep", choices=KEEPS, default=WEIGHTS, help=f"{KEEP_HELP} (%(default)s)")
     parser.add_argument(
         "--validate-every",
         type=positive_int,

@@ -18,10 +18,12 @@ from backbones.machine.distributed import join_world, leave_world
 from backbones.monitoring.energy import energy_record, meter_for
 from backbones.monitoring.memory import peak_bytes
 from backbones.recipes.recipe import RANDOM_RECIPE
+from backbones.runs.keeping import WEIGHTS
 from backbones.runs.run_folder import RunFolder
 from transfer.openmmlab import ops_bridge
 from transfer.openmmlab.batch_norm import SharedBuffersHook, check_batch_norm, choose_batch_norm, describe_norms
 from transfer.openmmlab.checkpoints import OwnCheckpointsHook, PlainCheckpointHook, newest_checkpoint
+from transfer.openmmlab.keeping import keep_weights
 from transfer.openmmlab.logs import logs_end_with_the_run
 from transfer.openmmlab.passes import PassesHook
 from transfer.openmmlab.speed.hook import SpeedHook
@@ -137,7 +139,15 @@ def _run(plan: TransferPlan, folder: RunFolder, rollback: Rollback, started: flo
             **(energy_record(meter, folder.sessions) if plan.world.leads else {}),
         },
     }
-    return plan.world.on_rank_zero(lambda: folder.finish({**result, "proof": read_json(folder.path / "proof.json")}))
+    return plan.world.on_rank_zero(lambda: _finish(plan, folder, result, runner.max_iters))
+
+
+def _finish(plan: TransferPlan, folder: RunFolder, result: dict[str, Any], iterations: int) -> dict[str, Any]:
+    """Write ``result.json``; then what nobody needs any more may go."""
+    result = folder.finish({**result, "proof": read_json(folder.path / "proof.json")})
+    if plan.options.keep == WEIGHTS and (line := keep_weights(folder, folder.path / "openmmlab", iterations)):
+        print(line, flush=True)
+    return result
 
 
 def _train(runner: Runner, rollback: Rollback, plan: TransferPlan) -> None:

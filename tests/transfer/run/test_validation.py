@@ -61,6 +61,7 @@ def run(kind: str, data: Path, out: Path, task: Any = None, **more: Any) -> dict
         "workers": 0,
         "total_batch": TOTAL_BATCH[kind],
         "cfg_options": SHORT[kind],
+        "keep": "all",
     }
     return run_transfer(task or usual, TransferOptions(**{**options, **more}))
 

@@ -13,7 +13,7 @@ from backbones.runs.fingerprint import ROOT
 from studies.results.looks_file import check_plan, write_looks
 from studies.statistics.looks import Looks
 from studies.suite.commands import Parsers
-from studies.suite.comparison import command_words, compare, link_runs
+from studies.suite.comparison import FOLDER, command_words, compare, link_runs
 from studies.suite.costs.estimate import Estimator
 from studies.suite.costs.plan_table import Price, plan_lines
 from studies.suite.data import data_folder, make_images
@@ -140,7 +140,7 @@ def prepare(suite: Suite, conduct: Conduct) -> Study:
     suite, runs, everything = settle_suite(suite, conduct)
     if missing := _missing(suite):
         raise UserError(f"{suite.path}: {', '.join(missing)}: no such folder; give yours with --data TASK=DIR")
-    check_plan(conduct.out, conduct.looks)
+    check_plan(conduct.out, conduct.looks, conduct.out / FOLDER)
     for folder in (conduct.out / "logs", *{run.folder.parent for run in runs}):
         try:
             folder.mkdir(parents=True, exist_ok=True)

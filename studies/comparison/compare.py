@@ -14,13 +14,13 @@ from backbones.recipes.recipe import RANDOM_RECIPE
 from studies.comparison.against_cosine import DropRow, drop_rows
 from studies.comparison.baseline import DEFAULT_BASELINE, choose_baseline, missing_note
 from studies.comparison.cells import measure_cell, shown_metrics
+from studies.comparison.correlations.rank_correlation import Correlation, correlations
+from studies.comparison.correlations.seed_correlation import SeedCorrelation, seed_correlations
 from studies.comparison.fairness import classification_settings, fairness_notes
 from studies.comparison.judging import TOP1, judge_and_plan
 from studies.comparison.public_weights import check_stated_recipes, stated_recipe_notes
-from studies.comparison.rank_correlation import Correlation, correlations
 from studies.comparison.reading_notes import reading_notes
 from studies.comparison.rows import Row, call_rows
-from studies.comparison.seed_correlation import SeedCorrelation, seed_correlations
 from studies.comparison.tuned_arm import TunedTask, tuned_tasks, tuning_notes
 from studies.results.paper import PaperRow, find_row, paper_number, recipe_order
 from studies.results.replicates import Noise, read_noise

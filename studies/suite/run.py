@@ -177,7 +177,7 @@ def prepare(suite: Suite, conduct: Conduct) -> Study:
     suite, runs, everything = settle_suite(suite, conduct)
     if missing := _missing(suite):
         raise UserError(f"{suite.path}: {', '.join(missing)}: no such folder; give yours with --data TASK=DIR")
-    check_plan(conduct.out, conduct.looks)
+    check_plan(conduct.out, conduct.looks, conduct.out / FOLDER)
     for folder in (conduct.out / "logs", *{run.folder.parent for run in runs}):
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ import pytest
 from backbones.errors import UserError
 from studies.comparison.cells import Cell
 from studies.comparison.compare import Comparison, compare_runs
-from studies.report.text import as_markdown, as_text, write_report
+from studies.report.forms.text import as_markdown, as_text, write_report
 
 
 def edit(path: Path, **changes: Any) -> None:

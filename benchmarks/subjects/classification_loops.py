@@ -94,16 +94,16 @@ def ours_in_processes(reporter: Reporter, work: Classifying, network: str, proce
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(_free_port()), WORLD_SIZE=str(processes))
     context = multiprocessing.get_context("spawn")
     for rank in range(1, processes):
-        context.Process(target=_follower, args=(rank, work, network)).start()
-    _lead_or_follow(0, reporter, work, network)
+        context.Process(target=_other_rank, args=(rank, work, network)).start()
+    _train_as_rank(0, reporter, work, network)
 
 
-def _follower(rank: int, work: Classifying, network: str) -> None:
+def _other_rank(rank: int, work: Classifying, network: str) -> None:
     unheard, _ = multiprocessing.Pipe()
-    _lead_or_follow(rank, Reporter(unheard, sys.maxsize), work, network)
+    _train_as_rank(rank, Reporter(unheard, sys.maxsize), work, network)
 
 
-def _lead_or_follow(rank: int, reporter: Reporter, work: Classifying, network: str) -> None:
+def _train_as_rank(rank: int, reporter: Reporter, work: Classifying, network: str) -> None:
     if os.environ["WORLD_SIZE"] != "1":
         os.environ["RANK"] = str(rank)
     torch.set_num_threads(1)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from backbones.models.convolution import Convolution
 
-Pair = tuple[int, int]
+Size2d = tuple[int, int]
 
 
 def quicken_depthwise(model: nn.Module) -> int:
@@ -72,7 +72,7 @@ class _Depthwise(torch.autograd.Function):
     """Images (n, channels, height, width), weights (k * channels, 1, ...) in float32: bf16 maps, no bias."""
 
     @staticmethod
-    def forward(ctx: Any, images: Tensor, weight: Tensor, stride: Pair, padding: Pair, dilation: Pair) -> Tensor:
+    def forward(ctx: Any, images: Tensor, weight: Tensor, stride: Size2d, padding: Size2d, dilation: Size2d) -> Tensor:
         rounded, rounded_weight = images.bfloat16(), weight.bfloat16()
         ctx.save_for_backward(rounded, rounded_weight)
         ctx.geometry, ctx.precisions = (stride, padding, dilation), (images.dtype, weight.dtype)

@@ -20,7 +20,7 @@ from mmengine.hub import get_config
 from mmengine.runner import Runner
 
 from backbones.runs.fingerprint import ROOT
-from benchmarks.harness.contender import Reporter
+from benchmarks.harness.contender import TurnReporter
 from benchmarks.subjects.openmmlab_hook import TurnsHook, set_hook
 from benchmarks.subjects.same_weights import load_ours, load_stock, save_stock
 from transfer.openmmlab import ops_bridge
@@ -75,7 +75,7 @@ class Work:
         return 0.01 * self.batch / PROTOCOL_BATCH
 
 
-def stock(reporter: Reporter, work: Work) -> None:
+def stock(reporter: TurnReporter, work: Work) -> None:
     """Train and evaluate with what OpenMMLab ships; leaves its initial weights behind unless there are some."""
     ops_bridge.install()
     config = stock_config(work)
@@ -93,7 +93,7 @@ def stock(reporter: Reporter, work: Work) -> None:
     runner.test()
 
 
-def ours(reporter: Reporter, work: Work, precision: str = "auto") -> None:
+def ours(reporter: TurnReporter, work: Work, precision: str = "auto") -> None:
     """Train and evaluate with ``run_transfer``, from the weights that stock has left, if it has."""
     ops_bridge.install()  # before the configuration is read, which imports from OpenMMLab
 

@@ -172,29 +172,6 @@ def test_a_damaged_plan_is_one_line(study: Study) -> None:
             compare_runs(plan.parent)
 
 
-@mark.parametrize("damage", ["{", "[]", None])
-def test_a_plan_that_is_damaged_or_missing_is_restored_from_its_copy(study: Study, damage: str | None) -> None:
-    study.run()
-    before = len(study.ran)
-    plans = [folder / "looks.json" for folder in (study.out, study.out / "compared")]
-    sound = plans[0].read_text()
-    for plan in plans:
-        plan.unlink() if damage is None else plan.write_text(damage)
-        with raises(UserError, match="was begun with --adaptive"):  # it is known all the same
-            study.run(counts=(2, 4, 8))
-        study.run()
-        assert [each.read_text() for each in plans] == [sound, sound]
-    assert len(study.ran) == before
-
-
-def test_a_plan_whose_copies_are_both_damaged_is_one_line_that_says_what_to_do(study: Study) -> None:
-    study.run()
-    for folder in (study.out, study.out / "compared"):
-        (folder / "looks.json").write_text("[]")
-    with raises(UserError, match=r"looks.json is no plan of looks.*no sound copy.*delete looks.json in both, and repeat"):
-        study.run()
-
-
 def test_counts(study: Study) -> None:
     assert plan_looks(study.suite).counts == (3, 5, 8)
     assert plan_looks(study.suite, seeds=range(20)).counts == (3, 5, 8, 12, 18, 20)

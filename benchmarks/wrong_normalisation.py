@@ -1,5 +1,5 @@
-"""A known harm, to see whether a study would notice it: a bundle whose weights are fed ImageNet's usual mean and std,
-although they were trained with others.
+"""What does a wrong input contract cost? A bundle whose weights are fed ImageNet's usual mean and std, although they
+were trained with others.
 
     python -m benchmarks.wrong_normalisation lite0.safetensors --out lite0-wrong.safetensors
 

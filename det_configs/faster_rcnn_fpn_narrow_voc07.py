@@ -4,7 +4,7 @@
 #
 # As faster_rcnn_fpn_adamw_voc07.py, with half its channels in pyramid and RPN, half its units in the box head and half
 # its epochs: what a core computes is then mostly the trunk, which is what a study compares, and AdamW has in three
-# epochs what SGD has in six (docs/results/instruments.md). Eight images to an update are what BatchNorm takes its
+# epochs what SGD has in six (docs/results/README.md). Eight images to an update are what BatchNorm takes its
 # statistics from.
 _base_ = "./faster_rcnn_fpn_adamw_voc07.py"
 

@@ -24,6 +24,13 @@ def build_parser() -> CommandParser:
         metavar="WEIGHTS=RECIPE",
         help="show the paper's recipe beside the row of these public weights; may be repeated",
     )
+    parser.add_argument(
+        "--call",
+        action="append",
+        default=[],
+        metavar="RECIPE=NAME",
+        help="call the row of a recipe, or of public weights, so; may be repeated",
+    )
     parser.add_argument("--out", metavar="DIR", help="folder for the report's files (default: RUNS_DIR/report)")
     parser.add_argument("--title", metavar="TEXT", help="name of the study, above the headline of index.html")
     parser.add_argument(
@@ -48,11 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     starting(f"reading {options.runs}")
     from studies.comparison.compare import compare_settings
     from studies.comparison.public_weights import read_stated_recipes
+    from studies.comparison.rows import read_row_names
     from studies.report.terminal.show import answer_lines, show
     from studies.report.whole import setting_names, write_whole_report
 
-    stated = read_stated_recipes(options.beside)
-    comparisons = compare_settings(options.runs, options.baseline, options.note, stated)
+    stated, called = read_stated_recipes(options.beside), read_row_names(options.call)
+    comparisons = compare_settings(options.runs, options.baseline, options.note, stated, called)
     names = [name.words for name in setting_names(comparisons)]
     show(comparisons, names)
     shown = not options.no_images

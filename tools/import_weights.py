@@ -36,6 +36,9 @@ def build_parser() -> CommandParser:
     parser.add_argument(
         "--classes", type=pathlib.Path, metavar="NAMES", help="file with the head's class names (default: ImageNet's)"
     )
+    parser.add_argument(
+        "--top1", type=float, metavar="PERCENT", help="published for the weights in FILE; comparisons show it"
+    )
     return parser
 
 
@@ -51,7 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     starting("loading PyTorch")
     from backbones.external.importing import import_weights
 
-    for line in import_weights(options.source, options.out, options.checkpoint, options.key, options.classes):
+    given = (options.checkpoint, options.key, options.classes, options.top1)
+    for line in import_weights(options.source, options.out, *given):
         print(line, flush=True)
     after_weights(options.out)
 

@@ -37,7 +37,12 @@ def build_parser() -> CommandParser:
     )
     parser.add_argument("--data", type=path, required=True, help="folder with train/CLASS/IMAGE and val/CLASS/IMAGE")
     parser.add_argument("--out", type=path, required=True, help="folder to make for the report")
-    parser.add_argument("--split", default="val", choices=("val", "train"), help="images to test on (%(default)s)")
+    parser.add_argument(
+        "--split",
+        default="val",
+        choices=("val", "train"),
+        help="images to test on (%(default)s; what a training with --split held out is its val)",
+    )
     parser.add_argument("--image-size", type=positive_int, help="side of the crop in pixels (default: the model's own)")
     parser.add_argument("--batch-size", type=positive_int, default=64, help="images at a time (%(default)s)")
     parser.add_argument("--workers", type=natural_int, default=loader_workers(), help="loader processes (%(default)s)")

@@ -43,7 +43,9 @@ Tricks and recipes of your own: docs/plugins.md.
 def build_parser() -> CommandParser:
     """The options; those without a default come from the recipe or the network."""
     parser = CommandParser(description=__doc__, epilog=EXAMPLE)
-    parser.add_argument("--data", type=pathlib.Path, help="folder with train/CLASS/IMAGE and val/CLASS/IMAGE")
+    parser.add_argument(
+        "--data", type=pathlib.Path, help="folder with train/CLASS/IMAGE and val/CLASS/IMAGE, or as in docs/data.md"
+    )
     add_parts(parser)
     parser.add_argument("--network", help="by name, or timm:NAME; 'list' or 'list:timm:regnety_*' prints them")
     parser.add_argument("--out", type=pathlib.Path, help="run folder, new or to be resumed; not needed for a dry run")

@@ -33,12 +33,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from backbones.errors import UserError
 from backbones.machine.precision import resolve_device, resolve_precision, tuned_convolutions
 from backbones.models import create_classifier, default_image_size
-from backbones.models.convolution import no_products
+from backbones.models.convolution import adopt_convolutions, no_products
+from backbones.models.depthwise import quicken_depthwise
 from backbones.profiling.stopwatch import Stopwatch
 from backbones.recipes.recipe import find_recipe
 from backbones.runs.run_folder import command_line
 from backbones.runs.versions import hardware, package_versions
-from backbones.training.depthwise import quicken_depthwise
 from backbones.training.optimizer import create_optimizer
 from backbones.tricks.low_precision import autocast, gradient_scaler
 
@@ -198,6 +198,7 @@ class _Subject:
         others = torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
         model = create_classifier(network, NUM_CLASSES)
         model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch does not declare memory_format
+        adopt_convolutions(model)
         quicken_depthwise(model)
         images = torch.randn(batch_size, 3, image_size, image_size, device=device)
         images = images.contiguous(memory_format=torch.channels_last)

@@ -221,6 +221,7 @@ def asked(plan: Plan) -> dict[str, Any]:
             "classes": len(data.classes),
             "train_images": len(data.train),
             "val_images": len(data.val),
+            **({"layout": data.layout, "measured": data.measured} if data.layout else {}),
             **({} if request.split is None else {"split": {"share": request.split, "seed": request.split_seed}}),
             **({} if request.fraction is None else {"fraction": request.fraction}),
         },

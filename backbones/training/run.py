@@ -22,6 +22,8 @@ from backbones.machine.distributed import join_world, leave_world
 from backbones.machine.lacks import is_lack_of_memory
 from backbones.machine.precision import tuned_convolutions
 from backbones.models import Classifier, create_classifier, initialisation
+from backbones.models.convolution import adopt_convolutions
+from backbones.models.depthwise import quicken_depthwise
 from backbones.models.sync_batch_norm import synchronise_batch_norm
 from backbones.monitoring.energy import EnergyMeter, energy_record, meter_for
 from backbones.monitoring.memory import peak_bytes
@@ -31,7 +33,6 @@ from backbones.recipes.switches import tricks_with
 from backbones.runs.keeping import WEIGHTS, remove_checkpoints
 from backbones.runs.run_folder import RunFolder
 from backbones.training.checkpoint import Progression, load_checkpoint
-from backbones.training.depthwise import quicken_depthwise
 from backbones.training.dry_run import dry_run
 from backbones.training.ema import WeightAverage
 from backbones.training.log import TrainingLog
@@ -150,6 +151,7 @@ def _initial_model(plan: Plan, start: Opened | None) -> tuple[Classifier, InputC
             start.bundle.input_contract, train_size=plan.image_size, eval_size=plan.image_size, interpolation="bilinear"
         )
     model.to(plan.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch does not declare memory_format
+    adopt_convolutions(model)
     quicken_depthwise(model)
     return model, contract, origin
 
@@ -202,6 +204,8 @@ def _job(
             "classes": list(plan.data.classes),
             "dataset": plan.data.root.resolve().name,
             "fingerprint": plan.data.fingerprint,
+            **({} if request.split is None else {"split": {"share": request.split, "seed": request.split_seed}}),
+            **({} if request.split is None or request.fraction is None else {"fraction": request.fraction}),
             "versions": versions,
         },
         world=plan.world,
@@ -234,6 +238,8 @@ def _describe(plan: Plan, model: Classifier, origin: str, teachers: Sequence[Tea
         f"machine   {plan.world.size} x {plan.device}, {plan.precision}, {torch.get_num_threads()} threads, "
         f"{plan.request.workers} workers",
     ]
+    if data.layout:
+        lines.insert(2, f"layout    {data.layout}; trains on train, measures on {data.measured}")
     if plan.request.split is not None:
         lines.insert(2, f"split     {plan.request.split:g} of train is held out, by seed {plan.request.split_seed}")
     if plan.request.fraction is not None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pytest import CaptureFixture, MonkeyPatch, approx, fixture, mark, raises
+from suite_weights import stand_in
 
 from backbones.errors import UserError
 from tools.run_suite import build_parser, main, report_words
@@ -141,6 +142,7 @@ def test_the_document_counts_the_runs_as_the_plan_does(
     name: str, tmp_path: Path, capsys: CaptureFixture[str], monkeypatch: MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)  # where no data are
+    stand_in(ROOT / "suites" / f"{name}.yaml", tmp_path)
     monkeypatch.setattr("studies.suite.run.Estimator", lambda out, gpu: None)
     monkeypatch.setattr("studies.suite.run.plan_lines", lambda runs, *_: [f"{len(runs)} runs"])
     counted = printed_plan(capsys, str(ROOT / "suites" / f"{name}.yaml")).splitlines()[0]

@@ -142,11 +142,14 @@ def adopt(config: Config, held_out: HeldOut | None = None) -> Callable[[], tuple
     """Have the data sets read other layouts of masks where that is what their folder holds (``adopt_masks``).
 
     Raises:
-        UserError: The folder cannot be read as what it seems to be; or a part is to be held out.
+        UserError: The folder cannot be read as what it seems to be, or has nothing that could be held out.
     """
-    if held_out is not None:
-        raise UserError("--split: data for segmentation have lists of their own, train.txt and val.txt; leave it out")
-    folder = adopt_masks(config)
+    folder = adopt_masks(config, held_out)
+    if folder is None and held_out is not None:
+        raise UserError(
+            "--split is for images and masks without a part to measure on, and this layout has one of its own (such as "
+            "ADE20K's images/validation and annotations/validation); leave it out"
+        )
     return None if folder is None else lambda: folder.classes
 
 

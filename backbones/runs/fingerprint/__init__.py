@@ -26,6 +26,7 @@ SHORT = 12  # digits that a run records
 WATCHING = (
     *("backbones.cli.command", "backbones.cli.guidance", "backbones.cli.shell", "backbones.reporting.printable"),
     *("backbones.monitoring", "backbones.reporting.drawing", "backbones.runs.fingerprint"),
+    *("backbones.data.loader_processes", "backbones.machine.siblings"),
     *("backbones.runs.keeping", "transfer.openmmlab.keeping"),
     *("backbones.training.dry_run", "transfer.evaluation.pictures", "transfer.openmmlab.tensorboard"),
     *("transfer.proof.announce", "transfer.run.dry_run", "transfer.run.dump"),

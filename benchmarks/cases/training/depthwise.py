@@ -1,5 +1,5 @@
 """A depthwise convolution's training, forward and backward, in bf16 with one thread: with the float32 gradients of
-`backbones/training/depthwise.py`, and with PyTorch's own, which are oneDNN's. The shapes are EfficientNet-Lite0's for
+`backbones/models/depthwise.py`, and with PyTorch's own, which are oneDNN's. The shapes are EfficientNet-Lite0's for
 eight images of 320 x 240 pixels, in channels_last; the second is one that is left to PyTorch. The last lines train
 whole networks of that kind.
 """
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from backbones.models import create_classifier
-from backbones.training.depthwise import quicken_depthwise
+from backbones.models.depthwise import quicken_depthwise
 from backbones.tricks.low_precision import autocast
 from benchmarks.harness.findings import Findings, SideBySide, compare
 from benchmarks.harness.interleaved import take_turns

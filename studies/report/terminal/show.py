@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.text import Text
 
 from studies.comparison.compare import Comparison
+from studies.report.forms.text import text_parts
 from studies.report.front.finding import finding
 from studies.report.terminal.table import WIDTH, wrapped
-from studies.report.text import text_parts
 from studies.statistics.verdict import CARRIES_OVER, NO_DIFFERENCE, OPPOSITE, REVERSES, UNDECIDED
 
 LEAST_WIDTH = 40

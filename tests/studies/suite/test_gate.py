@@ -15,11 +15,11 @@ from backbones.bundles.bundle import write_bundle
 from backbones.bundles.contract import imagenet_contract
 from backbones.models import create_classifier
 from studies.results.run_tree import read_tree
-from studies.suite.comparison import label_of_baseline, link_runs, stated_recipes
+from studies.suite.comparison import command_words, label_of_baseline, link_runs, names_of_weights, stated_recipes
 from studies.suite.definition import Expectation, Import, Suite, SuiteRow
 from studies.suite.executors.board import DONE, FAILED, Board
 from studies.suite.executors.local import Reporter
-from studies.suite.expectations import missed
+from studies.suite.gate.expectations import missed
 from studies.suite.planned_run import PlannedRun
 from studies.suite.reading import read_suite
 from studies.suite.run import Conduct, run_suite
@@ -183,3 +183,22 @@ def test_the_baseline_may_be_named_by_its_row_whatever_its_weights_are_called(tm
     (folder / "run.json").write_text(json.dumps({"recipe": "timm:resnet50d.a1"}))
     begun = PlannedRun("", "big", "detection", 0, (), folder, folder / "result.json", folder / "log")
     assert label("big", [begun]) == "timm:resnet50d.a1"
+
+
+def test_weights_from_elsewhere_are_called_as_the_suite_calls_them(tmp_path: Path) -> None:
+    rows = (
+        SuiteRow("ours", source=Import("timm:resnet18d")),
+        SuiteRow("d-mixup", source=Import("timm:resnet50d")),
+        SuiteRow("mine", recipe="d-smooth"),
+    )
+    suite = Suite(tmp_path / "suite.yaml", (0,), rows, (), {}, (), None, 1)
+    runs = []
+    for row in rows:
+        folder = tmp_path / f"{row.name}-seed0"
+        folder.mkdir()
+        (folder / "run.json").write_text(json.dumps({"recipe": f"timm:{row.name}"}))
+        runs.append(PlannedRun("", row.name, "detection", 0, (), folder, folder / "result.json", folder / "log"))
+    assert names_of_weights(runs, suite) == {"timm:ours": "ours"}
+    words = command_words(runs, tmp_path, suite)
+    assert words[words.index("--call") + 1] == "timm:ours=ours"
+    assert words.count("--call") == 1

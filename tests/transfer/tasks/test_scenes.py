@@ -168,6 +168,20 @@ def test_what_has_lists_is_not_divided(root: Path, tmp_path: Path) -> None:
         DETECTION.adopt(config, HeldOut(0.5, 0))
 
 
+def test_a_devkit_without_a_test_list_is_divided(tmp_path: Path) -> None:
+    data = make_shapes(tmp_path / "shapes", images=8, size=48, layouts=("detection",)) / "VOCdevkit"
+    config = load_config(DEMO, ())
+    set_data_root(config, data)
+    DETECTION.adopt(config, HeldOut(0.25, 0))
+    with pytest.raises(UserError, match=r"--split: .* has the part test to measure on"):
+        DETECTION.check_data(config, OBJECT_CLASSES, False)
+    for path in data.glob("*/ImageSets/Main/test.txt"):
+        path.unlink()
+    facts = DETECTION.check_data(config, OBJECT_CLASSES, False)
+    assert facts["split"] == {"share": 0.25, "seed": 0}
+    assert facts["test_images"] == (facts["train_images"] + facts["test_images"]) // 4
+
+
 def test_a_fraction_trains_on_as_many_images(root: Path) -> None:
     drawn = {}
     for fraction in (0.25, 0.5, None):

@@ -9,7 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
-from backbones.training.depthwise import quicken_depthwise
+from backbones.models.depthwise import quicken_depthwise
 from backbones.training.fused_update import fuse_updates
 from transfer.openmmlab.speed.bfloat16 import compute_in_bfloat16
 from transfer.openmmlab.speed.pixel_loss import use_per_image_loss

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from backbones.models import create_classifier
 from backbones.models.convolution import Convolution
-from backbones.training.depthwise import quicken_depthwise
+from backbones.models.depthwise import quicken_depthwise
 
 KINDS = (nn.Conv2d, Convolution, Conv2dSame)
 

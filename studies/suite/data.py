@@ -6,7 +6,8 @@ import os
 from functools import cache
 from pathlib import Path
 
-from backbones.data.folders.image_folder import ImageFolder, open_image_folder
+from backbones.data.folders.folder_parts import listed_images
+from backbones.data.folders.image_split import Listed
 from backbones.data.folders.verification import FileStamp, content_fingerprint
 from backbones.data.shapes import LAYOUTS, cached_shapes, shapes_folder
 from backbones.errors import not_none
@@ -29,7 +30,7 @@ def data_fingerprint(data: Data, task: str) -> str | None:
     Of a folder, names and sizes of its files, asked for once per process; of rendered images, what decides their bytes.
 
     Raises:
-        UserError: A folder that is no ImageFolder, in classification.
+        UserError: A folder in no layout that is known, in classification.
     """
     folder = data_folder(data, task)
     if data.shapes is not None:
@@ -44,7 +45,7 @@ def train_images(data: Data) -> int | None:
     folder = data_folder(data, CLASSIFICATION)
     if data.shapes is not None or not folder.is_dir():
         return data.train_images
-    return len(_image_folder(folder).train)
+    return len(_listed(folder).splits[0])
 
 
 def make_images(shapes: Shapes) -> Path:
@@ -53,12 +54,12 @@ def make_images(shapes: Shapes) -> Path:
 
 
 @cache
-def _image_folder(folder: Path) -> ImageFolder:
-    return open_image_folder(folder)
+def _listed(folder: Path) -> Listed:
+    return listed_images(folder)
 
 
 def _classes_fingerprint(folder: Path) -> str:
-    return _image_folder(folder).fingerprint
+    return _listed(folder).fingerprint
 
 
 @cache

@@ -220,8 +220,7 @@ def _in_processes(
     folder: Path, arguments: _Arguments, workers: int, chunks: Iterator[_Chunk]
 ) -> Iterator[tuple[int, int]]:
     """Number of images and digest of each chunk, as they are done; only a few chunks are under way at a time."""
-    pool = process_pool(workers)
-    try:
+    with process_pool(workers, "drawing shapes") as pool:
         waiting: dict[concurrent.futures.Future[int], int] = {}
         while True:
             for chunk in itertools.islice(chunks, 2 * workers - len(waiting)):
@@ -231,8 +230,6 @@ def _in_processes(
             done, _ = concurrent.futures.wait(waiting, return_when=concurrent.futures.FIRST_COMPLETED)
             for future in done:
                 yield waiting.pop(future), future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _write_chunk(folder: Path, arguments: _Arguments, chunk: _Chunk) -> int:

@@ -8,7 +8,7 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 READY := .venv/.ready
 RUN := .venv/bin/python
 
-.PHONY: demo test test-all test-fast lint format bench bench-quick campaign requirements clean
+.PHONY: demo test test-all test-fast lint format bench bench-quick gpu campaign requirements clean
 
 demo: $(READY)
 	$(RUN) tools/run_suite.py suites/demo.yaml
@@ -56,6 +56,10 @@ bench: $(READY)
 
 bench-quick: $(READY)
 	$(RUN) tools/bench.py --quick --out runs/bench-quick
+
+# What a CUDA GPU is asked, in sittings of less than ten minutes; repeat it to go on. Writes docs/gpu.{json,md}.
+gpu: $(READY)
+	$(RUN) -m benchmarks.gpu
 
 # Damages files, ends commands and starves them, and says which endings nobody could live with; writes docs/reliability.{json,md}.
 # Repeat it to continue; more seeds, more trials: make campaign MINUTES=240 SEED=1000

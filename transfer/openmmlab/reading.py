@@ -17,7 +17,7 @@ from transfer.data.text_file import read_lines
 from transfer.data.voc_annotation import settle
 
 
-def read_alike(framework: str) -> None:
+def read_as_checked(framework: str) -> None:
     """Put the checks' reading in the place of OpenMMLab's, for this process and those it starts.
 
     Args:

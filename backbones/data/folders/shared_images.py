@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -150,18 +152,25 @@ def _in_both(sides: Sequence[_Side]) -> list[_Side]:
 
 def _peek(source: Source) -> str:
     """Digest of the middle of a file."""
-    try:
-        with open_bytes(source) as stream:
-            stream.seek(max(0, stream.seek(0, os.SEEK_END) - _PEEK) // 2)
-            return hashlib.sha256(stream.read(_PEEK)).hexdigest()
-    except (OSError, ValueError) as error:
-        blame_machine(error, f"{source_name(source)} cannot be read")
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"{source_name(source)} cannot be read ({reason})") from None
+    with _opened(source) as stream:
+        stream.seek(max(0, stream.seek(0, os.SEEK_END) - _PEEK) // 2)
+        return hashlib.sha256(stream.read(_PEEK)).hexdigest()
 
 
 def _checksum(source: Source) -> str:
     """Digest of a whole file."""
     if not isinstance(source, Member):
         return sha256_file(source)
-    return hashlib.sha256(open_bytes(source).read()).hexdigest()
+    with _opened(source) as stream:
+        return hashlib.sha256(stream.read()).hexdigest()
+
+
+@contextmanager
+def _opened(source: Source) -> Iterator[IO[bytes]]:
+    try:
+        with open_bytes(source) as stream:
+            yield stream
+    except (OSError, ValueError) as error:
+        blame_machine(error, f"{source_name(source)} cannot be read")
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{source_name(source)} cannot be read ({reason})") from None

@@ -209,6 +209,7 @@ def _meet_the_others(place: Place, backend: str) -> None:
 @contextmanager
 def _said_while_waiting(place: Place, where: str) -> Iterator[None]:
     """Say for what this process waits: at once if torchrun has not started it, else when it takes long."""
+
     def say() -> None:
         said = f"process {place.rank} of {place.size}, as the environment says: waiting for the others at {where}"
         print(f"{said} (started alone? {UNSET})", file=sys.stderr, flush=True)

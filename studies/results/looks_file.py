@@ -27,8 +27,8 @@ def check_plan(folder: Path, looks: Looks | None, copy: Path) -> None:
         copy: Folder with another copy of the plan, which counts where the first is damaged or missing.
 
     Raises:
-        UserError: Its seeds were added by results, and now they are to be fixed, or added by another plan; or both copies
-            of the plan are damaged.
+        UserError: Its seeds were added by results, and now they are to be fixed, or added by another plan; or both
+            copies of the plan are damaged.
     """
     begun = _begun(folder, copy)
     if begun in (None, looks):
@@ -50,8 +50,8 @@ def _begun(folder: Path, copy: Path) -> Looks | None:
         if plans:
             return plans[0]
         raise UserError(
-            f"{damaged}; there is no sound copy of it in {copy}: delete {NAME} in both, and repeat the command with the "
-            "--seeds, --looks and --spending by which the study was begun, for another plan would find differences "
+            f"{damaged}; there is no sound copy of it in {copy}: delete {NAME} in both, and repeat the command with "
+            "the --seeds, --looks and --spending by which the study was begun, for another plan would find differences "
             "where there are none"
         ) from None
 
@@ -95,4 +95,6 @@ def _whole_numbers(path: Path, record: dict[str, Any], key: str) -> tuple[int, .
 
 
 def _wrong(path: Path, what: str) -> UserError:
-    return UserError(f"{path} is no plan of looks: {what} (the suite's command restores it, if its other copy is sound)")
+    return UserError(
+        f"{path} is no plan of looks: {what} (the suite's command restores it, if its other copy is sound)"
+    )

@@ -6,6 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from written_scenes import FORMATS
+
 from campaigns.formats.format import Format
 from campaigns.mutators.damage import DAMAGE
 from campaigns.mutators.elements import xml_element
@@ -16,7 +18,6 @@ from transfer.data.scenes.check import check_scenes
 from transfer.data.scenes.choice import scenes_of
 from transfer.data.scenes.formats.known import recognise_scenes
 from transfer.data.scenes.scene import Box, Scene
-from written_scenes import FORMATS
 
 # Texts have no checksums; identifiers of COCO may be numbers or words, YOLO's names as well.
 _FREE = (BYTES, VALUE, MISSING, WORDS, TYPE)

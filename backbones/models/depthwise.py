@@ -15,8 +15,10 @@ from typing import Any, TypeGuard
 import torch
 from torch import Tensor, nn
 
+from backbones.machine.versions import is_version
 from backbones.models.convolution import Convolution
 
+WRITTEN_FOR = "1.0.31"  # of timm, whose Conv2dSame.forward these lines stand in for
 Size2d = tuple[int, int]
 
 
@@ -48,7 +50,7 @@ def _is_depthwise(module: nn.Module) -> TypeGuard[nn.Conv2d]:
 def _pads_itself(module: nn.Module) -> bool:
     """Whether it is timm's ``Conv2dSame``, which cannot be where nobody has imported timm."""
     timm = sys.modules.get("timm.layers")
-    return timm is not None and type(module) is timm.Conv2dSame
+    return timm is not None and type(module) is timm.Conv2dSame and is_version("timm", WRITTEN_FOR)
 
 
 def _convolve(module: nn.Conv2d, otherwise: Any, images: Tensor) -> Tensor:

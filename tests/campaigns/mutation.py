@@ -11,7 +11,7 @@ from campaigns.engine import commands, forked
 from campaigns.engine.records import Records
 from campaigns.engine.sandbox import Sandbox
 from campaigns.engine.trial import PASSING, REFUSED, SAME, SILENT, TOUCHED, Ending, Trial, classify_ending
-from campaigns.formats import all_formats
+from campaigns.formats import all_formats, light_formats
 from campaigns.formats.format import Format
 from campaigns.mutators.entries import change_entry
 
@@ -108,7 +108,9 @@ def run(
     names: Sequence[str], seeds: Iterable[int], folder: Path, records: Records, go_on: Callable[[], bool]
 ) -> Iterator[Trial]:
     """Try formats by name, as ``try_formats`` does."""
-    formats = all_formats()
+    formats = light_formats()
+    if not formats.keys() >= set(names):
+        formats = all_formats()  # which imports OpenMMLab
     yield from try_formats({name: formats[name] for name in names}, seeds, folder, records, go_on)
 
 

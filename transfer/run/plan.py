@@ -15,15 +15,15 @@ from backbones.errors import UserError
 from backbones.external.sources import RANDOM_PREFIX, Opened
 from backbones.machine.distributed import World
 from backbones.machine.precision import resolve_device, resolve_precision
+from backbones.machine.versions import hardware, package_versions
 from backbones.monitoring.trackers import check_trackers
 from backbones.runs.fingerprint import recorded_code
-from backbones.runs.versions import hardware, package_versions
 from transfer.catalogue import TASKS
 from transfer.openmmlab.batch_norm import images_per_estimate
 from transfer.openmmlab.trunk import bundle_trunk, open_backbone
 from transfer.protocol.config_errors import named_as
 from transfer.protocol.derive import find_classes, set_input_contract, set_workers
-from transfer.protocol.identity import config_hash
+from transfer.protocol.identity import config_hash, former_hash
 from transfer.protocol.load import load_config, set_batch
 from transfer.protocol.total_batch import TotalBatch, describe_epochs, epochs, require_whole_batch, settle_batch
 from transfer.protocol.tunable import describe_tuning, without_tunable
@@ -123,7 +123,9 @@ def settle(task: Task, options: TransferOptions, world: World, ops: str) -> Tran
     precision = _transfer_precision(options.precision, device)
     with named_as(["model"], options.config, options.cfg_options):
         task.set_classes(config, classes)
-        downstream, fixed = (config_hash(each, precision) for each in (config, without_tunable(config)))
+        hashed = (config, without_tunable(config))
+        downstream, fixed = (config_hash(each, precision) for each in hashed)
+        former = [former_hash(each, precision) for each in hashed]
         set_batch(config, batch)  # after the hashes, which are of the total batch
         opened = _set_backbone(task, config, options)
     with named_as(["test_evaluator"], options.config, options.cfg_options):
@@ -134,6 +136,7 @@ def settle(task: Task, options: TransferOptions, world: World, ops: str) -> Tran
     asked = _asked(task, options, opened) | {
         "config_hash": downstream,
         "fixed_hash": fixed,
+        "former_hashes": dict(zip(("config_hash", "fixed_hash"), former, strict=True)),
         **tuned,
         "classes": len(classes),
         "precision": precision,

@@ -124,7 +124,7 @@ def _run(plan: TransferPlan, folder: RunFolder, rollback: Rollback, started: flo
         with lack_of_memory_explained(plan.batch):
             measured = runner.test()
         test_seconds = time.perf_counter() - trained
-        pictures = plan.world.on_rank_zero(lambda: record_evaluation(runner, folder.path))
+        pictures = plan.world.on_rank_zero(lambda: record_evaluation(plan.task, runner, folder.path))
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"continue with --resume --out {shell_word(str(folder.path))}") from None
     result = {

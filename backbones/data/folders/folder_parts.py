@@ -36,7 +36,7 @@ def open_parts(root: Path, held_out: HeldOut | None = None, fraction: float | No
     """
     folder = open_images(root) if held_out is None else _divided(root, held_out)
     if fraction is not None:
-        train = _chosen(folder.train, _drawn(folder.train, fraction, _SEED))
+        train = folder.train.chosen(_drawn(folder.train, fraction, _SEED))
         folder = replace(folder, train=train)
     if held_out is None and fraction is None:
         return folder
@@ -105,17 +105,10 @@ def _divided(root: Path, held_out: HeldOut) -> ImageFolder:
                 f"--split {held_out.share:g} leaves no image of {classes[absent[0]]!r} to {kind}; add images, or "
                 "divide by hand into train and val"
             )
-    train, val = (
-        replace(_chosen(images, chosen), name=name) for name, chosen in (("train", ~measured), ("val", measured))
-    )
+    train, val = images.chosen(~measured, TRAIN), images.chosen(measured, VAL)
     return ImageFolder(root, classes, train, val, fingerprint, "" if found.what == IMAGE_FOLDER else found.what)
 
 
 def _drawn(images: ImageSplit, share: float, seed: int) -> NDArray:
     names = [os.fsdecode(bytes(name)) for name in images.files]
     return draw_share(names, images.labels.tolist(), share, seed)
-
-
-def _chosen(images: ImageSplit, chosen: NDArray) -> ImageSplit:
-    columns = {name: getattr(images, name)[chosen] for name in ("files", "labels", "sizes", "changed")}
-    return replace(images, **columns)

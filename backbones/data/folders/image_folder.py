@@ -101,7 +101,8 @@ def verify_splits(splits: Sequence[ImageSplit], workers: int | None = None) -> N
         for first in range(0, len(pending), _REMEMBERED_AT_ONCE):
             places = pending[first : first + _REMEMBERED_AT_ONCE]
             paths = [split.path(place) for place in places]
-            faults = check_each(what_is_wrong, paths, f"decoding {split.root}, {len(pending) - first} left", workers)
+            sources = [split.source(place) for place in places]
+            faults = check_each(what_is_wrong, sources, f"decoding {split.root}, {len(pending) - first} left", workers)
             each[places] = [fault is None for fault in faults]
             images.remember(split.files[each], split.sizes[each], split.changed[each])
             bad.update((path, fault) for path, fault in zip(paths, faults, strict=True) if fault is not None)

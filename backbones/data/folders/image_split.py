@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
+from backbones.data.source import Source
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
@@ -38,6 +40,19 @@ class ImageSplit:
     def path(self, index: int) -> str:
         """Path of one image."""
         return os.path.join(self.root, os.fsdecode(bytes(self.files[index])))
+
+    def source(self, index: int) -> Source:
+        """Where the bytes of one image are."""
+        return self.path(index)
+
+    def chosen(self, places: np.ndarray, name: str = "") -> ImageSplit:
+        """Some of the images: (n,) booleans, or numbers of images. ``name`` where it is another part."""
+        columns = {
+            each.name: getattr(self, each.name)[places]
+            for each in fields(self)
+            if isinstance(getattr(self, each.name), np.ndarray)
+        }
+        return replace(self, name=name or self.name, **columns)
 
 
 @dataclass(frozen=True)

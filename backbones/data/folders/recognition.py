@@ -12,6 +12,7 @@ from backbones.data.folders.image_split import IMAGE_SUFFIXES, Listed
 from backbones.data.folders.image_table import list_tables, read_tables
 from backbones.data.folders.part_names import TEST, TRAIN, VAL, WHOLE, part_folders
 from backbones.data.folders.tables import METADATA, tables_of
+from backbones.data.shards.split import WHAT, find_shards, list_shards
 
 IMAGE_FOLDER = "ImageFolder"
 _LOOKED_AT = 50  # folders and files of a folder
@@ -49,7 +50,7 @@ def recognise_labelled(root: Path) -> LabelledFolder | None:
     """
     if not root.is_dir():
         return None
-    return _with_tables(root) or _divided(root) or _undivided(root)
+    return _with_tables(root) or _in_shards(root) or _divided(root) or _undivided(root)
 
 
 def _with_tables(root: Path) -> LabelledFolder | None:
@@ -65,6 +66,11 @@ def _with_tables(root: Path) -> LabelledFolder | None:
     first = next(iter(tables.values()))
     expected = root / VAL if exported else first.path.with_name(f"{VAL}{first.path.suffix}")
     return LabelledFolder(root, what, read, partial(list_tables, root, read), expected)
+
+
+def _in_shards(root: Path) -> LabelledFolder | None:
+    shards = find_shards(root)
+    return LabelledFolder(root, WHAT, shards, partial(list_shards, root, shards), root / VAL) if shards else None
 
 
 def _divided(root: Path) -> LabelledFolder | None:

@@ -13,7 +13,7 @@ from backbones.errors import UserError
 from backbones.text_files import parse_json, read_text
 
 _PATHS = ("path", "file_name", "file", "filename", "filepath", "image", "image_path", "image_id", "name")
-_LABELS = ("label", "class", "target", "category", "class_name", "label_name", "y")
+LABELS = ("label", "class", "target", "category", "class_name", "label_name", "y")
 _PARTS = ("split", "part", "subset")
 
 
@@ -80,7 +80,7 @@ def _of_csv(path: Path, lines: list[list[str]]) -> Iterator[TableRow]:
 def _columns(path: Path, heading: list[str]) -> _Columns:
     words = [word.strip().lower() for word in heading]
     names, labels, parts = (
-        [words.index(name) for name in names if name in words] for names in (_PATHS, _LABELS, _PARTS)
+        [words.index(name) for name in names if name in words] for names in (_PATHS, LABELS, _PARTS)
     )
     if not names or not labels:
         raise UserError(f"{path} has the heading {', '.join(heading)[:80]!r}; call its columns path and label")
@@ -106,7 +106,7 @@ def _of_json(path: Path, text: str) -> Iterator[TableRow]:
             raise UserError(f"{path}, line {number} is no JSON ({error}); correct it") from None
         fields = {str(key).lower(): value for key, value in record.items()} if isinstance(record, dict) else {}
         name, label, part = (
-            next((fields[key] for key in keys if key in fields), None) for keys in (_PATHS, _LABELS, _PARTS)
+            next((fields[key] for key in keys if key in fields), None) for keys in (_PATHS, LABELS, _PARTS)
         )
         if not isinstance(name, str) or not isinstance(label, (str, int)) or isinstance(label, bool):
             raise UserError(

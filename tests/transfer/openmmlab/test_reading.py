@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from backbones.errors import UserError
 from transfer.data.index_png import check_index_png
 from transfer.data.voc import check_voc
 from transfer.openmmlab import ops_bridge
@@ -107,3 +108,12 @@ def test_mmseg_reads_what_the_check_counts(tmp_path: Path) -> None:
     read_as_checked("mmseg")
     assert len(paths()) == 4
     assert all(Path(path).is_file() for path in paths())
+
+
+@pytest.mark.parametrize(("framework", "package"), [("mmdet", "mmdet"), ("mmseg", "mmsegmentation")])
+def test_another_version_may_read_elsewhere_and_is_refused(
+    framework: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transfer.openmmlab.reading.is_version", lambda name, expected: name != package)
+    with pytest.raises(UserError, match=rf"^{package} \d+\.\d+\.\d+ is needed: "):
+        read_as_checked(framework)

@@ -122,29 +122,6 @@ def test_masks_in_colours(tmp_path: Path) -> None:
         check_folder(tmp_path, classes=tmp_path / "colors.txt")
 
 
-def test_masks_without_a_part_to_measure_on(tmp_path: Path) -> None:
-    """Undivided, in two folders or as index PNGs: the command holds a part out, and nothing is a fault."""
-    for number in range(4):
-        labels = np.zeros((6, 8), np.uint8)
-        labels[:, 3:], labels[0, 0] = 1, 255
-        for folder, suffix, content in (("images", "jpg", labels + np.uint8(number)), ("masks", "png", labels)):
-            (tmp_path / folder).mkdir(exist_ok=True)
-            Image.fromarray(content).save(tmp_path / folder / f"{number}.{suffix}")
-    (tmp_path / "classes.txt").write_text("left\nright\n")
-    for name, listed in (("masks", None), ("annotations", None), ("annotations", "0\n1\n2\n")):
-        (tmp_path / "masks").rename(tmp_path / name) if not (tmp_path / name).exists() else None
-        if listed:
-            (tmp_path / "train.txt").write_text(listed)
-        report = check_folder(tmp_path)
-        (split,) = report.splits
-        assert (report.layout, report.faults) == ("images and masks of values", [])
-        assert (split.name, split.images) == (("train", 3) if listed else ("all", 4))
-        assert report.command.endswith(f"--data {tmp_path} --split 0.2 --out RUN_ON_IT")
-        assert any("--split 0.2 holds a fifth of the images out" in remark for remark in report.remarks)
-    (tmp_path / "valid.txt").write_text("3\n")
-    assert "val.txt does not exist" in check_folder(tmp_path).faults[0]
-
-
 def test_a_devkit_without_a_list_to_measure_on(devkit: Path) -> None:
     (devkit / "VOC2007" / "ImageSets" / "Main" / "test.txt").unlink()
     report = check_folder(devkit)

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from backbones.data.shapes import make_shapes
 from backbones.errors import UserError
+from transfer.openmmlab import ops_bridge
 from transfer.protocol.identity import config_hash
 from transfer.protocol.load import load_config
 from transfer.run.hooks import ProgressHook
@@ -43,6 +44,11 @@ SHORT = {  # six steps each, in the second case of three epochs
 }
 TOTAL_BATCH = {"seg": 4, "det": 3}
 EVERY = {"seg": 2, "det": 1}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def bridge() -> None:
+    ops_bridge.install()
 
 
 @pytest.fixture(scope="module")

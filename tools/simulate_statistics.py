@@ -10,6 +10,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from backbones.cli.command import CommandParser, run_command
+from backbones.cli.guidance import starting
 from backbones.cli.shell import shell_command
 
 EXAMPLE = """examples:
@@ -38,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Simulate, write both files, print the document's path."""
     words = sys.argv[1:] if arguments is None else arguments
     options = build_parser().parse_args(words)
-    from studies.simulation.files import QUICK, Effort, document_again, simulate_adaptive, simulate_to_files
+    starting("loading")
+    from studies.simulation.files import QUICK, SimulationEffort, document_again, simulate_adaptive, simulate_to_files
     from tools.run_suite import tool_parsers
 
     if options.document:
@@ -46,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     command, effort = (
         shell_command(["python", "tools/simulate_statistics.py", *words]),
-        QUICK if options.quick else Effort(),
+        QUICK if options.quick else SimulationEffort(),
     )
     if options.adaptive:
         print(simulate_adaptive(options.out, effort, command))

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from backbones.cli.command import CommandParser, run_command
+from backbones.cli.guidance import starting
 from backbones.cli.options import WEIGHTS_HELP, OneOrSeveral, natural_int, positive_int
 from backbones.machine.processes import loader_workers
 
@@ -55,6 +56,7 @@ def build_parser() -> CommandParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write the report, print its figures."""
     options = vars(build_parser().parse_args(arguments))
+    starting("loading PyTorch")
     from backbones.evaluation.report import EvaluationRequest, evaluate_bundle
 
     request = EvaluationRequest(**options)

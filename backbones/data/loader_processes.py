@@ -1,8 +1,9 @@
 """Loader processes that fail: told in one line with what the machine lacks, and nothing waits for them.
 
 PyTorch's own ways end in a traceback of many lines, or not at all. What a loader process cannot send is dropped there,
-and the main process waits for it for ever; and at its end Python waits for loader processes, which ignore the signal by
-which it means to end them, if the loader could not start all of them.
+and the main process waits for it for ever, as it does for the rest of a message whose sender was killed; and at its end
+Python waits for loader processes, which ignore the signal by which it means to end them, if the loader could not start
+all of them.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch.utils.data import DataLoader
 
 from backbones.data.prefetch import REMEDY, SHARED_MEMORY, describe_room
 from backbones.errors import MachineError, UserError
 from backbones.machine.lacks import lack_behind, led_to, remedy_of
+from backbones.machine.siblings import Siblings, free
 
 _DIED = ("DataLoader worker", "Pin memory thread exited")  # how PyTorch's words begin
 _UNWRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOSYS)  # of the shared memory
@@ -41,29 +42,31 @@ class WatchedLoader(DataLoader[Any]):
         if self.num_workers == 0:
             return super().__iter__()
         self.worker_init_fn = _telling(self.worker_init_fn)
-        self._started: set[BaseProcess] = getattr(self, "_started", set())  # those that persist began earlier
-        return _Arriving(super().__iter__, self._started)
+        arriving = _Arriving(super().__iter__, getattr(self, "_siblings", None))
+        self._siblings = arriving.siblings  # those that persist began earlier
+        return arriving
 
 
 class _Arriving:
     """What loader processes send, from their start on."""
 
-    def __init__(self, start: Callable[[], Iterator[Any]], started: set[BaseProcess]) -> None:
+    def __init__(self, start: Callable[[], Iterator[Any]], persisting: Siblings | None) -> None:
         before = set(multiprocessing.active_children())
-        self._started = started
+        self.siblings = persisting
         handler = signal.getsignal(signal.SIGCHLD)
         try:
             self._batches: Iterator[Any] | None = start()
         except Exception as error:
             self._batches = None
-            self._started |= set(multiprocessing.active_children()) - before
+            self.siblings = Siblings(set(multiprocessing.active_children()) - before, lambda: None)
             self._end(error)
         finally:
             if threading.current_thread() is threading.main_thread():
                 # PyTorch's handler would raise wherever the main process happens to be, for example while it saves.
                 # Without it a dead worker is noticed here, when its batch is missing.
                 signal.signal(signal.SIGCHLD, handler)
-        self._started |= set(multiprocessing.active_children()) - before
+        if started := set(multiprocessing.active_children()) - before:
+            self.siblings = Siblings(started, _awaited(self._batches).let_go)
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -84,22 +87,50 @@ class _Arriving:
         Raises:
             Exception: Always; ``MachineError`` if it is the machine's.
         """
-        problem = _told(error, self._started)
+        problem = _told(error, self.siblings)
         if problem is None:
             raise error
         with _unheard():
             for each in led_to(error):
                 each.__traceback__ = None  # it keeps the iterator, and with it the processes
             self._batches = None
-        for process in self._started:
+        for process in self.siblings.processes if self.siblings is not None else ():
             process.kill()
             process.join()
         raise problem from None
 
 
-def _told(error: Exception, processes: set[BaseProcess]) -> MachineError | None:
-    if str(error).startswith(_DIED):
-        return _told_of_dead(processes)
+class _Awaited(NamedTuple):
+    """What the main process may wait for in PyTorch's iterator, which is not kept: processes end with it."""
+
+    results: Any
+    end: Any
+    pinning: threading.Thread | None
+
+    def let_go(self) -> None:
+        """Free the main process, when all loader processes are dead, of whatever it waits for.
+
+        That is the rest of a message, and then the lock of the event by which the processes would be told to end.
+        """
+        heard = threading.excepthook
+        threading.excepthook = lambda told: None if told.thread is self.pinning else heard(told)  # told of elsewhere
+        self.results._on_queue_feeder_error = lambda *_: None  # PyTorch wakes the thread that pins by one more message
+        self.results._writer.close()
+        free(self.end._cond._lock)
+
+
+def _awaited(batches: Any) -> _Awaited:
+    return _Awaited(
+        batches._worker_result_queue, batches._workers_done_event, getattr(batches, "_pin_memory_thread", None)
+    )
+
+
+def _told(error: Exception, siblings: Siblings | None) -> MachineError | None:
+    said_to_have_died = str(error).startswith(_DIED)
+    if (said_to_have_died or _breaks_off(error)) and siblings is not None and siblings.died():
+        return _told_of_dead(siblings.first)
+    if said_to_have_died:
+        return _told_of_dead(None)
     code = lack_behind(error)
     if code is None and isinstance(error, OSError) and error.errno in _UNWRITABLE and error.filename is None:
         code = error.errno
@@ -112,13 +143,15 @@ def _told(error: Exception, processes: set[BaseProcess]) -> MachineError | None:
     return MachineError(f"loader workers cannot work: {os.strerror(code)}; {_ways_out(code)}")
 
 
-def _told_of_dead(processes: set[BaseProcess]) -> MachineError:
-    ends = [process.exitcode for process in processes if process.exitcode]
-    said = next((code for code in ends if code > _UNTOLD), None)
-    if said is not None:
-        return cannot_hand_over(said)
-    signals = [signal.Signals(-code).name for code in ends if code < 0]
-    how = f" ({signals[0]})" if signals else ""
+def _breaks_off(error: Exception) -> bool:
+    """Whether an error is of a message, or of a descriptor on its way, that has no end."""
+    return isinstance(error, (EOFError, ConnectionError)) or (isinstance(error, OSError) and error.errno is None)
+
+
+def _told_of_dead(status: int | None) -> MachineError:
+    if status is not None and status > _UNTOLD:
+        return cannot_hand_over(status)
+    how = f" ({signal.Signals(-status).name})" if status is not None and status < 0 else ""
     return MachineError(f"a loader worker died{how}, most likely because memory ran out: {describe_room()}; {REMEDY}")
 
 

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import textwrap
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -161,6 +162,7 @@ ALONE = World()
 PATIENCE = timedelta(hours=12)
 # After an error in one process, how long it waits to learn whether the others have met it too.
 COURTESY = timedelta(seconds=10)
+TOGETHER = 20.0  # seconds within which processes that torchrun starts usually meet
 LONGEST = 200  # characters of PyTorch's own words
 
 
@@ -194,16 +196,32 @@ def join_world(device: str) -> World:
 
 def _meet_the_others(place: Place, backend: str) -> None:
     where = place.meeting_point()
-    if place.size > 1 and "TORCHELASTIC_RUN_ID" not in os.environ:
+    with _said_while_waiting(place, where):
+        try:
+            dist.init_process_group(backend)
+        except RuntimeError as error:  # an address that there is not, a port that is taken, nobody who answers
+            words = textwrap.shorten(str(error), LONGEST, placeholder=" …")
+            raise MachineError(
+                f"no other process can be met at {where} ({words}); start with torchrun, or {UNSET}"
+            ) from error
+
+
+@contextmanager
+def _said_while_waiting(place: Place, where: str) -> Iterator[None]:
+    """Say for what this process waits: at once if torchrun has not started it, else when it takes long."""
+
+    def say() -> None:
         said = f"process {place.rank} of {place.size}, as the environment says: waiting for the others at {where}"
         print(f"{said} (started alone? {UNSET})", file=sys.stderr, flush=True)
+
+    late = threading.Timer(TOGETHER, say)
+    late.daemon = True
+    if place.size > 1:
+        late.start() if "TORCHELASTIC_RUN_ID" in os.environ else say()
     try:
-        dist.init_process_group(backend)
-    except RuntimeError as error:  # an address that there is not, a port that is taken, nobody who answers
-        words = textwrap.shorten(str(error), LONGEST, placeholder=" …")
-        raise MachineError(
-            f"no other process can be met at {where} ({words}); start with torchrun, or {UNSET}"
-        ) from error
+        yield
+    finally:
+        late.cancel()
 
 
 def leave_world() -> None:

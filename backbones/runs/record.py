@@ -43,6 +43,7 @@ ANY = "*"  # every key of a section, every place of a list
 FIELDS: Mapping[str, _Kind] = {
     **dict.fromkeys(("task", "recipe", "network", "protocol", "config_hash", "fixed_hash", "command"), _TEXT),
     **dict.fromkeys(("started", "precision", "batch_norm", "ops", "code"), _TEXT),
+    **{"former_hashes": _SECTION, f"former_hashes.{ANY}": _TEXT},
     "seed": _WHOLE,
     "data": _SECTION_OR_EMPTY,
     **dict.fromkeys(("data.root", "data.fingerprint"), _TEXT),

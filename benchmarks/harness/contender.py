@@ -21,6 +21,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from torch import Tensor
+
 from backbones.errors import not_none
 from backbones.monitoring.memory import peak_host_bytes
 from benchmarks.harness.interleaved import take_turns
@@ -29,7 +31,7 @@ _TOLD = 3000  # characters of its output when a contender fails
 
 
 @dataclass(frozen=True)
-class Report:
+class TurnReport:
     """What a contender says at the end of a turn. ``losses`` are those of its steps since the last one."""
 
     peak_bytes: int
@@ -37,25 +39,28 @@ class Report:
 
 
 @dataclass
-class Reporter:
-    """The contender's end: tell it of each step; after every ``steps`` of them, a turn is over."""
+class TurnReporter:
+    """The contender's end: tell it of each step; after every ``steps`` of them, a turn is over.
+
+    Losses may be tensors. They are read at the end of a turn, which then waits for the device; no step does.
+    """
 
     connection: Connection
     steps: int
-    losses: list[float] = field(default_factory=list)
+    losses: list[float | Tensor] = field(default_factory=list)
     done: int = 0
 
     def begin(self, steps: int) -> None:
         """From here on it is other steps, and so many of them are a turn."""
         self.steps, self.done = steps, 0
 
-    def step_done(self, loss: float | None = None) -> None:
+    def step_done(self, loss: float | Tensor | None = None) -> None:
         """Another step."""
         if loss is not None:
             self.losses.append(loss)
         self.done += 1
         if self.done % self.steps == 0:
-            self.connection.send(Report(peak_host_bytes(), tuple(self.losses)))
+            self.connection.send(TurnReport(peak_host_bytes(), tuple(map(float, self.losses))))
             self.losses.clear()
 
 
@@ -63,7 +68,7 @@ class Contender:
     """A program and its turns. Leaving the context ends its processes.
 
     Args:
-        program: Called in the new process with a ``Reporter`` and ``arguments``; a module's function.
+        program: Called in the new process with a ``TurnReporter`` and ``arguments``; a module's function.
         steps: To a turn.
         arguments: What pickles.
         log: File for what it prints.
@@ -72,7 +77,7 @@ class Contender:
     def __init__(self, program: Callable[..., None], steps: int, arguments: Sequence[Any], log: Path) -> None:
         self.steps = steps
         self.log = log
-        self.reports: list[Report] = []
+        self.reports: list[TurnReport] = []
         self._program, self._arguments = program, arguments
         self._process: SpawnProcess | None = None
 
@@ -151,7 +156,7 @@ def _run(program: Callable[..., None], connection: Connection, steps: int, argum
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
     try:
-        program(Reporter(connection, steps), *arguments)
+        program(TurnReporter(connection, steps), *arguments)
     except BaseException:
         traceback.print_exc()
         raise SystemExit(1) from None

@@ -15,7 +15,7 @@ from backbones.training.run import run_classification
 
 
 @dataclass(frozen=True)
-class Training:
+class ComparedTraining:
     """``data`` is an ImageFolder tree; ``size`` in pixels."""
 
     data: Path
@@ -28,7 +28,7 @@ class Training:
     learning_rate: float = 0.03
 
 
-Program = Callable[[Training], float]
+Program = Callable[[ComparedTraining], float]
 
 
 def over_seeds(
@@ -38,7 +38,7 @@ def over_seeds(
     found: dict[str, list[float]] = {name: [] for name in programs}
     for seed in range(seeds):
         for number, (name, (program, data)) in enumerate(programs.items()):
-            found[name].append(_alone(program, Training(data, folder / f"{number}_{seed}", classes, seed)))
+            found[name].append(_alone(program, ComparedTraining(data, folder / f"{number}_{seed}", classes, seed)))
     return {name: line(accuracies) for name, accuracies in found.items()}
 
 
@@ -50,7 +50,7 @@ def line(accuracies: list[float]) -> dict[str, float]:
     return found | {f"seed {seed}": accuracy for seed, accuracy in enumerate(accuracies)}
 
 
-def ours(training: Training, precision: str = "auto") -> float:
+def ours(training: ComparedTraining, precision: str = "auto") -> float:
     """Top-1 of ``tools/train_cls.py``, in percent."""
     request = ClassificationRequest(
         data=training.data,
@@ -68,6 +68,6 @@ def ours(training: Training, precision: str = "auto") -> float:
     return run_classification(request)["metrics"]["top1"]
 
 
-def _alone(program: Program, training: Training) -> float:
+def _alone(program: Program, training: ComparedTraining) -> float:
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(program, training).result()

@@ -19,7 +19,7 @@ from unittest.mock import patch
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from backbones.bundles.contract import IMAGENET_MEAN, IMAGENET_STD
 from backbones.data.loader import Batch
@@ -27,7 +27,7 @@ from backbones.machine.processes import loader_workers
 from backbones.training import loop as training
 from backbones.training.request import ClassificationRequest
 from backbones.training.run import run_classification
-from benchmarks.harness.contender import Reporter
+from benchmarks.harness.contender import TurnReporter
 
 MEAN, STD = [value / 255 for value in IMAGENET_MEAN], [value / 255 for value in IMAGENET_STD]
 
@@ -55,7 +55,7 @@ def training_folder(root: Path, files: Sequence[Path], count: int, classes: int)
 
 
 def ours(
-    reporter: Reporter,
+    reporter: TurnReporter,
     work: Classifying,
     network: str,
     precision: str = "auto",
@@ -68,7 +68,7 @@ def ours(
 
     def reported(job: training.TrainingJob, batch: Batch, number: int) -> Tensor:
         loss = step(job, batch, number)
-        reporter.step_done(loss.item())
+        reporter.step_done(loss)
         return loss
 
     request = ClassificationRequest(
@@ -89,21 +89,21 @@ def ours(
         run_classification(request)
 
 
-def ours_in_processes(reporter: Reporter, work: Classifying, network: str, processes: int) -> None:
+def ours_in_processes(reporter: TurnReporter, work: Classifying, network: str, processes: int) -> None:
     """The same in several processes with one thread each, which load their images themselves."""
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(_free_port()), WORLD_SIZE=str(processes))
     context = multiprocessing.get_context("spawn")
     for rank in range(1, processes):
-        context.Process(target=_follower, args=(rank, work, network)).start()
-    _lead_or_follow(0, reporter, work, network)
+        context.Process(target=_other_rank, args=(rank, work, network)).start()
+    _train_as_rank(0, reporter, work, network)
 
 
-def _follower(rank: int, work: Classifying, network: str) -> None:
+def _other_rank(rank: int, work: Classifying, network: str) -> None:
     unheard, _ = multiprocessing.Pipe()
-    _lead_or_follow(rank, Reporter(unheard, sys.maxsize), work, network)
+    _train_as_rank(rank, TurnReporter(unheard, sys.maxsize), work, network)
 
 
-def _lead_or_follow(rank: int, reporter: Reporter, work: Classifying, network: str) -> None:
+def _train_as_rank(rank: int, reporter: TurnReporter, work: Classifying, network: str) -> None:
     if os.environ["WORLD_SIZE"] != "1":
         os.environ["RANK"] = str(rank)
     torch.set_num_threads(1)
@@ -116,7 +116,7 @@ def _free_port() -> int:
         return listener.getsockname()[1]
 
 
-def torchvision_loop(reporter: Reporter, work: Classifying, network: str) -> None:
+def torchvision_loop(reporter: TurnReporter, work: Classifying, network: str) -> None:
     """A plain loop around torchvision's model, data set and transforms."""
     loader = torchvision_training_loader(work.data, work.size, work.batch)
     model = torchvision_model(network, work.classes)
@@ -132,16 +132,20 @@ def torchvision_model(network: str, classes: int) -> nn.Module:
 
 
 def torchvision_training_loader(data: Path, size: int, batch: int) -> DataLoader:
-    """Of an ImageFolder tree's ``train``: crop, flip, normalisation."""
+    """Of ``torchvision_images``, at its defaults."""
+    return DataLoader(torchvision_images(data, size), batch, shuffle=True, num_workers=loader_workers())
+
+
+def torchvision_images(data: Path, size: int) -> Dataset:
+    """An ImageFolder tree's ``train``: crop, flip, normalisation."""
     from torchvision import transforms
     from torchvision.datasets import ImageFolder
 
     steps = [transforms.RandomResizedCrop(size), transforms.RandomHorizontalFlip(), transforms.ToTensor()]
-    images = ImageFolder(str(data / "train"), transforms.Compose([*steps, transforms.Normalize(MEAN, STD)]))
-    return DataLoader(images, batch, shuffle=True, num_workers=loader_workers())
+    return ImageFolder(str(data / "train"), transforms.Compose([*steps, transforms.Normalize(MEAN, STD)]))
 
 
-def timm_loop(reporter: Reporter, work: Classifying, network: str) -> None:
+def timm_loop(reporter: TurnReporter, work: Classifying, network: str) -> None:
     """A loop around timm's ``create_model``, ``create_loader`` and ``create_optimizer_v2``."""
     from timm import create_model
     from timm.data import ImageDataset, create_loader

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from backbones.bundles.ledger import name_tensors
 from backbones.errors import MachineError, UserError
 from backbones.runs.checkpoint_file import UnusableCheckpoint, check_same_run, read_checkpoint
-from backbones.runs.loaded_state import require_alike, require_optimizer_state
+from backbones.runs.loaded_state import require_optimizer_state, require_same_structure
 
 NAME = re.compile(r"(?:epoch|iter)_(\d+)\.pth")
 # Of run.json, what a checkpoint does not say: into how many parts a batch was cut.
@@ -37,17 +37,18 @@ def newest_checkpoint(folder: Path) -> Path | None:
     mmengine's own note of its last one is not asked: it holds a path that is wrong once the folder has moved, and
     nothing at all after a kill in the wrong moment.
     """
-    return next(iter(_newest_first(folder)), None)
+    return next(iter(all_checkpoints(folder)), None)
 
 
 def latest_checkpoint(folder: Path, before: Path | None = None) -> Path | None:
     """The newest checkpoint in a folder whose checksums hold, of those older than a certain one, or None."""
-    there = _newest_first(folder)
+    there = all_checkpoints(folder)
     older = there[there.index(before) + 1 :] if before in there else there
     return next((path for path in older if _is_sound(path)), None)
 
 
-def _newest_first(folder: Path) -> list[Path]:
+def all_checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints to resume from in a folder, sound or not, the one with the highest number first."""
     found = {path: int(name[1]) for path in folder.glob("*.pth") if (name := NAME.fullmatch(path.name))}
     return sorted(found, key=found.__getitem__, reverse=True)
 
@@ -134,11 +135,11 @@ def check_training_state(content: Mapping[str, Any], wrapper: OptimWrapper, sche
     """
     state, own = content["optimizer"], wrapper.state_dict()
     require_optimizer_state(state, wrapper.optimizer)
-    require_alike(state, {key: value for key, value in own.items() if key not in OPTIMIZER_PARTS}, "optimizer")
+    require_same_structure(state, {key: value for key, value in own.items() if key not in OPTIMIZER_PARTS}, "optimizer")
     _refuse_strangers(state, own, "optimizer")
     if schedules:
         own_states = [schedule.state_dict() for schedule in schedules]
-        require_alike(content["param_schedulers"], own_states, "param_schedulers")
+        require_same_structure(content["param_schedulers"], own_states, "param_schedulers")
         for number, (there, here) in enumerate(zip(content["param_schedulers"], own_states, strict=True)):
             _refuse_strangers(there, here, f"param_schedulers.{number}")
 
@@ -155,7 +156,7 @@ def _check_tensors(path: Path, there: Mapping[Any, Any], model: nn.Module) -> No
         "it lacks": [name for name in wanted if name not in there],
         "the model has no": [str(name) for name in there if name not in wanted],
         "of another shape or type": [
-            name for name in wanted if name in there and not _is_alike(there[name], wanted[name])
+            name for name in wanted if name in there and not _has_same_shape_and_type(there[name], wanted[name])
         ],
     }
     if any(faults.values()):
@@ -163,7 +164,7 @@ def _check_tensors(path: Path, there: Mapping[Any, Any], model: nn.Module) -> No
         raise UnusableCheckpoint(f"{path}: not a checkpoint of this model: {words}")
 
 
-def _is_alike(there: Any, wanted: Tensor) -> bool:
+def _has_same_shape_and_type(there: Any, wanted: Tensor) -> bool:
     return isinstance(there, Tensor) and there.shape == wanted.shape and there.dtype == wanted.dtype
 
 

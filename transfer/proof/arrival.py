@@ -118,8 +118,8 @@ def check_features(
     dense = output_stride != CLASSIFICATION_STRIDE or backbone.padded != reference.padded
     expected = as_built = _features([reference.to(device)], batch)
     if dense:
-        alike = _fresh_trunk(bundle, output_stride=output_stride, padded=backbone.padded)
-        as_built = _features([alike.to(device)], batch)
+        same_geometry = _fresh_trunk(bundle, output_stride=output_stride, padded=backbone.padded)
+        as_built = _features([same_geometry.to(device)], batch)
         _compare(bundle.feature_info, as_built, _features(parts, batch))
         rebuilt = create_backbone(bundle.architecture)
         rebuilt.load_state_dict({name: value for part in parts for name, value in part.state_dict().items()})
@@ -187,14 +187,15 @@ def _compare_calls(
     assert isinstance(trunk, Trunk)
     with _evaluating(parts):
         returned = list(trunk(batch))
-        wanted = list(trunk.out_indices)
+        wanted, placed = list(trunk.out_indices), trunk.returned(expected, batch)
         for head in heads:
             returned.append(head(returned[-1]))
             wanted.append(wanted[-1] + 1)
+            placed.append(expected[wanted[-1]])
     if len(returned) != len(wanted):
         raise ProofError(f"the built model's backbone returns {len(returned)} maps where {len(wanted)} are expected")
-    for index, seen in zip(wanted, returned, strict=True):
-        if not _equal(expected[index], seen):
+    for index, one, seen in zip(wanted, placed, returned, strict=True):
+        if not _equal(one, seen):
             raise ProofError(
                 f"when it is called, the built model's backbone returns something else for {info[index].name}, which "
                 "it computes rightly: another forward or a hook is attached to it"

@@ -130,14 +130,14 @@ def _compare(first: SplitImages, second: SplitImages) -> list[tuple[int, int]]:
     """
     splits = (first, second)
     sizes = np.intersect1d(first.sizes, second.sizes)
-    alike: list[_Side] = []
+    candidates: list[_Side] = []
     for split in splits:
         places = np.flatnonzero(np.isin(split.sizes, sizes))
-        alike.append(list(zip(places.tolist(), split.sizes[places].tolist(), strict=True)))
+        candidates.append(list(zip(places.tolist(), split.sizes[places].tolist(), strict=True)))
     for digest in (_peek, _checksum):
-        alike = _in_both([_digested(split, side, digest) for split, side in zip(splits, alike, strict=True)])
-    place_of = {content: place for place, content in reversed(alike[0])}
-    return [(place_of[content], place) for place, content in alike[1]]
+        candidates = _in_both([_digested(split, side, digest) for split, side in zip(splits, candidates, strict=True)])
+    place_of = {content: place for place, content in reversed(candidates[0])}
+    return [(place_of[content], place) for place, content in candidates[1]]
 
 
 def _digested(split: SplitImages, side: _Side, digest: Callable[[Source], str]) -> _Side:

@@ -10,7 +10,6 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -100,12 +99,11 @@ def check_each(
     process may use. The progress bar appears after two seconds, on a terminal only.
 
     Raises:
-        UserError: A process died.
-        MachineError: Processes cannot start.
+        MachineError: Processes cannot start, or one died.
     """
     workers = workers or usable_cpus()
     alone = workers == 1 or len(items) < _TOO_FEW_FOR_PROCESSES
-    results = map(check, items) if alone else _in_processes(check, items, workers)
+    results = map(check, items) if alone else _in_processes(check, items, workers, description)
     bar = tqdm(
         results,
         total=len(items),
@@ -117,11 +115,6 @@ def check_each(
     )
     try:
         return list(bar)
-    except BrokenProcessPool:
-        raise UserError(
-            f"{description}: a process died, most likely because memory ran out; free some, or allow fewer CPUs "
-            "('taskset -c 0,1 python ...')"
-        ) from None
     except OSError as error:
         if alone or error.filename is not None:
             raise
@@ -131,19 +124,18 @@ def check_each(
         ) from None
 
 
-def _in_processes(check: Callable[[Item], Result], items: Collection[Item], workers: int) -> Iterator[Result]:
-    pool = process_pool(workers)
+def _in_processes(
+    check: Callable[[Item], Result], items: Collection[Item], workers: int, description: str
+) -> Iterator[Result]:
     under_way: deque[Future[list[Result]]] = deque()
     remaining = iter(items)
-    try:
+    with process_pool(workers, description) as pool:
         while chunk := list(islice(remaining, _CHUNK)):
             under_way.append(pool.submit(_check_chunk, check, chunk))
             if len(under_way) == _CHUNKS_UNDER_WAY * workers:
                 yield from under_way.popleft().result()
         while under_way:
             yield from under_way.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _check_chunk(check: Callable[[Item], Result], chunk: Sequence[Item]) -> list[Result]:

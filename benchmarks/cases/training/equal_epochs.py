@@ -18,7 +18,7 @@ from torchvision.datasets import ImageFolder
 from backbones.data.shapes import make_shapes
 from benchmarks.harness.findings import Findings
 from benchmarks.harness.settings import Settings
-from benchmarks.subjects.accuracy import Training, ours, over_seeds
+from benchmarks.subjects.accuracy import ComparedTraining, ours, over_seeds
 from benchmarks.subjects.classification_loops import (
     MEAN,
     STD,
@@ -42,12 +42,12 @@ def measure(settings: Settings) -> Findings:
     return Findings(figures=over_seeds(contenders, settings.scratch, classes, settings.amount(3, 1)))
 
 
-def ours_in_float32(training: Training) -> float:
+def ours_in_float32(training: ComparedTraining) -> float:
     """The same without 16 bits."""
     return ours(training, "fp32")
 
 
-def plain(training: Training) -> float:
+def plain(training: ComparedTraining) -> float:
     """Top-1 of the loop with torchvision, in percent."""
     torch.manual_seed(training.seed)
     loader = torchvision_training_loader(training.data, training.size, training.batch)
@@ -60,7 +60,7 @@ def plain(training: Training) -> float:
 
 
 @torch.no_grad()
-def _top1(model: torch.nn.Module, training: Training) -> float:
+def _top1(model: torch.nn.Module, training: ComparedTraining) -> float:
     steps = [transforms.Resize(round(training.size * MARGIN)), transforms.CenterCrop(training.size)]
     steps += [transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
     data = ImageFolder(str(training.data / "val"), transforms.Compose(steps))

@@ -7,8 +7,10 @@ import multiprocessing
 import os
 import resource
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from typing import Any, NoReturn
 
 from pytest import CaptureFixture, MonkeyPatch, mark, raises
@@ -97,6 +99,56 @@ def test_a_process_that_is_killed_is_told_with_its_signal() -> None:
     with raises(MachineError, match=r"a loader worker died \(SIGKILL\), most likely because memory ran out: /dev/shm"):
         load(lambda: os.kill(os.getpid(), signal.SIGKILL), workers=1)
     assert not multiprocessing.active_children()
+
+
+def break_off() -> str:
+    """What is sent of this ends in the middle, and so does the process, which has the lock for sending."""
+
+    def send(connection: Connection, content: bytes) -> None:
+        os.write(connection.fileno(), content[: len(content) // 2])
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    Connection._send = send  # type: ignore[attr-defined]
+    return "as much as a pipe holds, or more" * 4000
+
+
+@mark.parametrize("workers", [1, 2])
+def test_a_process_that_is_killed_while_it_sends_is_not_waited_for(workers: int, capfd: CaptureFixture[str]) -> None:
+    with raises(MachineError, match=r"a loader worker died \(SIGKILL\)"):
+        load(break_off, workers)
+    assert not multiprocessing.active_children()
+    assert capfd.readouterr().err == ""
+
+
+def test_a_process_that_is_killed_before_it_is_watched_is_told(monkeypatch: MonkeyPatch) -> None:
+    said = "DataLoader worker (pid 7) is killed by signal: Killed."
+
+    def die(loader: WatchedLoader) -> NoReturn:
+        raise RuntimeError(said)
+
+    monkeypatch.setattr(DataLoader, "__iter__", die)
+    with raises(MachineError, match="a loader worker died, most likely because memory ran out"):
+        load(lambda: 7)
+
+
+def test_the_thread_that_pins_ends_without_a_word(monkeypatch: MonkeyPatch, capfd: CaptureFixture[str]) -> None:
+    """There is one beside a GPU alone; it too waits for the rest of a message, and PyTorch wakes it by another."""
+    heard: list[Any] = []
+    monkeypatch.setattr(threading, "excepthook", lambda told: heard.append(told.thread))
+    results, event = multiprocessing.Queue(), multiprocessing.Event()
+    pinning, other = (threading.Thread(target=results.get, daemon=True) for _ in range(2))
+    event._cond._lock.acquire()  # type: ignore[attr-defined]
+    pinning.start()
+    os.write(results._writer.fileno(), b"\0\0")  # type: ignore[attr-defined]
+    loader_processes._Awaited(results, event, pinning).let_go()
+    pinning.join(20)
+    results.put((None, None))
+    event.set()
+    other.start()
+    other.join(20)
+    assert not pinning.is_alive()
+    assert heard == [other]  # any other is heard
+    assert capfd.readouterr().err == ""
 
 
 @mark.parametrize(

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from safetensors.torch import load_file
 
 from backbones.bundles.bundle import read_bundle
 from backbones.errors import MachineError, ToldError, UserError
+from backbones.machine import distributed
 from backbones.machine.distributed import ALONE, World, join_world, leave_world
 from backbones.training.request import ClassificationRequest
 from backbones.training.run import run_classification
@@ -83,6 +85,26 @@ def test_others_that_cannot_be_met_are_told_in_one_line(
     ):
         join_world("cpu")
     assert capsys.readouterr().err.startswith("process 2 of 4, as the environment says: waiting for the others at")
+
+
+def test_who_waits_long_says_for_what_although_torchrun_is_in_the_environment(
+    started_by_torchrun: MonkeyPatch, capsys: CaptureFixture[str]
+) -> None:
+    said = threading.Event()
+
+    def wait(backend: str) -> None:
+        said.wait(20)
+        raise_user_error()
+
+    started_by_torchrun.setenv("TORCHELASTIC_RUN_ID", "left over")
+    started_by_torchrun.setattr(distributed, "TOGETHER", 0.01)
+    started_by_torchrun.setattr(
+        distributed, "print", lambda *line, **how: (print(*line, **how), said.set()), raising=False
+    )
+    started_by_torchrun.setattr(dist, "init_process_group", wait)
+    with raises(UserError):
+        join_world("cpu")
+    assert "waiting for the others at localhost:29500 (started alone? unset" in capsys.readouterr().err
 
 
 def test_more_processes_than_gpus_are_refused(started_by_torchrun: MonkeyPatch) -> None:

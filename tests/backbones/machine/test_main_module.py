@@ -18,7 +18,7 @@ from backbones.machine.processes import process_pool
 print("script", __name__, flush=True)
 before = (__file__, __spec__)
 with main_not_run_again() if {guarded} else contextlib.nullcontext():
-    with process_pool(1) as pool:
+    with process_pool(1, "main") as pool:
         print(pool.submit(abs, -5).result(), flush=True)
 assert (__file__, __spec__) == before
 """

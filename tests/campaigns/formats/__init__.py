@@ -7,7 +7,18 @@ from campaigns.formats.format import Format
 
 def light_formats() -> dict[str, Format]:
     """By name, those whose readers need no OpenMMLab."""
-    from campaigns.formats import archives, bundles, checkpoints, labels, pictures, runs, segmentation, yamls
+    from campaigns.formats import (
+        archives,
+        bundles,
+        checkpoints,
+        labels,
+        pictures,
+        runs,
+        scenes,
+        segmentation,
+        tables,
+        yamls,
+    )
 
     table = (
         *(pictures.JPEG, pictures.PNG),
@@ -18,6 +29,7 @@ def light_formats() -> dict[str, Format]:
         *(runs.RESULT, runs.UNFINISHED, runs.CONTINUED, runs.CURVES, runs.LOG),
         *(runs.NPZ_BYTES, runs.NPZ_ARRAYS, runs.NPZ_COMPARED, runs.MAPS, runs.MAPS_DRAWN),
         *(yamls.SUITE, yamls.RECIPE),
+        *(*scenes.SCENES, *tables.TABLES),
         *(archives.ZIP, archives.TAR, archives.TAR_GZ),
     )
     return {each.name: each for each in table}

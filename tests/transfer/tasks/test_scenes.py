@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from backbones.data.folders.drawing_lots import HeldOut
 from backbones.data.shapes import OBJECT_CLASSES, make_shapes
 from backbones.errors import UserError
 from transfer.data.scenes.scene import Box, Scene
+from transfer.openmmlab import ops_bridge
 from transfer.protocol.identity import config_hash
 from transfer.protocol.load import load_config
 from transfer.python import read_detections
@@ -27,6 +29,12 @@ SMALL = (
     *("train_cfg.max_epochs=1", "train_dataloader.dataset.pipeline.2.scale=(64,64)"),
     "test_dataloader.dataset.pipeline.1.scale=(64,64)",
 )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def bridge() -> None:
+    ops_bridge.install()
+    importlib.import_module("mmdet.datasets.transforms")  # registers what a pipeline names
 
 
 @pytest.fixture(autouse=True)

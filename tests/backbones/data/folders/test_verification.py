@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import multiprocessing
 import os
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
 
-from pytest import MonkeyPatch, fixture, raises
+from pytest import MonkeyPatch, fixture, mark, raises
 
 from backbones.data.folders import verification
 from backbones.data.folders.verification import check_each, stamp
@@ -21,7 +22,9 @@ from backbones.machine.processes import loader_workers, usable_cpus
 # Where new processes can import it.
 MODULE = """
 import os
+import signal
 import time
+from multiprocessing.connection import Connection
 
 from backbones.errors import UserError
 
@@ -38,6 +41,18 @@ def square(number):
 def die(number):
     if number == 300:
         os._exit(1)
+
+
+def break_off(number):
+    # What is sent of this chunk ends in the middle, and so does the process.
+
+    def send(connection, content):
+        os.write(connection.fileno(), content[: len(content) // 2])
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    if number == 300:
+        Connection._send = send
+    return number
 
 
 MARK = "as imported"
@@ -90,13 +105,15 @@ def test_an_error_comes_before_the_items_are_all_under_way(checks: ModuleType) -
     assert 700 < numbers.taken < 2000
 
 
-def test_a_dead_process_is_one_clear_error(checks: ModuleType) -> None:
-    with raises(UserError, match="squares: a process died"):
-        check_each(checks.die, range(600), "squares", workers=2)
+@mark.parametrize("way", ["die", "break_off"])
+def test_a_dead_process_is_one_clear_error(checks: ModuleType, way: str) -> None:
+    with raises(MachineError, match="squares: a process died"):
+        check_each(getattr(checks, way), range(600), "squares", workers=2)
+    assert not multiprocessing.active_children()
 
 
 def test_processes_that_cannot_start_are_one_clear_error(checks: ModuleType, monkeypatch: MonkeyPatch) -> None:
-    def refuse(workers: int) -> NoReturn:
+    def refuse(workers: int, what: str) -> NoReturn:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))  # of a lock in a shared memory that is read-only
 
     monkeypatch.setattr(verification, "process_pool", refuse)

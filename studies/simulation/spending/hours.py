@@ -6,7 +6,7 @@ from pathlib import Path
 
 from backbones.errors import not_none
 from backbones.runs.fingerprint import ROOT
-from studies.simulation.designs import Hours
+from studies.simulation.spending.designs import Hours
 from studies.simulation.truth import BASELINE
 from studies.suite.commands import Parsers
 from studies.suite.costs.estimate import Estimator
@@ -33,5 +33,5 @@ def hours_of(suite: str, parsers: Parsers) -> Hours:
         else:
             teachers += hours
     baseline = rows.pop(BASELINE)
-    together = {task: sum(each[task] for each in rows.values()) for task in baseline}
-    return Hours(together, baseline, teachers)
+    total = {task: sum(each[task] for each in rows.values()) for task in baseline}
+    return Hours(total, baseline, teachers)

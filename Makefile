@@ -1,5 +1,6 @@
 # `make demo` and `make test` do all their set-up: Python 3.10-3.14, pip and make are enough.
 # Another interpreter: make PYTHON=/path/to/python3.12 test
+# An environment that has the packages of requirements.txt already, in place of .venv: make RUN=/path/to/python READY= demo
 
 SUPPORTED := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 14))
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11 python3.10; do \
@@ -7,7 +8,7 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 READY := .venv/.ready
 RUN := .venv/bin/python
 
-.PHONY: demo test test-all test-fast lint format bench bench-quick campaign requirements clean
+.PHONY: demo test test-all test-fast lint format bench bench-quick gpu campaign requirements clean
 
 demo: $(READY)
 	$(RUN) tools/run_suite.py suites/demo.yaml
@@ -55,6 +56,10 @@ bench: $(READY)
 
 bench-quick: $(READY)
 	$(RUN) tools/bench.py --quick --out runs/bench-quick
+
+# What a CUDA GPU is asked, in sittings of less than ten minutes; repeat it to go on. Writes docs/gpu.{json,md}.
+gpu: $(READY)
+	$(RUN) -m benchmarks.gpu
 
 # Damages files, ends commands and starves them, and says which endings nobody could live with; writes docs/reliability.{json,md}.
 # Repeat it to continue; more seeds, more trials: make campaign MINUTES=240 SEED=1000

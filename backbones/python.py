@@ -13,6 +13,7 @@ from backbones.machine.main_module import main_not_run_again
 from backbones.machine.processes import loader_workers
 from backbones.machine.user import name_user
 from backbones.recipes.recipe import COLORS
+from backbones.runs.keeping import KEEPS
 from backbones.training.request import ClassificationRequest
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ LIMITS: Limits = {
     "drop_path": fraction,
     "accumulate": positive_int,
     "seed": natural_int,
+    "keep": one_of(*KEEPS),
     "split": fraction,
     "split_seed": natural_int,
     "fraction": fraction,

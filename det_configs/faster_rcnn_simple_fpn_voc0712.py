@@ -1,4 +1,4 @@
-# Faster R-CNN with a simple feature pyramid on Pascal VOC, any trunk whose last map has stride 8, 16 or 32: the
+# Faster R-CNN with a simple feature pyramid on Pascal VOC, any trunk whose last map has a stride of 8 to 32: the
 # protocol for plain vision transformers.
 #
 #   python tools/transfer_det.py det_configs/faster_rcnn_simple_fpn_voc0712.py \

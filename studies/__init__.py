@@ -10,11 +10,11 @@ from typing import Any
 from backbones.exports import load_export
 
 _PLACES = {
-    "as_text": ".report.text:as_text",
+    "as_text": ".report.forms.text:as_text",
     "compare_runs": ".comparison.compare:compare_runs",
     "plain_answer": ".report.answer:plain_answer",
     "write_page": ".report.page:write_page",
-    "write_report": ".report.text:write_report",
+    "write_report": ".report.forms.text:write_report",
 }
 __all__ = sorted(_PLACES)
 

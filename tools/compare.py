@@ -9,6 +9,7 @@ from collections.abc import Sequence
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from backbones.cli.command import CommandParser, run_command
+from backbones.cli.guidance import starting
 
 
 def build_parser() -> CommandParser:
@@ -23,6 +24,13 @@ def build_parser() -> CommandParser:
         metavar="WEIGHTS=RECIPE",
         help="show the paper's recipe beside the row of these public weights; may be repeated",
     )
+    parser.add_argument(
+        "--call",
+        action="append",
+        default=[],
+        metavar="RECIPE=NAME",
+        help="call the row of a recipe, or of public weights, so; may be repeated",
+    )
     parser.add_argument("--out", metavar="DIR", help="folder for the report's files (default: RUNS_DIR/report)")
     parser.add_argument("--title", metavar="TEXT", help="name of the study, above the headline of index.html")
     parser.add_argument(
@@ -36,6 +44,7 @@ def build_parser() -> CommandParser:
         metavar="COMMAND",
         help="that a suite is continued by, up to and with --seeds: the page completes it where something is undecided",
     )
+    parser.add_argument("--end-with-answer", action="store_true", help="repeat the finding as the last line")
     parser.add_argument("--open", action="store_true", help="end with the address of index.html, to open in a browser")
     return parser
 
@@ -43,19 +52,24 @@ def build_parser() -> CommandParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table, write the report in all its forms, print where."""
     options = build_parser().parse_args(arguments)
+    starting(f"reading {options.runs}")
     from studies.comparison.compare import compare_settings
     from studies.comparison.public_weights import read_stated_recipes
-    from studies.report.terminal.show import show
+    from studies.comparison.rows import read_row_names
+    from studies.report.terminal.show import answer_lines, show
     from studies.report.whole import setting_names, write_whole_report
 
-    stated = read_stated_recipes(options.beside)
-    comparisons = compare_settings(options.runs, options.baseline, options.note, stated)
-    show(comparisons, [name.words for name in setting_names(comparisons)])
+    stated, called = read_stated_recipes(options.beside), read_row_names(options.call)
+    comparisons = compare_settings(options.runs, options.baseline, options.note, stated, called)
+    names = [name.words for name in setting_names(comparisons)]
+    show(comparisons, names)
     shown = not options.no_images
     written = write_whole_report(comparisons, options.out, options.title, shown, options.seeds_command)
     print(written.text, written.page, sep="\n")
     if options.open:
         print(written.page.absolute().as_uri())
+    if options.end_with_answer:
+        print(*answer_lines(comparisons, names), sep="\n")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from backbones.cli.command import CommandParser, run_command
+from backbones.cli.guidance import starting
 
 EXAMPLE = """examples:
   python tools/doctor.py
@@ -35,6 +36,7 @@ def build_parser() -> CommandParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Examine, print each finding as it comes up, and leave with 1 when one is a problem."""
     options = build_parser().parse_args(arguments)
+    starting("loading")
     from transfer.doctor.examination import count, examine, lines, write_findings
 
     findings = []

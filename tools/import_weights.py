@@ -9,6 +9,7 @@ from collections.abc import Sequence
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from backbones.cli.command import CommandParser, run_command
+from backbones.cli.guidance import after_weights, starting
 from backbones.errors import UserError
 from backbones.external.families import family_list
 
@@ -35,6 +36,9 @@ def build_parser() -> CommandParser:
     parser.add_argument(
         "--classes", type=pathlib.Path, metavar="NAMES", help="file with the head's class names (default: ImageNet's)"
     )
+    parser.add_argument(
+        "--top1", type=float, metavar="PERCENT", help="published for the weights in FILE; comparisons show it"
+    )
     return parser
 
 
@@ -47,10 +51,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise UserError("give the weights, LIBRARY:NETWORK, and the bundle to write with --out; --list prints networks")
     if options.key is not None and options.checkpoint is None:
         raise UserError("--key names an entry of a local file; give the file with --checkpoint")
+    starting("loading PyTorch")
     from backbones.external.importing import import_weights
 
-    for line in import_weights(options.source, options.out, options.checkpoint, options.key, options.classes):
-        print(line)
+    given = (options.checkpoint, options.key, options.classes, options.top1)
+    for line in import_weights(options.source, options.out, *given):
+        print(line, flush=True)
+    after_weights(options.out)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from backbones.cli.command import CommandParser, run_command
+from backbones.cli.guidance import after_images
 from backbones.cli.options import natural_int, positive_int
 
 EXAMPLE = "example:\n  python tools/make_shapes.py --images 2000 --size 64 --out DIR --workers 2\n"
@@ -43,8 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     from backbones.data.shapes import image_count, make_shapes
 
-    with tqdm(total=image_count(options["images"], options["layouts"]), unit="image", delay=0.5) as bar:
-        print(make_shapes(**options, progress=bar.update))
+    with tqdm(total=image_count(options["images"], options["layouts"]), unit="image", delay=0.5, disable=None) as bar:
+        folder = make_shapes(**options, progress=bar.update)
+    print(folder, flush=True)
+    if "classification" in options["layouts"]:
+        after_images(folder / "classification", options["size"], options["images"])
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from backbones.cli.command import CommandParser, run_command
+from backbones.cli.guidance import starting
 from backbones.cli.options import add_allow_shared_images, positive_float, positive_int
 
 EXAMPLE = """examples:
@@ -80,6 +81,7 @@ def _add_benchmark_options(parser: argparse.ArgumentParser) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Do it, print what was found, and fail when that is not sound."""
     options = build_parser().parse_args(arguments)
+    starting("loading")
     from transfer.prepare.commands import run
 
     report = run(options)

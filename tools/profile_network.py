@@ -9,6 +9,7 @@ from collections.abc import Sequence
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from backbones.cli.command import CommandParser, run_command
+from backbones.cli.guidance import starting
 from backbones.cli.options import positive_int
 
 EXAMPLE = """examples:
@@ -36,6 +37,7 @@ def build_parser() -> CommandParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print the tables, write the files that were asked for."""
     options = vars(build_parser().parse_args(arguments))
+    starting("loading")
     from backbones.profiling.table import network_summary, profile_to_files
 
     print(network_summary(profile_to_files(**options)))

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from backbones.cli.command import CommandParser, run_command
+from backbones.cli.guidance import starting
 from backbones.cli.options import natural_int, positive_float, positive_int
 from backbones.errors import UserError
+from backbones.runs.keeping import KEEP_HELP, KEEPS
 
 if TYPE_CHECKING:
     from studies.suite.definition import Suite
@@ -41,6 +43,7 @@ def build_parser() -> CommandParser:
     parser.add_argument(
         "--data", nargs="+", action="extend", default=[], metavar="TASK=DIR", help="folders in place of the suite's"
     )
+    parser.add_argument("--keep", choices=KEEPS, help=f"of every run: {KEEP_HELP}")
     parser.add_argument("--open", action="store_true", help="tell the address of the report, to open in a browser")
     parser.add_argument("--plan", action="store_true", help="print runs, states and cost; run nothing")
     parser.add_argument("--commands", action="store_true", help="with --plan: each run by itself, with its command")
@@ -83,7 +86,7 @@ def report_words(options: argparse.Namespace, out: pathlib.Path) -> tuple[str, .
     words = ["tools/run_suite.py", str(options.suite), "--out", str(out)]
     if options.data:
         words += ["--data", *options.data]
-    for name in ("jobs", "gpus_per_run"):
+    for name in ("jobs", "gpus_per_run", "keep"):
         if (value := getattr(options, name)) is not None:
             words += [f"--{name.replace('_', '-')}", str(value)]
     if options.slurm is not None:
@@ -131,7 +134,10 @@ def run(options: argparse.Namespace) -> int:
     from studies.suite.reading import read_suite
     from studies.suite.run import Conduct, print_plan, run_suite
 
+    starting(f"reading {options.suite}")
     suite = read_suite(options.suite)
+    if options.keep:
+        suite = suite.with_option("keep", options.keep)
     out = (options.out or pathlib.Path("runs", suite.name)).absolute()
     seeds = options.seeds and tuple(dict.fromkeys(options.seeds))
     looks = plan_looks(suite, seeds, options.looks, options.spending) if options.adaptive else None

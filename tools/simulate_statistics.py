@@ -10,6 +10,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from backbones.cli.command import CommandParser, run_command
+from backbones.cli.guidance import starting
 from backbones.cli.shell import shell_command
 
 EXAMPLE = """examples:
@@ -38,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Simulate, write both files, print the document's path."""
     words = sys.argv[1:] if arguments is None else arguments
     options = build_parser().parse_args(words)
+    starting("loading")
     from studies.simulation.files import QUICK, Effort, document_again, simulate_adaptive, simulate_to_files
     from tools.run_suite import tool_parsers
 

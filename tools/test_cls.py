@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from backbones.cli.command import CommandParser, run_command
+from backbones.cli.guidance import starting
 from backbones.cli.options import WEIGHTS_HELP, OneOrSeveral, natural_int, positive_int
 from backbones.machine.processes import loader_workers
 
@@ -36,7 +37,12 @@ def build_parser() -> CommandParser:
     )
     parser.add_argument("--data", type=path, required=True, help="folder with train/CLASS/IMAGE and val/CLASS/IMAGE")
     parser.add_argument("--out", type=path, required=True, help="folder to make for the report")
-    parser.add_argument("--split", default="val", choices=("val", "train"), help="images to test on (%(default)s)")
+    parser.add_argument(
+        "--split",
+        default="val",
+        choices=("val", "train"),
+        help="images to test on (%(default)s; what a training with --split held out is its val)",
+    )
     parser.add_argument("--image-size", type=positive_int, help="side of the crop in pixels (default: the model's own)")
     parser.add_argument("--batch-size", type=positive_int, default=64, help="images at a time (%(default)s)")
     parser.add_argument("--workers", type=natural_int, default=loader_workers(), help="loader processes (%(default)s)")
@@ -50,6 +56,7 @@ def build_parser() -> CommandParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write the report, print its figures."""
     options = vars(build_parser().parse_args(arguments))
+    starting("loading PyTorch")
     from backbones.evaluation.report import EvaluationRequest, evaluate_bundle
 
     request = EvaluationRequest(**options)

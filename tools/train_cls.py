@@ -11,6 +11,7 @@ from typing import Any
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from backbones.cli.command import CommandParser, run_command
+from backbones.cli.guidance import after_classifier, starting
 from backbones.cli.options import (
     WEIGHTS_HELP,
     OneOrSeveral,
@@ -25,6 +26,7 @@ from backbones.errors import UserError
 from backbones.machine.place import leads
 from backbones.machine.processes import loader_workers
 from backbones.recipes.recipe import COLORS, recipe_list
+from backbones.runs.keeping import KEEP_HELP, KEEPS, WEIGHTS
 from backbones.training.request import ClassificationRequest
 
 EXAMPLE = """examples:
@@ -41,11 +43,14 @@ Tricks and recipes of your own: docs/plugins.md.
 def build_parser() -> CommandParser:
     """The options; those without a default come from the recipe or the network."""
     parser = CommandParser(description=__doc__, epilog=EXAMPLE)
-    parser.add_argument("--data", type=pathlib.Path, help="folder with train/CLASS/IMAGE and val/CLASS/IMAGE")
+    parser.add_argument(
+        "--data", type=pathlib.Path, help="folder with train/CLASS/IMAGE and val/CLASS/IMAGE, or as in docs/data.md"
+    )
     add_parts(parser)
     parser.add_argument("--network", help="by name, or timm:NAME; 'list' or 'list:timm:regnety_*' prints them")
     parser.add_argument("--out", type=pathlib.Path, help="run folder, new or to be resumed; not needed for a dry run")
     parser.add_argument("--resume", action="store_true", help="continue the run in --out exactly where it stopped")
+    parser.add_argument("--keep", choices=KEEPS, default=WEIGHTS, help=f"{KEEP_HELP} (%(default)s)")
     parser.add_argument("--dry-run", action="store_true", help="print plan, schedule and cost; train nothing")
     add_allow_shared_images(parser)
     parser.add_argument("--seed", type=natural_int, default=0, help="decides every random number (%(default)s)")
@@ -135,12 +140,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if missing:
         raise UserError(f"{', '.join(missing)} not given; see --help")
 
+    starting("loading PyTorch")
     from backbones.training.run import run_classification
 
     result = run_classification(read_request(options))
     if result and leads():
         metrics, bundle = result["metrics"], options["out"] / "backbone.safetensors"
-        print(f"top-1 {metrics['top1']:.2f} %, top-5 {metrics['top5']:.2f} %: {bundle}")
+        print(f"top-1 {metrics['top1']:.2f} %, top-5 {metrics['top5']:.2f} %: {bundle}", flush=True)
+        after_classifier(options["out"], options["data"])
 
 
 if __name__ == "__main__":

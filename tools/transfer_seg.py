@@ -9,6 +9,7 @@ from collections.abc import Sequence
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from backbones.cli.command import CommandParser, run_command
+from backbones.cli.guidance import starting
 from transfer.run.options import add_transfer_options, parse_transfer_options, print_result
 
 
@@ -21,10 +22,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add_transfer_options(parser)
     options = parse_transfer_options(parser, arguments)
 
+    starting("loading PyTorch and OpenMMLab")
     from transfer.run.run import TransferOptions, run_transfer
     from transfer.tasks.segmentation import SEGMENTATION
 
-    print_result(run_transfer(SEGMENTATION, TransferOptions(**options)))
+    print_result(run_transfer(SEGMENTATION, TransferOptions(**options)), options["out"])
 
 
 if __name__ == "__main__":

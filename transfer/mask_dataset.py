@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS, TRANSFORMS
 
 from backbones.errors import UserError
+from transfer.data.masks.choice import pairs_of
 from transfer.data.masks.coding import read_mask
 from transfer.data.masks.folder import recognise_masks
+from transfer.data.scenes.parts import held_out_of
 
 
 @DATASETS.register_module()
@@ -20,11 +23,13 @@ class MaskDataset(BaseSegDataset):
 
     Args:
         split: ``train``, ``val`` or ``test``.
+        held_out: ``{"share", "split_seed"}`` where the validation images are held out of the training part.
         options: mmseg's own.
     """
 
-    def __init__(self, split: str, **options: Any) -> None:
+    def __init__(self, split: str, held_out: Mapping[str, Any] | None = None, **options: Any) -> None:
         self.split = split
+        self.held_out = held_out_of(held_out)
         super().__init__(**options)
 
     def load_data_list(self) -> list[dict[str, Any]]:
@@ -33,7 +38,7 @@ class MaskDataset(BaseSegDataset):
         Raises:
             UserError: The folder is in none of the layouts.
         """
-        folder = recognise_masks(Path(self.data_root))
+        folder = recognise_masks(Path(self.data_root), index_pngs=self.held_out is not None)
         if folder is None:
             raise UserError(f"{self.data_root} is in no layout of masks that is known")
         return [
@@ -41,7 +46,7 @@ class MaskDataset(BaseSegDataset):
                 **{"img_path": str(pair.image), "seg_map_path": str(pair.mask), "mask_coding": folder.coding},
                 **{"label_map": None, "reduce_zero_label": False, "seg_fields": []},
             }
-            for pair in folder.parts[self.split]
+            for pair in pairs_of(folder, self.split, self.held_out)
         ]
 
     def _join_prefix(self) -> None:

@@ -11,6 +11,7 @@ from backbones.cli.options import fraction, natural_int, positive_int
 from backbones.errors import UserError
 from backbones.machine.main_module import main_not_run_again
 from backbones.machine.user import name_user
+from backbones.runs.keeping import KEEPS
 from transfer.catalogue import SINGLE_SCALE, load
 from transfer.run.request import TransferOptions
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 LIMITS: Limits = {
     "seed": natural_int,
+    "keep": one_of(*KEEPS),
     "split": fraction,
     "split_seed": natural_int,
     "fraction": fraction,

@@ -11,8 +11,9 @@ from mmdet.registry import DATASETS
 
 from backbones.errors import UserError
 from transfer.data.scenes.check import clipped
-from transfer.data.scenes.choice import held_out_of, scenes_of
+from transfer.data.scenes.choice import scenes_of
 from transfer.data.scenes.formats.known import scenes_or_devkit
+from transfer.data.scenes.parts import held_out_of
 from transfer.data.scenes.scene import Scene
 
 

@@ -148,11 +148,23 @@ def _training(value: Any) -> dict[str, Any]:
     for key in ("dataset", "fingerprint"):
         if training.get(key) is not None and not isinstance(training[key], str):
             raise ValueError(f"training.{key} is {reprlib.repr(training[key])}, not a text")
+    _check_split(training)
     versions = {} if training.get("versions") is None else _section(training["versions"], "training.versions")
     if not all(isinstance(text, str) for text in versions.values()):
         raise ValueError(f"training.versions is {reprlib.repr(versions)}, not a section of texts")
     _check_numbers(training)
     return training
+
+
+def _check_split(training: Mapping[str, Any]) -> None:
+    """What was held out of the data, and the share of them that was trained on."""
+    split = training.get("split")
+    if split is not None:
+        share, seed = _section(split, "training.split").get("share"), split.get("seed")
+        if not _is_number(share, 0, 1) or not _is_whole(seed, 0, 2**63 - 1):
+            raise ValueError(f"training.split is {reprlib.repr(split)}, not a share from 0 to 1 and a seed")
+    if training.get("fraction") is not None and not _is_number(training["fraction"], 0, 1):
+        raise ValueError(f"training.fraction is {reprlib.repr(training['fraction'])}, not a number from 0 to 1")
 
 
 def _check_numbers(training: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ import atexit
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -48,6 +49,8 @@ def run_command(main: Callable[[], None]) -> NoReturn:
     """
     print_every_name()
     name_user()
+    # mmengine's, in whichever tool is the first to import it: nothing that a user could do about.
+    warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
     try:
         main()
     except ToldError:

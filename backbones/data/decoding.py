@@ -6,13 +6,13 @@ import os
 import warnings
 import zlib
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 from PIL import ExifTags, Image
 
 from backbones.data.jpeg.plain import plain_pixels
 from backbones.data.jpeg.scan import lost_scan_data
+from backbones.data.source import Member, Source, open_bytes, source_name
 from backbones.errors import UserError
 from backbones.image_files import open_image
 from backbones.machine.lacks import blame_machine
@@ -34,8 +34,8 @@ _UPRIGHT = {
 }
 
 
-def decode_pixels(path: str | os.PathLike[str]) -> np.ndarray:
-    """Read an image file as upright RGB pixels (height, width, 3).
+def decode_pixels(path: Source) -> np.ndarray:
+    """Read an image, in a file or an archive, as upright RGB pixels (height, width, 3).
 
     Ordinary JPEG files take a short way, and all others ``decode_image``; both ways give the same pixels.
 
@@ -43,15 +43,15 @@ def decode_pixels(path: str | os.PathLike[str]) -> np.ndarray:
         UserError: The file cannot be read as an image; see ``decode_image``.
     """
     try:
-        with open(path, "rb") as stream:
+        with open_bytes(path) as stream:
             content = stream.read()
-    except OSError:
+    except (OSError, ValueError):
         content = b""  # which is no image, and has the careful way tell why
     pixels = plain_pixels(content)
     return np.asarray(decode_image(path)) if pixels is None else pixels
 
 
-def decode_image(path: str | os.PathLike[str]) -> Image.Image:
+def decode_image(path: Source) -> Image.Image:
     """Read an image file as RGB, turned upright by its EXIF orientation.
 
     Gray, palette and CMYK images are converted; an alpha channel is dropped; 16-bit gray keeps its 8 high bits.
@@ -64,12 +64,12 @@ def decode_image(path: str | os.PathLike[str]) -> Image.Image:
     try:
         return _decode(path, _load)
     except Exception as error:  # Pillow's decoders raise many types: OSError, ValueError, SyntaxError, struct.error
-        name = os.fsdecode(path)
+        name = source_name(path)
         blame_machine(error, f"{name} cannot be read")
         raise UserError(f"{name} cannot be read as an image ({_reason(error)}); replace or remove it") from None
 
 
-def what_is_wrong(path: str | os.PathLike[str]) -> str | None:
+def what_is_wrong(path: Source) -> str | None:
     """Why a data set should do without a file, or None: ``decode_image`` would refuse it, or make up part of it.
 
     Raises:
@@ -78,18 +78,18 @@ def what_is_wrong(path: str | os.PathLike[str]) -> str | None:
     try:
         _decode(path, load_entirely)
     except Exception as error:
-        blame_machine(error, f"{os.fsdecode(path)} cannot be read")
+        blame_machine(error, f"{source_name(path)} cannot be read")
         return _reason(error)
     return None
 
 
-def lacks_its_end(path: str | os.PathLike[str]) -> bool:
+def lacks_its_end(path: Source) -> bool:
     """Whether a JPEG file ends in zeros before the image is complete.
 
     Such files remain after a crash, or a download into space that was reserved. Zeros are valid scan data (a gray
     area), so they decode without complaint.
     """
-    with open(path, "rb") as stream:
+    with open_bytes(path) as stream:
         stream.seek(-2, os.SEEK_END)
         if stream.read() != b"\0\0":
             return False
@@ -98,7 +98,7 @@ def lacks_its_end(path: str | os.PathLike[str]) -> bool:
     return content.find(_END_OF_JPEG, content.rfind(_START_OF_SCAN)) < 0
 
 
-def load_entirely(image: Image.Image, path: str | os.PathLike[str]) -> None:
+def load_entirely(image: Image.Image, path: Source) -> None:
     """Decode an image that was opened from ``path``, and see that all of its data made sense.
 
     Of a PNG, the checksums of all chunks must hold that a decoder uses; of a JPEG, libjpeg is asked.
@@ -117,14 +117,15 @@ def load_entirely(image: Image.Image, path: str | os.PathLike[str]) -> None:
         raise ValueError(complaint)
 
 
-def lost_chunks(path: str | os.PathLike[str]) -> str | None:
+def lost_chunks(path: Source) -> str | None:
     """What keeps a PNG file from being whole, or None: a chunk that is cut or has another checksum, or no last one.
 
     Pillow stops where the last row is complete and compares no checksum of the rows, and libpng, which OpenCV has,
     wants the end. Chunks that a decoder may pass over (their kind begins in lower case) need not have the right
     checksum, but for those that change what comes out.
     """
-    content = memoryview(Path(path).read_bytes())
+    with open_bytes(path) as stream:
+        content = memoryview(stream.read())
     start = _PNG_SIGNATURE
     while start + _PNG_FRAME <= len(content):
         kind = bytes(content[start + 4 : start + 8])
@@ -139,16 +140,16 @@ def lost_chunks(path: str | os.PathLike[str]) -> str | None:
     return "its end is missing"
 
 
-def _load(image: Image.Image, path: str | os.PathLike[str]) -> None:
+def _load(image: Image.Image, path: Source) -> None:
     image.load()
     if image.format in _JPEG_FORMATS and lacks_its_end(path):
         raise ValueError("truncated: zeros where the rest of the image should be")
 
 
-def _decode(path: str | os.PathLike[str], load: Callable[[Image.Image, str | os.PathLike[str]], None]) -> Image.Image:
+def _decode(path: Source, load: Callable[[Image.Image, Source], None]) -> Image.Image:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*EXIF")  # pixels are fine; ImageNet has such files
-        with open_image(path) as image:
+        with open_image(open_bytes(path) if isinstance(path, Member) else path) as image:
             load(image, path)
             return _to_rgb(_turn_upright(image))
 

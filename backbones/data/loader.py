@@ -74,7 +74,7 @@ class ImageBatches(Dataset):
     def _views(self, request: Request) -> Iterator[np.ndarray]:
         if request.epoch is not None:
             return self._training_views(request.epoch, request.indices)
-        images = (Image.fromarray(decode_pixels(self.split.path(int(index)))) for index in request.indices)
+        images = (Image.fromarray(decode_pixels(self.split.source(int(index)))) for index in request.indices)
         return (validation_view(image, self.size) for image in images)
 
     def _training_views(self, epoch: int, indices: np.ndarray) -> Iterator[np.ndarray]:
@@ -82,7 +82,7 @@ class ImageBatches(Dataset):
         held = 0
         for index in map(int, indices):
             random = keyed_generator(Purpose.CROP, self.seed, epoch, index)
-            crops.append(random_crop(decode_pixels(self.split.path(index)), random))
+            crops.append(random_crop(decode_pixels(self.split.source(index)), random))
             held += crops[-1].pixels.nbytes
             if held > CROPS_TOGETHER:
                 yield from (resized(crop, self.size) for crop in crops)

@@ -92,5 +92,5 @@ def count_steps(images: int, batch_size: int) -> int:
         UserError: The training set is smaller than one batch.
     """
     if batch_size > images:
-        raise UserError(f"--batch-size {batch_size}: the training set has only {images} images; use a smaller batch")
+        raise UserError(f"--batch-size {batch_size}: the training set has only {images} images; take {images} or less")
     return images // batch_size

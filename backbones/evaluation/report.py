@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from backbones.data.folders.folder_parts import open_images
 from backbones.data.folders.image_folder import ImageSplit
 from backbones.errors import UserError
-from backbones.evaluation.members import Member, open_members, predict_members
+from backbones.evaluation.images import images_to_test
+from backbones.evaluation.members import OPTION, Member, open_members, predict_members
 from backbones.evaluation.metrics import (
     Predictions,
     calibration_bins,
@@ -74,7 +74,7 @@ def evaluate_bundle(request: EvaluationRequest) -> dict[str, Any]:
         raise UserError(f"--out {request.out} is there and not empty; choose a new folder")
     device = resolve_device(request.device)
     precision = resolve_precision(request.precision, device)
-    data = open_images(request.data)
+    data, held_out = images_to_test(request.models, OPTION, request.data)
     members = open_members(request.models, data.classes, request.image_size, device)
     for line in [line for member in members for line in member.known.opened.told]:
         print(line)
@@ -84,7 +84,13 @@ def evaluate_bundle(request: EvaluationRequest) -> dict[str, Any]:
         each, predictions = predict_members(members, split, request.batch_size, request.workers, precision, bar.update)
     facts = {
         **_describe_models(members, each),
-        "data": {"root": str(data.root.resolve()), "fingerprint": data.fingerprint, "split": request.split},
+        "data": {
+            "root": str(data.root.resolve()),
+            "fingerprint": data.fingerprint,
+            "split": request.split,
+            **({} if held_out is None else {"held_out": held_out._asdict()}),
+            **({"layout": data.layout, "measured": data.measured} if data.layout else {}),
+        },
         "precision": precision,
         "versions": package_versions(VERSIONED),
         "hardware": hardware(device),

@@ -18,9 +18,7 @@ def describe_import(bundle: Bundle) -> list[str]:
     training, contract = bundle.training, bundle.input_contract
     origin, ledger = training["origin"], training["origin"]["ledger"]
     dropped = sum(map(len, ledger["dropped"].values()))
-    accuracy = (
-        "not known" if training["top1"] is None else f"top-1 {training['top1']:.2f}, top-5 {training['top5']:.2f}"
-    )
+    known = [f"top-{k} {training[f'top{k}']:.2f}" for k in (1, 5) if training[f"top{k}"] is not None]
     lines = [
         f"weights    {training['recipe']}, network {bundle.architecture}, {_classes(bundle)}",
         *_listed("unwrapped", origin),
@@ -30,7 +28,7 @@ def describe_import(bundle: Bundle) -> list[str]:
         *_absent(ledger),
         f"input      {contract.channel_order}, mean {contract.mean}, std {contract.std}, trained at "
         f"{contract.train_size} px, tested at {contract.eval_size} px, {contract.interpolation}",
-        f"published  {accuracy}",
+        f"published  {', '.join(known) or 'not known'}",
     ]
     return [printable(line) for line in lines]  # names are the file's
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ def import_weights(
     checkpoint: str | os.PathLike[str] | None = None,
     key: str | None = None,
     classes: str | os.PathLike[str] | None = None,
+    top1: float | None = None,
 ) -> list[str]:
     """Write public weights as a bundle, and describe it in a few lines.
 
@@ -55,19 +56,38 @@ def import_weights(
         checkpoint: A local file with tensors by the library's names; None has the library download its own.
         key: Where in ``checkpoint`` the tensors are, if that is not clear: see ``read_weight_file``.
         classes: File with the head's class names in order, one a line; None takes ImageNet's 1000.
+        top1: Of the weights, in percent, as whoever published them says; comparisons show it as the row's top-1.
 
     Raises:
-        UserError: Unknown weights, a failed download, a file that cannot be read or is not that network, class names
-            that do not fit the head, or another file at ``out``.
+        UserError: ``top1`` is no percentage, or stated of weights whose own is known; unknown weights, a failed
+            download, a file that cannot be read or is not that network, class names that do not fit the head, or
+            another file at ``out``.
     """
     weights, file, place = split_checkpoint(source)
     if file and (checkpoint or key):
         raise UserError(
             f"{source} names its file after the {AT}, and a place in it after {KEY}; leave --checkpoint away"
         )
-    bundle = import_bundle(parse_source(weights), checkpoint or file, key or place, classes)
+    bundle = with_top1(import_bundle(parse_source(weights), checkpoint or file, key or place, classes), top1)
     written = _write(out, bundle)
     return [*describe_import(bundle), f"{'written' if written else 'unchanged'}: {out}"]
+
+
+def with_top1(bundle: Bundle, stated: float | None) -> Bundle:
+    """The bundle with a top-1 in percent that somebody states of it.
+
+    Raises:
+        UserError: It is no percentage, or the bundle has one of its own.
+    """
+    if stated is None:
+        return bundle
+    if not 1 < stated <= 100:
+        raise UserError(f"--top1 {stated:g}: give percent, such as 76.1")
+    if (known := bundle.training["top1"]) is not None:
+        raise UserError(
+            f"--top1 {stated:g}: {bundle.source} has a top-1 of {known:g} %, which stands; leave --top1 away"
+        )
+    return replace(bundle, training={**bundle.training, "top1": float(stated)})
 
 
 def import_bundle(

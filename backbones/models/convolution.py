@@ -72,6 +72,22 @@ class Convolution(nn.Conv2d):
         return functional.linear(rows, kernels, self.bias).permute(0, 3, 1, 2)
 
 
+def adopt_convolutions(model: nn.Module) -> int:
+    """Have the plain convolutions of a network of others (``timm:NAME``) compute so, too; returns how many there are.
+
+    Their class is exchanged: tensors, names and whatever refers to them stay. Left alone are subclasses of ``Conv2d``,
+    and padding other than by zeros in numbers.
+    """
+    plain = [
+        module
+        for module in model.modules()
+        if type(module) is nn.Conv2d and not isinstance(module.padding, str) and module.padding_mode == "zeros"
+    ]
+    for module in plain:
+        module.__class__ = Convolution
+    return len(plain)
+
+
 @contextmanager
 def no_products() -> Iterator[None]:
     """Inside, convolutions are computed as for large batches, whatever the batch."""

@@ -26,6 +26,8 @@ STEM = -1
 # What lets a transformer take images of another size than its own, where the network has such an argument. At its own
 # size it computes what it computes without.
 _ANY_SIZE: tuple[dict[str, Any], ...] = ({"dynamic_img_size": True}, {"strict_img_size": False}, {})
+# Images of a detector measure multiples of 32 pixels; patches that do not fit in get zeros at the right and below.
+_ANY_SIZE_PADDED: dict[str, Any] = {"dynamic_img_size": True, "dynamic_img_pad": True}
 FEW_CLASSES = 2  # of a network whose head nobody asks
 
 
@@ -132,6 +134,9 @@ def survey(network: str, output_stride: int = CLASSIFICATION_STRIDE) -> Survey:
         side = model.default_cfg["input_size"][-1]
         maps, called = _maps(network, model, side)
         features = _features(network, model, maps)
+        if any(CLASSIFICATION_STRIDE % each.stride for each in features):
+            model, options = _built_padding(network, model, options)
+            maps, called = _maps(network, model, side)
         if output_stride != CLASSIFICATION_STRIDE:
             _check_dilation(network, output_stride, maps, side)
             features = [
@@ -169,6 +174,19 @@ def _built(network: str, output_stride: int) -> tuple[Any, dict[str, Any]]:
     if stride:
         raise UndilatedError(f"output_stride={output_stride}: timm cannot build {network} dilated")
     raise UserError(f"timm cannot build {network}: {refused}")
+
+
+def _built_padding(network: str, model: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The same, padding images to whole patches where it can; at its own size it computes what it computes without."""
+    if "dynamic_img_size" not in options:
+        return model, options
+    padding = {**options, **_ANY_SIZE_PADDED}
+    try:
+        return build(network, FEW_CLASSES, padding).eval(), padding
+    except TypeError as error:
+        if "dynamic_img_pad" not in str(error):
+            raise
+        return model, options
 
 
 def _maps(network: str, model: nn.Module, side: int) -> tuple[list[Tensor], frozenset[str]]:

@@ -11,6 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from backbones.errors import UserError
 from backbones.models.convolution import Convolution
+from backbones.models.resampling import lay_on_grid
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,7 @@ class Trunk(nn.Module):
         if wrong or not out_indices:
             raise UserError(f"out_indices={tuple(out_indices)}: stages run from 0 to {len(self.stage_modules) - 1}")
         self.out_indices = tuple(out_indices)
+        self.grid_stride: int | None = None  # of all that is returned, in pixels; None: each map's own
         self.frozen_stages = -1
         self.norm_eval = False
 
@@ -139,8 +141,15 @@ class Trunk(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Feature maps of the stages in ``out_indices`` for images (N, 3, H, W) in the trunk's own normalisation."""
-        maps = self.stages(x)
-        return [maps[index] for index in self.out_indices]
+        return self.returned(self.stages(x), x)
+
+    def returned(self, maps: Sequence[Tensor], images: Tensor) -> list[Tensor]:
+        """Of the maps of all stages those that ``forward`` returns, at the stride that is asked for, if one is."""
+        height, width = images.shape[2:]
+        return [
+            lay_on_grid(maps[index], own := self.feature_info[index].stride, self.grid_stride or own, height, width)
+            for index in self.out_indices
+        ]
 
     def freeze(self, frozen_stages: int = -1, norm_eval: bool = False) -> Trunk:
         """Hold parts of the trunk fixed while a detector or segmentor trains, with OpenMMLab's meaning of both words.

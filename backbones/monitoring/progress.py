@@ -64,6 +64,10 @@ class BatchClock:
         self.effort = Effort(done.images + images, done.seconds + seconds, done.waiting + self._waited)
 
 
+# A bar that leaves room for the status in 80 columns.
+BAR = "{bar} {n_fmt}/{total_fmt}, {remaining} left{postfix}"
+
+
 class Progress:
     """A progress bar on a terminal; elsewhere a line every 30 seconds. ``line`` prints in both; ``quiet``: nowhere."""
 
@@ -75,7 +79,7 @@ class Progress:
         self._shown = Effort()
         self._bar: tqdm | None = None
         if sys.stderr.isatty() and not quiet:
-            self._bar = tqdm(total=total_steps, initial=done_steps, unit="batch", dynamic_ncols=True)
+            self._bar = tqdm(total=total_steps, initial=done_steps, dynamic_ncols=True, bar_format=BAR)
 
     def close(self) -> None:
         """Leave the bar as it is."""
@@ -86,7 +90,7 @@ class Progress:
         """Show the state after ``step`` batches; speed and data wait are those since it was last shown."""
         recent = effort - self._shown
         status = (
-            f"loss {loss:.3f}, lr {learning_rate:.4g}, {recent.images_per_second:.0f} img/s, "
+            f"loss {loss:.3f}, lr {learning_rate:.3g}, {recent.images_per_second:.0f} img/s, "
             f"data wait {recent.data_wait:.0%}"
         )
         now = time.monotonic()

@@ -33,7 +33,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from backbones.errors import UserError
 from backbones.machine.precision import resolve_device, resolve_precision, tuned_convolutions
 from backbones.models import create_classifier, default_image_size
-from backbones.models.convolution import no_products
+from backbones.models.convolution import adopt_convolutions, no_products
+from backbones.models.depthwise import quicken_depthwise
 from backbones.profiling.stopwatch import Stopwatch
 from backbones.recipes.recipe import find_recipe
 from backbones.runs.run_folder import command_line
@@ -197,6 +198,8 @@ class _Subject:
         others = torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
         model = create_classifier(network, NUM_CLASSES)
         model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch does not declare memory_format
+        adopt_convolutions(model)
+        quicken_depthwise(model)
         images = torch.randn(batch_size, 3, image_size, image_size, device=device)
         images = images.contiguous(memory_format=torch.channels_last)
         self.activation_bytes = activation_bytes_per_image(model, images[:1], precision)

@@ -43,10 +43,12 @@ ANY = "*"  # every key of a section, every place of a list
 FIELDS: Mapping[str, _Kind] = {
     **dict.fromkeys(("task", "recipe", "network", "protocol", "config_hash", "fixed_hash", "command"), _TEXT),
     **dict.fromkeys(("started", "precision", "batch_norm", "ops", "code"), _TEXT),
+    **{"former_hashes": _SECTION, f"former_hashes.{ANY}": _TEXT},
     "seed": _WHOLE,
     "data": _SECTION_OR_EMPTY,
     **dict.fromkeys(("data.root", "data.fingerprint"), _TEXT),
     **dict.fromkeys(("data.train_images", "data.shared_images"), _COUNT),
+    **{"data.split": _SECTION, "data.split.share": _AMOUNT, "data.split.seed": _WHOLE, "data.fraction": _AMOUNT},
     "settings": _SECTION,
     **{f"settings.{key}": _COUNT for key in ("epochs", "batch_size", "image_size", "parts", "batch_norm_images")},
     **{f"settings.{key}": _TEXT for key in ("plugin", "precision", "color", "learning_rate")},

@@ -46,6 +46,7 @@ CONTEXT_KEYS = (
     "init_from.path",
     "data.shared_images",  # known once images are compared, and only where they may be
     "fixed_hash",  # a part of what config_hash covers
+    "former_hashes",  # of what an older version hashed; see ``with_present_hash``
     "training.updates",  # known once the loader is built
     "settings.batch_norm_images",  # follows from parts and sync_bn
 )
@@ -258,6 +259,14 @@ def with_former_settings(run: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**run, "settings": {**FORMER_SETTINGS, **settings}}
 
 
+def with_present_hash(there: Mapping[str, Any], asked: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The record of a transfer; one of an older version with the hash that its configuration has today."""
+    former = asked.get("former_hashes") or {}
+    if former and there.get("config_hash") == former.get("config_hash"):
+        return {**there, "config_hash": asked["config_hash"]}
+    return there
+
+
 def _check_same_run(record: Path, there: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
     ours, theirs = (flatten(run).get(PLUGIN) for run in (asked, there))
     if ours != theirs:
@@ -271,7 +280,7 @@ def _check_same_run(record: Path, there: Mapping[str, Any], asked: Mapping[str, 
 
 def differences(there: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
     """In what the records of two runs differ, as a message has it, the first five; empty for the same run."""
-    old, new = flatten(with_former_settings(there)), flatten(with_former_settings(asked))
+    old, new = flatten(with_former_settings(with_present_hash(there, asked))), flatten(with_former_settings(asked))
     context = {key for key in old.keys() | new.keys() if key in CONTEXT_KEYS or key.split(".")[0] in CONTEXT_KEYS}
     different = sorted(key for key in (old.keys() | new.keys()) - context if old.get(key) != new.get(key))
     return "; ".join(f"{key}: {old.get(key)!r} there, {new.get(key)!r} asked" for key in different[:5])

@@ -152,6 +152,11 @@ def settle_training(request: ClassificationRequest, recipe: Recipe, data: ImageF
     image_size = default_image_size(request.network) if request.image_size is None else request.image_size
     if image_size > LARGEST_SIDE:
         raise UserError(f"--image-size {image_size}: the input contract of a bundle goes to {LARGEST_SIDE} pixels")
+    if request.batch_size is None and batch_size > len(data.train):
+        raise UserError(
+            f"the training set has only {len(data.train)} images, fewer than the recipe's batch: {recipe.name} has "
+            f"{batch_size} images to a batch; give a smaller one, --batch-size {len(data.train)} or less"
+        )
     steps_per_epoch = count_steps(len(data.train), batch_size)
     peak, rule = peak_learning_rate(recipe, batch_size, request.learning_rate)
     return Training(
@@ -216,6 +221,7 @@ def asked(plan: Plan) -> dict[str, Any]:
             "classes": len(data.classes),
             "train_images": len(data.train),
             "val_images": len(data.val),
+            **({"layout": data.layout, "measured": data.measured} if data.layout else {}),
             **({} if request.split is None else {"split": {"share": request.split, "seed": request.split_seed}}),
             **({} if request.fraction is None else {"fraction": request.fraction}),
         },

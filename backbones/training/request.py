@@ -18,7 +18,7 @@ class ClassificationRequest:
     ``grad_checkpointing`` are for timm's networks (``backbones.models.timm_trunk``). Sizes are in images and
     pixels. A dry run needs no ``out``. ``allow_shared_images``: those of ``train`` in ``val``, too. ``split`` is the
     share of ``train`` that is held out where there is no ``val``, by ``split_seed``; ``fraction`` the share that is
-    trained on.
+    trained on. ``keep`` is one of ``backbones.runs.keeping.KEEPS``.
     """
 
     data: Path
@@ -52,6 +52,7 @@ class ClassificationRequest:
     split: float | None = None
     split_seed: int = 0
     fraction: float | None = None
+    keep: str = "weights"
     resume: bool = False
     dry_run: bool = False
 

@@ -22,12 +22,15 @@ from backbones.machine.distributed import join_world, leave_world
 from backbones.machine.lacks import is_lack_of_memory
 from backbones.machine.precision import tuned_convolutions
 from backbones.models import Classifier, create_classifier, initialisation
+from backbones.models.convolution import adopt_convolutions
+from backbones.models.depthwise import quicken_depthwise
 from backbones.models.sync_batch_norm import synchronise_batch_norm
 from backbones.monitoring.energy import EnergyMeter, energy_record, meter_for
 from backbones.monitoring.memory import peak_bytes
 from backbones.monitoring.trackers import open_trackers
 from backbones.recipes.recipe import COLORS
 from backbones.recipes.switches import tricks_with
+from backbones.runs.keeping import WEIGHTS, remove_checkpoints
 from backbones.runs.run_folder import RunFolder
 from backbones.training.checkpoint import Progression, load_checkpoint
 from backbones.training.dry_run import dry_run
@@ -119,7 +122,7 @@ def _train(plan: Plan, job: TrainingJob, folder: RunFolder, lines: list[str], sh
             f"{plan.device} has not enough memory for {plan.batch_size // plan.parts} images of {plan.image_size} px; "
             f"give a smaller --batch-size, or a larger --accumulate"
         ) from None
-    return world.on_rank_zero(lambda: _finish(job, folder, progression, meter))
+    return world.on_rank_zero(lambda: _finish(plan, job, folder, progression, meter))
 
 
 def _initial_model(plan: Plan, start: Opened | None) -> tuple[Classifier, InputContract, str]:
@@ -148,6 +151,8 @@ def _initial_model(plan: Plan, start: Opened | None) -> tuple[Classifier, InputC
             start.bundle.input_contract, train_size=plan.image_size, eval_size=plan.image_size, interpolation="bilinear"
         )
     model.to(plan.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch does not declare memory_format
+    adopt_convolutions(model)
+    quicken_depthwise(model)
     return model, contract, origin
 
 
@@ -199,6 +204,8 @@ def _job(
             "classes": list(plan.data.classes),
             "dataset": plan.data.root.resolve().name,
             "fingerprint": plan.data.fingerprint,
+            **({} if request.split is None else {"split": {"share": request.split, "seed": request.split_seed}}),
+            **({} if request.split is None or request.fraction is None else {"fraction": request.fraction}),
             "versions": versions,
         },
         world=plan.world,
@@ -231,6 +238,8 @@ def _describe(plan: Plan, model: Classifier, origin: str, teachers: Sequence[Tea
         f"machine   {plan.world.size} x {plan.device}, {plan.precision}, {torch.get_num_threads()} threads, "
         f"{plan.request.workers} workers",
     ]
+    if data.layout:
+        lines.insert(2, f"layout    {data.layout}; trains on train, measures on {data.measured}")
     if plan.request.split is not None:
         lines.insert(2, f"split     {plan.request.split:g} of train is held out, by seed {plan.request.split_seed}")
     if plan.request.fraction is not None:
@@ -251,10 +260,12 @@ def _log(plan: Plan, folder: RunFolder, progression: Progression) -> TrainingLog
     return TrainingLog(plan.schedule, plan.steps_per_epoch, folder, progression, plan.device, trackers, plan.world)
 
 
-def _finish(job: TrainingJob, folder: RunFolder, progression: Progression, meter: EnergyMeter | None) -> dict[str, Any]:
-    """Write the bundle, then ``result.json``."""
+def _finish(
+    plan: Plan, job: TrainingJob, folder: RunFolder, progression: Progression, meter: EnergyMeter | None
+) -> dict[str, Any]:
+    """Write the bundle, then ``result.json``; then what nobody needs any more may go."""
     job.write_bundle(folder.bundle, progression)
-    return folder.finish(
+    result = folder.finish(
         {
             "metrics": {"top1": progression.top1, "top5": progression.top5},
             "best": {"top1": progression.best_top1, "epoch": progression.best_step / job.steps_per_epoch},
@@ -266,3 +277,6 @@ def _finish(job: TrainingJob, folder: RunFolder, progression: Progression, meter
             },
         }
     )
+    if plan.request.keep == WEIGHTS and (line := remove_checkpoints(folder, [folder.checkpoint])):
+        print(line, flush=True)
+    return result

@@ -21,6 +21,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from torch import Tensor
+
 from backbones.errors import not_none
 from backbones.monitoring.memory import peak_host_bytes
 from benchmarks.harness.interleaved import take_turns
@@ -38,24 +40,27 @@ class Report:
 
 @dataclass
 class Reporter:
-    """The contender's end: tell it of each step; after every ``steps`` of them, a turn is over."""
+    """The contender's end: tell it of each step; after every ``steps`` of them, a turn is over.
+
+    Losses may be tensors. They are read at the end of a turn, which then waits for the device; no step does.
+    """
 
     connection: Connection
     steps: int
-    losses: list[float] = field(default_factory=list)
+    losses: list[float | Tensor] = field(default_factory=list)
     done: int = 0
 
     def begin(self, steps: int) -> None:
         """From here on it is other steps, and so many of them are a turn."""
         self.steps, self.done = steps, 0
 
-    def step_done(self, loss: float | None = None) -> None:
+    def step_done(self, loss: float | Tensor | None = None) -> None:
         """Another step."""
         if loss is not None:
             self.losses.append(loss)
         self.done += 1
         if self.done % self.steps == 0:
-            self.connection.send(Report(peak_host_bytes(), tuple(self.losses)))
+            self.connection.send(Report(peak_host_bytes(), tuple(map(float, self.losses))))
             self.losses.clear()
 
 

@@ -19,7 +19,7 @@ from unittest.mock import patch
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from backbones.bundles.contract import IMAGENET_MEAN, IMAGENET_STD
 from backbones.data.loader import Batch
@@ -68,7 +68,7 @@ def ours(
 
     def reported(job: training.TrainingJob, batch: Batch, number: int) -> Tensor:
         loss = step(job, batch, number)
-        reporter.step_done(loss.item())
+        reporter.step_done(loss)
         return loss
 
     request = ClassificationRequest(
@@ -132,13 +132,17 @@ def torchvision_model(network: str, classes: int) -> nn.Module:
 
 
 def torchvision_training_loader(data: Path, size: int, batch: int) -> DataLoader:
-    """Of an ImageFolder tree's ``train``: crop, flip, normalisation."""
+    """Of ``torchvision_images``, at its defaults."""
+    return DataLoader(torchvision_images(data, size), batch, shuffle=True, num_workers=loader_workers())
+
+
+def torchvision_images(data: Path, size: int) -> Dataset:
+    """An ImageFolder tree's ``train``: crop, flip, normalisation."""
     from torchvision import transforms
     from torchvision.datasets import ImageFolder
 
     steps = [transforms.RandomResizedCrop(size), transforms.RandomHorizontalFlip(), transforms.ToTensor()]
-    images = ImageFolder(str(data / "train"), transforms.Compose([*steps, transforms.Normalize(MEAN, STD)]))
-    return DataLoader(images, batch, shuffle=True, num_workers=loader_workers())
+    return ImageFolder(str(data / "train"), transforms.Compose([*steps, transforms.Normalize(MEAN, STD)]))
 
 
 def timm_loop(reporter: Reporter, work: Classifying, network: str) -> None:

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backbones.data.folders.image_folder import ImageFolder, open_image_folder
+from backbones.data.folders.folder_parts import open_parts
+from backbones.data.folders.image_split import ImageFolder
 from backbones.errors import UserError
 from backbones.external.sources import open_source
 from backbones.machine.distributed import ALONE
 from backbones.runs.record import read_record
 from backbones.runs.run_folder import PLUGIN, flatten, with_former_settings
-from backbones.training.plan import settle_machine, settle_training
+from backbones.training.plan import held_out, settle_machine, settle_training
 from backbones.training.request import ClassificationRequest
 from studies.ablation.rows import Ablation, AblationRow
 
@@ -47,14 +48,17 @@ def check_comparable(ablation: Ablation, read_request: ReadRequest) -> None:
     records = {key: ablation.folder(*key) / "run.json" for key in ablation.runs()}
     if not any(path.exists() for path in records.values()):
         return
-    data = open_image_folder(ablation.data)
+    drawn: dict[tuple[Any, ...], ImageFolder] = {}
     checksums: dict[Path, str] = {}
     runs = []
     for (row, seed), path in records.items():
         request = read_request(ablation.command(row, seed)[1:])
         if path.exists():
             record = _read(path)
-            asked = _asked(request, row, data, checksums)
+            key = (held_out(request), request.fraction)
+            if key not in drawn:
+                drawn[key] = open_parts(ablation.data, *key)
+            asked = _asked(request, row, drawn[key], checksums)
             _compare(path.parent, record, asked)
             runs.append(_Run(row, str(path.parent), _machine(path, record)))
         else:

@@ -14,13 +14,13 @@ from backbones.recipes.recipe import RANDOM_RECIPE
 from studies.comparison.against_cosine import DropRow, drop_rows
 from studies.comparison.baseline import DEFAULT_BASELINE, choose_baseline, missing_note
 from studies.comparison.cells import measure_cell, shown_metrics
+from studies.comparison.correlations.rank_correlation import Correlation, correlations
+from studies.comparison.correlations.seed_correlation import SeedCorrelation, seed_correlations
 from studies.comparison.fairness import classification_settings, fairness_notes
 from studies.comparison.judging import TOP1, judge_and_plan
 from studies.comparison.public_weights import check_stated_recipes, stated_recipe_notes
-from studies.comparison.rank_correlation import Correlation, correlations
 from studies.comparison.reading_notes import reading_notes
-from studies.comparison.rows import Row
-from studies.comparison.seed_correlation import SeedCorrelation, seed_correlations
+from studies.comparison.rows import Row, call_rows
 from studies.comparison.tuned_arm import TunedTask, tuned_tasks, tuning_notes
 from studies.results.paper import PaperRow, find_row, paper_number, recipe_order
 from studies.results.replicates import Noise, read_noise
@@ -87,6 +87,7 @@ def compare_runs(
     baseline: str | None = None,
     remarks: Sequence[str] = (),
     stated_recipes: Mapping[str, str] = MappingProxyType({}),
+    row_names: Mapping[str, str] = MappingProxyType({}),
 ) -> Comparison:
     """Compare all finished runs below a folder with one of their rows.
 
@@ -96,6 +97,7 @@ def compare_runs(
             differences from it, and the notes say so.
         remarks: What readers are to know first; they come before the notes.
         stated_recipes: The paper's recipe by the name of public weights that stand beside it.
+        row_names: What to call a row, by its recipe, in place of that.
 
     Raises:
         UserError: The runs cannot be compared (see ``studies.results.run_tree.read_tree``), or there is no such row,
@@ -104,7 +106,7 @@ def compare_runs(
     if not is_list_of_texts(remarks):
         raise UserError(f"compare_runs(remarks={remarks!r}): a list of texts is wanted")
     tree = read_tree(as_path(f"compare_runs({root!r})", root))
-    return compare_tree(tree, baseline, remarks, stated_recipes)
+    return compare_tree(tree, baseline, remarks, stated_recipes, row_names)
 
 
 def compare_settings(
@@ -112,6 +114,7 @@ def compare_settings(
     baseline: str | None = None,
     remarks: Sequence[str] = (),
     stated_recipes: Mapping[str, str] = MappingProxyType({}),
+    row_names: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Comparison]:
     """As ``compare_runs``, and a comparison each where runs are of several data sets or protocols.
 
@@ -122,7 +125,7 @@ def compare_settings(
     """
     trees = read_settings(as_path(f"compare_settings({root!r})", root))
     rows = [run.row for tree in trees for run in (*tree.finished, *tree.unfinished)]
-    return [compare_tree(tree, baseline, remarks, stated_recipes, rows) for tree in trees]
+    return [compare_tree(tree, baseline, remarks, stated_recipes, row_names, rows) for tree in trees]
 
 
 def compare_tree(
@@ -130,13 +133,14 @@ def compare_tree(
     baseline: str | None,
     remarks: Sequence[str],
     stated_recipes: Mapping[str, str],
+    row_names: Mapping[str, str] = MappingProxyType({}),
     elsewhere: Sequence[tuple[str, str]] = (),
 ) -> Comparison:
     """``compare_runs`` of runs that have been read; ``elsewhere`` has rows that may be named though none is here."""
     grouped = tree.rows()
     unfinished = [*(run.row for run in tree.unfinished), *elsewhere]
     check_stated_recipes(stated_recipes, (recipe for recipe, _ in (*grouped, *unfinished)))
-    names = _names(grouped, stated_recipes)
+    names = call_rows(_names(grouped, stated_recipes), row_names, unfinished)
     chosen = choose_baseline(names, baseline, unfinished)
     chosen_name = names.get(chosen) or baseline or DEFAULT_BASELINE
     metrics = shown_metrics(run for run in tree.finished if not run.tuned)

@@ -11,7 +11,7 @@ from backbones.errors import not_none
 from backbones.recipes.recipe import RANDOM_RECIPE
 from studies.comparison.compare import Comparison
 from studies.comparison.rows import Row
-from studies.report.records import Record, Records, known
+from studies.report.forms.records import Record, Records, known
 from studies.report.words import joined
 from studies.results.metrics_log import last_records
 from transfer.catalogue import TASKS, questions

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from studies.comparison.cells import Cell
-from studies.report.records import Record, Records
+from studies.report.forms.records import Record, Records
 
 MISSING, PARTIAL, UNLIKE = "missing", "partial", "unlike"
 MOST_NAMED = 2

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from backbones.reporting.numbers import plain, signed
 from studies.comparison.compare import Comparison
-from studies.report.grids import Grid
+from studies.report.forms.grids import Grid
 from transfer.catalogue import further_names, metric_names
 
 COMPONENTS_HEADER = ["metric", "sd of trainings", "df", "sd of transfers", "df"]

@@ -22,6 +22,8 @@ from studies.report.figures.differences import difference_bars
 from studies.report.figures.hero import hero
 from studies.report.figures.per_class import per_class
 from studies.report.figures.scatter import relation, scatter
+from studies.report.forms.latex import as_latex
+from studies.report.forms.records import Records, read_records
 from studies.report.front.cards import cards
 from studies.report.front.controls import controls
 from studies.report.front.dateline import dateline, measured_on
@@ -29,11 +31,9 @@ from studies.report.front.finding import finding
 from studies.report.front.next_steps import next_steps
 from studies.report.front.setting_names import name_settings
 from studies.report.front.zoo import asked_correlations
-from studies.report.latex import as_latex
 from studies.report.marks import cell_marks
 from studies.report.page_rows import PageRow, page_rows
 from studies.report.proofs import proofs, seal
-from studies.report.records import Records, read_records
 from studies.report.samples.choice import samples
 from studies.report.samples.images import SHARES
 from studies.results.paper import setting

@@ -9,8 +9,8 @@ from backbones.recipes.recipe import RANDOM_RECIPE
 from studies.comparison.compare import Comparison
 from studies.comparison.public_weights import is_imported
 from studies.comparison.rows import Row
+from studies.report.forms.records import Record, Records
 from studies.report.marks import MISSING, PARTIAL, Mark, run_marks
-from studies.report.records import Record, Records
 from studies.report.words import label
 from studies.results.paper import find_row, paper_number, recipe_order
 from transfer.catalogue import TASKS

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from studies.comparison.compare import Comparison
-from studies.report.records import Record, Records
+from studies.report.forms.records import Record, Records
 from transfer.catalogue import CLASSIFICATION, TASKS
 
 

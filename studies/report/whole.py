@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from studies.comparison.compare import Comparison
+from studies.report.forms.records import read_records
+from studies.report.forms.text import write_report
 from studies.report.front.setting_names import SettingName, name_settings
 from studies.report.page import write_pages
-from studies.report.records import read_records
-from studies.report.text import write_report
 
 
 class Written(NamedTuple):

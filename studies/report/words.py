@@ -48,8 +48,9 @@ def interval(ends: tuple[float, float] | None, source: str, kind: str = "plain")
 
 
 def label(row: Row, rows: Sequence[Row]) -> str:
-    """A row's recipe, or its whole name where other rows have the same recipe on other networks."""
-    return row.name if sum(other.recipe == row.recipe for other in rows) > 1 else row.recipe
+    """A row's recipe, or its whole name where other rows have the same recipe on other networks, or it has its own."""
+    own = not row.name.startswith(row.recipe)
+    return row.name if own or sum(other.recipe == row.recipe for other in rows) > 1 else row.recipe
 
 
 def headline(text: str) -> Markup:

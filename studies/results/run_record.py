@@ -32,6 +32,7 @@ class Run:
         metrics: Metric to percent; empty for an unfinished run.
         config_hash: Of the downstream configuration.
         fixed_hash: Of that without what may be tuned (``transfer.protocol.tunable``); older runs have none.
+        former_hashes: What an older version would have recorded as ``config_hash`` and ``fixed_hash``.
         tuned: Of a run of the tuned arm; None for one of the fixed protocol.
         fingerprint: Of the data.
         backbone: Facts of the transferred backbone: "sha256", "seed", "top1"; those that are known.
@@ -51,6 +52,7 @@ class Run:
     protocol: str | None = None
     config_hash: str | None = None
     fixed_hash: str | None = None
+    former_hashes: Mapping[str, str] = field(default_factory=dict)
     tuned: Tuning | None = None
     fingerprint: str | None = None
     backbone: dict[str, Any] = field(default_factory=dict)
@@ -96,6 +98,7 @@ def read_run(path: Path, finished: bool) -> Run:
         protocol=content.get("protocol"),
         config_hash=_text(path, content, "config_hash") if finished and transfer else None,
         fixed_hash=_text(path, content, "fixed_hash") if hashed else None,
+        former_hashes=_section(path, content, "former_hashes"),
         tuned=tuned,
         fingerprint=_section(path, content, "data").get("fingerprint"),
         backbone=_backbone(path, content),

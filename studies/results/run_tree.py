@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from backbones.errors import UserError
@@ -61,7 +61,22 @@ def find_runs(root: Path) -> RunTree:
         waiting = ", ".join(str(run.path.parent) for run in unfinished)
         state = f"only unfinished ones ({waiting}); continue them with --resume" if waiting else "none"
         raise UserError(f"no finished run under {root}: {state}")
-    return RunTree(root, finished, unfinished, read_looks(root))
+    return RunTree(root, with_present_hashes(finished), unfinished, read_looks(root))
+
+
+def with_present_hashes(runs: Sequence[Run]) -> list[Run]:
+    """Runs of older versions with the hashes of today, where a newer run of the same configuration tells them."""
+    present = {
+        former: now
+        for run in runs
+        for key, now in (("config_hash", run.config_hash), ("fixed_hash", run.fixed_hash))
+        if (former := run.former_hashes.get(key)) and now
+    }
+
+    def renewed(hashed: str | None) -> str | None:
+        return present.get(hashed, hashed) if hashed else None
+
+    return [replace(run, config_hash=renewed(run.config_hash), fixed_hash=renewed(run.fixed_hash)) for run in runs]
 
 
 def _folders(root: Path) -> Iterator[tuple[Path, list[str]]]:

@@ -9,8 +9,8 @@ from typing import Any
 from backbones.reporting.markdown import MISSING, markdown_table
 from studies.simulation.adaptive import FIXED
 from studies.simulation.ade20k import IMAGES_WITH
-from studies.simulation.designs import ENOUGH, FURTHER, NOISES
 from studies.simulation.found import SD
+from studies.simulation.spending.designs import ENOUGH, FURTHER, NOISES
 from studies.simulation.truth import METRICS
 from studies.statistics.bootstrap import RESAMPLES
 from studies.statistics.group_sequential import LEAST_CHANCE

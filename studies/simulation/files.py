@@ -14,14 +14,14 @@ import scipy
 from backbones.errors import UserError
 from backbones.files import read_json, write_bytes, write_json
 from studies.simulation.adaptive import adaptive_part
-from studies.simulation.designs import design_tables
 from studies.simulation.document import FORMAT, simulation_document
 from studies.simulation.errors import error_table
 from studies.simulation.found import equal_precision_table, power_table
-from studies.simulation.hours import hours_of
 from studies.simulation.images import coverage_table
 from studies.simulation.nested_rows import nested_table
-from studies.simulation.planned_seeds import planned_table
+from studies.simulation.spending.designs import design_tables
+from studies.simulation.spending.hours import hours_of
+from studies.simulation.spending.planned_seeds import planned_table
 from studies.suite.commands import Parsers
 
 JSON, DOCUMENT = "simulations.json", "simulations.md"

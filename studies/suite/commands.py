@@ -33,6 +33,7 @@ RESERVED = {
 # Paths, and what changes no number of a classifier.
 NOT_IDENTITY = (
     *("data", "out", "resume", "teacher", "backbone", "tensorboard", "wandb", "validate_every", "config"),
+    "keep",  # is about what stays when the result is there
     "allow_shared_images",  # the images are the data's
 )
 SAME_FOR_CLASSIFIERS = ("workers",)
@@ -131,7 +132,7 @@ def transfer_words(protocol: str, backbone: str, data: Path | None, options: Seq
 def import_words(weights: Import) -> list[str]:
     """``tools/import_weights.py``, up to the bundle."""
     words = [weights.source]
-    for name in ("checkpoint", "key", "classes"):
+    for name in ("checkpoint", "key", "classes", "top1"):
         if value := getattr(weights, name):
             words += [f"--{name}", absolute(value) if isinstance(value, Path) else str(value)]
     return words

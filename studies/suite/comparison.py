@@ -13,9 +13,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from backbones.bundles.bundle import read_bundle
 from backbones.cli.shell import shell_command
+from backbones.errors import UserError, not_none
 from backbones.runs.fingerprint import ROOT
 from backbones.runs.record import read_record
+from studies.comparison.compare import Comparison
+from studies.comparison.rows import Row
 from studies.results.looks_file import NAME, write_looks
 from studies.results.paper import recipe_order
 from studies.statistics.looks import Looks
@@ -46,12 +50,48 @@ def compare(
 def command_words(runs: Sequence[PlannedRun], out: Path, suite: Suite, further: Sequence[str] = ()) -> list[str]:
     """The command that writes the suite's report."""
     words = ["tools/compare.py", str(out / FOLDER), "--out", str(out / "report")]
-    for name in ("baseline", "title", "note"):
-        if value := getattr(suite, name):
+    for name, value in (("baseline", label_of_baseline(runs, suite)), ("title", suite.title), ("note", suite.note)):
+        if value:
             words += [f"--{name}", value]
+    words.append("--end-with-answer")
     for stated in stated_recipes(runs, suite):
         words += ["--beside", stated]
+    for recipe, name in names_of_weights(runs, suite).items():
+        words += ["--call", f"{recipe}={name}"]
     return [*words, *further]
+
+
+def baseline_row(suite: Suite) -> str:
+    """The name, in a suite, of the row that the others are compared with.
+
+    Raises:
+        UserError: It names none, or one that several rows fit.
+    """
+    fitting = [
+        row.name
+        for row in suite.rows
+        if suite.baseline
+        and suite.baseline
+        in (row.name, row.recipe, f"{row.recipe} ({row.network})", row.source.source if row.source else row.name)
+    ]
+    if len(fitting) == 1:
+        return fitting[0]
+    raise UserError(
+        f"{suite.path}: the baseline, {suite.baseline}, fits {len(fitting)} rows; controls and adaptive suites need "
+        f"one of {', '.join(row.name for row in suite.rows)}"
+    )
+
+
+def label_of_baseline(runs: Sequence[PlannedRun], suite: Suite) -> str | None:
+    """What a comparison calls the baseline: weights from elsewhere go by their own name there, not by their row's."""
+    row = next((row for row in suite.rows if row.source and row.name == suite.baseline), None)
+    if row is None:
+        return suite.baseline
+    for run in runs:
+        if run.row == row.name and run.compared and (run.folder / "run.json").is_file():
+            return str(read_record(run.folder / "run.json").get("recipe"))
+    source = not_none(row.source)
+    return str(read_bundle(source.source).training.get("recipe")) if source.finished else source.source
 
 
 def stated_recipes(runs: Sequence[PlannedRun], suite: Suite) -> list[str]:
@@ -60,6 +100,17 @@ def stated_recipes(runs: Sequence[PlannedRun], suite: Suite) -> list[str]:
     records = [(run.folder / "run.json", run.row) for run in runs if run.compared and run.row in rows]
     begun = [(read_record(path).get("recipe"), row) for path, row in records if path.is_file()]
     return list(dict.fromkeys(f"{recipe}={row}" for recipe, row in begun if recipe))
+
+
+def names_of_weights(runs: Sequence[PlannedRun], suite: Suite) -> dict[str, str]:
+    """The names of the rows of weights from elsewhere by what a comparison would call them, once a run of them began.
+
+    Those that have the name of a row of the paper keep their own, which tells them from that row.
+    """
+    rows = {row.name for row in suite.rows if row.source and row.name not in recipe_order()}
+    records = [(run.folder / "run.json", run.row) for run in runs if run.compared and run.row in rows]
+    begun = [(read_record(path).get("recipe"), row) for path, row in records if path.is_file()]
+    return {recipe: row for recipe, row in begun if recipe}
 
 
 def link_runs(runs: Sequence[PlannedRun], out: Path, looks: Looks | None = None) -> None:
@@ -86,3 +137,13 @@ def link_runs(runs: Sequence[PlannedRun], out: Path, looks: Looks | None = None)
         write_looks(folder, looks)
     else:
         (folder / NAME).unlink(missing_ok=True)
+
+
+def names_of_rows(comparison: Comparison, runs: Sequence[PlannedRun]) -> list[str | None]:
+    """What the suite calls the rows of a comparison of ``compared/``, where a row has the folders of its runs."""
+    homes = {run.folder.parent.name: run.row for run in runs if run.compared and run.seed is not None}
+
+    def name(row: Row) -> str | None:
+        return next((homes[part] for path in row.runs if (part := Path(path).parts[0]) in homes), None)
+
+    return [name(row) for row in comparison.rows]

@@ -6,9 +6,10 @@ import os
 from functools import cache
 from pathlib import Path
 
-from backbones.data.folders.image_folder import ImageFolder, open_image_folder
+from backbones.data.folders.folder_parts import listed_images
+from backbones.data.folders.image_split import Listed
 from backbones.data.folders.verification import FileStamp, content_fingerprint
-from backbones.data.shapes import LAYOUTS, cached_shapes, shapes_folder
+from backbones.data.shapes import LAYOUTS, cached_shapes, image_count, shapes_folder
 from backbones.errors import not_none
 from backbones.machine.processes import usable_cpus
 from studies.suite.definition import Data, Shapes
@@ -29,7 +30,7 @@ def data_fingerprint(data: Data, task: str) -> str | None:
     Of a folder, names and sizes of its files, asked for once per process; of rendered images, what decides their bytes.
 
     Raises:
-        UserError: A folder that is no ImageFolder, in classification.
+        UserError: A folder in no layout that is known, in classification.
     """
     folder = data_folder(data, task)
     if data.shapes is not None:
@@ -44,21 +45,25 @@ def train_images(data: Data) -> int | None:
     folder = data_folder(data, CLASSIFICATION)
     if data.shapes is not None or not folder.is_dir():
         return data.train_images
-    return len(_image_folder(folder).train)
+    return len(_listed(folder).splits[0])
 
 
 def make_images(shapes: Shapes) -> Path:
-    """Render what is not there yet."""
+    """Render what is not there yet, and say so: it takes seconds in which nothing else can be seen."""
+    folder = shapes_folder(shapes.images, shapes.size, shapes.seed, shapes.layouts)
+    if not folder.is_dir():
+        count = image_count(shapes.images, shapes.layouts)
+        print(f"rendering {count} images of {shapes.size} x {shapes.size} pixels into {folder}", flush=True)
     return cached_shapes(shapes.images, shapes.size, shapes.seed, shapes.layouts, workers=usable_cpus())
 
 
 @cache
-def _image_folder(folder: Path) -> ImageFolder:
-    return open_image_folder(folder)
+def _listed(folder: Path) -> Listed:
+    return listed_images(folder)
 
 
 def _classes_fingerprint(folder: Path) -> str:
-    return _image_folder(folder).fingerprint
+    return _listed(folder).fingerprint
 
 
 @cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,7 @@ class Import:
     key: str | None = None
     classes: Path | None = None
     finished: bool = False
+    top1: float | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,14 @@ class Expectation:
 
 
 @dataclass(frozen=True)
+class Control:
+    """A row, and the verdict that it has to have in every task before other rows are begun."""
+
+    row: str
+    wanted: str
+
+
+@dataclass(frozen=True)
 class Suite:
     """A study. ``tasks`` by name; without a transfer, top-1 alone is compared. ``jobs``: runs at a time on a CPU.
 
@@ -113,6 +122,14 @@ class Suite:
     jobs: int
     title: str | None = None
     note: str | None = None
+    controls: tuple[Control, ...] = ()
+
+    def with_option(self, name: str, value: Any) -> Suite:
+        """The same suite with an option of every run; a row that has it keeps its own."""
+        tasks = {
+            task: replace(settings, options={**settings.options, name: value}) for task, settings in self.tasks.items()
+        }
+        return replace(self, tasks=tasks)
 
     @property
     def name(self) -> str:

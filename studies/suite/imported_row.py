@@ -13,6 +13,8 @@ from backbones.external.sources import TAKEN, absolute_source, is_public, parse_
 from backbones.recipes.recipe import RANDOM_RECIPE
 from studies.suite.definition import Import, SuiteRow
 
+_OF_IMPORTS = ("checkpoint", "key", "classes", "top1")
+
 
 def imported_row(section: Section, name: str | None, trained: Sequence[str], shared: dict[str, Any]) -> SuiteRow:
     """A row with ``from``.
@@ -33,7 +35,7 @@ def imported_row(section: Section, name: str | None, trained: Sequence[str], sha
     said = section["from"]
     if isinstance(said, str):
         said = {"source": said}
-    weights = Section(section.path, section.place("from"), said, ("source", "checkpoint", "key", "classes"))
+    weights = Section(section.path, section.place("from"), said, ("source", *_OF_IMPORTS))
     source = weights.text("source")
     if source is None:
         weights.error("source", f"is missing; it is {TAKEN}")
@@ -42,7 +44,7 @@ def imported_row(section: Section, name: str | None, trained: Sequence[str], sha
 
 def _ready(weights: Section, source: str, name: str, shared: dict[str, Any]) -> SuiteRow:
     """A row of what needs no import: a bundle that is there already, or a random network."""
-    for key in ("checkpoint", "key", "classes"):
+    for key in _OF_IMPORTS:
         if key in weights:
             weights.error(key, "is for weights that are imported, LIBRARY:NETWORK.WEIGHTS")
     try:
@@ -67,4 +69,5 @@ def _public(weights: Section, source: str, name: str, shared: dict[str, Any]) ->
     if key and not checkpoint:
         weights.error("key", "names an entry of a local file; give the file as checkpoint")
     path = Path(checkpoint) if checkpoint else file
-    return SuiteRow(name, source=Import(source, path, key or place, Path(classes) if classes else None), **shared)
+    named = Path(classes) if classes else None
+    return SuiteRow(name, source=Import(source, path, key or place, named, top1=weights.number("top1")), **shared)

@@ -163,7 +163,8 @@ class _Planner:
             name: path and sha256_file(commands.absolute(path))
             for name, path in (("checkpoint", source.checkpoint), ("classes", source.classes))
         }
-        identity = {"source": source.source, "key": source.key, **files}
+        stated = {} if source.top1 is None else {"top1": source.top1}
+        identity = {"source": source.source, "key": source.key, **files, **stated}
         digest = digest_of({**identity, "code": code_fingerprint(IMPORTER, None, ROOT)})
         folder = self.out / "imports" / f"{row.name}-{digest[:ID_DIGITS]}"
         words = [*commands.import_words(source), "--out", str(folder / BUNDLE)]

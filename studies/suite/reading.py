@@ -16,13 +16,14 @@ from backbones.recipes.recipe import RANDOM_RECIPE
 from backbones.recipes.recipe_file import chosen_recipe, is_recipe_file
 from backbones.recipes.switches import needs_teacher
 from studies.suite.definition import Data, Options, Shapes, Suite, SuiteRow, TaskSettings
-from studies.suite.expectations import read_expectations
+from studies.suite.gate.controls import read_controls
+from studies.suite.gate.expectations import read_expectations
 from transfer.catalogue import CLASSIFICATION, TASKS, transfers
 
 SHAPES_PREFIX = "shapes:"
 SUITE_KEYS = (
     *("title", "note", "seeds", "transfers-per-training", "baseline", "jobs", "shapes"),
-    *("rows", "teachers", "expected"),
+    *("rows", "teachers", "expected", "controls"),
 )
 ROW_KEYS = ("name", "recipe", "network", "from", "teacher", "options", "seeds", "tasks", "transfers-per-training")
 TEACHER_KEYS = ("name", "recipe", "network", "from", "teacher", "options", "seed")
@@ -62,6 +63,7 @@ def read_suite(path: Path) -> Suite:
         jobs=document.whole("jobs", 1, least=1) or 1,
         title=document.text("title"),
         note=document.text("note"),
+        controls=read_controls(document, rows),
     )
 
 

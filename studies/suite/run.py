@@ -10,10 +10,21 @@ from pathlib import Path
 from backbones.errors import UserError, did_you_mean
 from backbones.files import write_error, write_json
 from backbones.runs.fingerprint import ROOT
+from studies.comparison.compare import Comparison, compare_runs
 from studies.results.looks_file import check_plan, write_looks
 from studies.statistics.looks import Looks
+from studies.statistics.verdict import Verdict
 from studies.suite.commands import Parsers
-from studies.suite.comparison import FOLDER, command_words, compare, link_runs
+from studies.suite.comparison import (
+    FOLDER,
+    baseline_row,
+    command_words,
+    compare,
+    label_of_baseline,
+    link_runs,
+    names_of_weights,
+    stated_recipes,
+)
 from studies.suite.costs.estimate import Estimator
 from studies.suite.costs.plan_table import Price, plan_lines
 from studies.suite.data import data_folder, make_images
@@ -22,7 +33,8 @@ from studies.suite.executors.board import DONE, Board
 from studies.suite.executors.local import Reporter
 from studies.suite.executors.progress import metrics_of
 from studies.suite.executors.refresh import LOG, refreshing
-from studies.suite.expectations import missed
+from studies.suite.gate.controls import control_rows, unmet, verdicts_of
+from studies.suite.gate.expectations import missed
 from studies.suite.planned_run import PlannedRun
 from studies.suite.planning import plan_runs
 from studies.suite.trainings import training_lines
@@ -118,7 +130,32 @@ def run_suite(suite: Suite, conduct: Conduct, execute: Execute, shown: Shown) ->
         KeyboardInterrupt: Stopped; the same command continues.
     """
     study = prepare(suite, conduct)
+    if controls := control_rows(study.suite, {run.row for run in study.wanted}):
+        first = _wanted(study.suite, [*controls, baseline_row(study.suite)])
+        board = carry_out(study, [run for run in study.wanted if run.row in first], execute, shown)
+        if stopped_by(study, verdicts_of(compare_study(study), study.everything, controls)):
+            return conclude(study, board) or EXIT_MISSED
     return conclude(study, carry_out(study, study.wanted, execute, shown))
+
+
+def compare_study(study: Study) -> Comparison:
+    """The comparison of what is done of a study."""
+    out, suite = study.conduct.out, study.suite
+    link_runs(study.everything, out, study.conduct.looks)
+    stated = dict(each.rsplit("=", 1) for each in stated_recipes(study.everything, suite))
+    names = names_of_weights(study.everything, suite)
+    baseline = label_of_baseline(study.everything, suite)
+    return compare_runs(out / FOLDER, baseline, stated_recipes=stated, row_names=names)
+
+
+def stopped_by(study: Study, verdicts: Mapping[tuple[str, str], Verdict | None]) -> bool:
+    """Print which controls came out otherwise than they have to; whether there are such."""
+    lines = unmet(study.suite.controls, verdicts)
+    for line in lines:
+        print(line)
+    if lines:
+        print("the study stops here: what cannot see a known effect, or sees one where there is none, has no answers")
+    return bool(lines)
 
 
 @dataclass(frozen=True)
@@ -182,6 +219,9 @@ def conclude(study: Study, board: Board) -> int:
     """Compare what there is of the suite, done now or before; say what failed, and what is not as expected."""
     suite, conduct = study.suite, study.conduct
     code = 0
+    lines = missed(suite.expected, _values(board))
+    if suite.expected and not lines:
+        print(f"as expected: all {len(suite.expected)} metrics that {suite.path} names", flush=True)
     if any(run.compared and run.done for run in study.everything):
         code = compare(study.everything, conduct.out, suite, conduct.report_words, conduct.looks)
     broken = board.broken()
@@ -189,11 +229,8 @@ def conclude(study: Study, board: Board) -> int:
         print(f"{status.state.upper()}: {status.run.name}: {status.note}; see {status.run.log}")
         for line in status.last_words:
             print(f"  | {line}")
-    lines = missed(suite.expected, _values(board))
     for line in lines:
         print(f"NOT AS EXPECTED: {line}")
-    if suite.expected and not lines:
-        print(f"as expected: all {len(suite.expected)} metrics that {suite.path} names")
     return code or (EXIT_MISSED if broken or lines else 0)
 
 

@@ -7,10 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from torch import Tensor
 
 from benchmarks.cases.training.distillation_overhead import Setting, _write_teacher, arithmetic
 from benchmarks.harness.contender import Contender
 from benchmarks.subjects import classification_loops as classifying
+from benchmarks.subjects import tuned_loops
 from benchmarks.subjects.classification_loops import Classifying, training_folder
 from benchmarks.subjects.photographs import write_made_up
 
@@ -23,8 +26,8 @@ class Collected:
     def __init__(self) -> None:
         self.losses: list[float] = []
 
-    def step_done(self, loss: float) -> None:
-        self.losses.append(loss)
+    def step_done(self, loss: float | Tensor) -> None:
+        self.losses.append(float(loss))
 
 
 @pytest.fixture(scope="module")
@@ -40,17 +43,46 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Classifying:
         (classifying.torchvision_loop, "resnet18"),
         (classifying.timm_loop, "resnet18d"),
         (classifying.ours, "resnet18_d"),
+        (tuned_loops.tuned_torchvision_loop, "resnet18"),
+        (tuned_loops.tuned_timm_loop, "resnet18d"),
     ],
-    ids=["torchvision", "timm", "ours"],
+    ids=["torchvision", "timm", "ours", "torchvision, tuned", "timm, tuned"],
 )
 def test_every_batch_is_a_step(
     loop: Callable[..., None], network: str, work: Classifying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(classifying, "loader_workers", lambda: 0)
+    for module in (classifying, tuned_loops):
+        monkeypatch.setattr(module, "loader_workers", lambda: 0)
     reporter = Collected()
     loop(reporter, work, network)
     assert len(reporter.losses) == STEPS
     assert all(map(math.isfinite, reporter.losses))
+
+
+@pytest.mark.parametrize("network", ["resnet18", "resnet18d"])
+def test_tuned_peers_compute_in_16_bits_and_channels_last(
+    network: str, work: Classifying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tuned_loops, "loader_workers", lambda: 0)
+    monkeypatch.setattr(tuned_loops, "resolve_precision", lambda *_: "bf16")
+    seen = []
+    pool = torch.nn.functional.cross_entropy
+
+    def looked_at(logits: Tensor, labels: Tensor) -> Tensor:
+        seen.append(logits.dtype)
+        return pool(logits, labels)
+
+    monkeypatch.setattr(tuned_loops.functional, "cross_entropy", looked_at)
+    convolve = torch.nn.Conv2d.forward
+
+    def layout(module: torch.nn.Conv2d, images: Tensor) -> Tensor:
+        seen.append(images.is_contiguous(memory_format=torch.channels_last))
+        return convolve(module, images)
+
+    monkeypatch.setattr(torch.nn.Conv2d, "forward", layout)
+    loop = tuned_loops.tuned_timm_loop if network.endswith("d") else tuned_loops.tuned_torchvision_loop
+    loop(Collected(), work, network)
+    assert set(seen) == {torch.bfloat16, True}
 
 
 def test_a_student_of_an_untrained_teacher(work: Classifying, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from backbones.models import create_backbone
-from benchmarks.subjects.openmmlab_loops import Work, our_config, stock_config
+from benchmarks.subjects.openmmlab_loops import Work, our_config, stock_config, tune
 from benchmarks.subjects.same_weights import load_ours, load_stock, save_stock
 from benchmarks.subjects.scenes import write_ade20k, write_voc
 from transfer.data.class_names import ade20k_classes
@@ -54,6 +54,24 @@ def test_data_and_updates_are_the_same(work: Work) -> None:
     assert ours.base_batch_size == stock.train_dataloader.batch_size == work.batch
     assert ours.test_dataloader.batch_size == stock.test_dataloader.batch_size
     assert plain(ours.optim_wrapper.to_dict()) == plain(stock.optim_wrapper.to_dict())
+
+
+@pytest.mark.parametrize("gpu", [False, True])
+def test_stock_at_its_best_differs_in_speed_alone(work: Work, gpu: bool) -> None:
+    stock, tuned = stock_config(work), tune(stock_config(work), gpu)
+    assert tuned.optim_wrapper.optimizer.pop("fused") is True
+    assert tuned.pop("efficient_conv_bn_eval", None) == (["backbone"] if work.task == "detection" else None)
+    assert tuned.train_dataloader.pop("persistent_workers") is True
+    if gpu:
+        assert (tuned.optim_wrapper.type, tuned.optim_wrapper.pop("dtype")) == ("AmpOptimWrapper", "bfloat16")
+        tuned.optim_wrapper.type = stock.optim_wrapper.type
+        assert tuned.env_cfg.cudnn_benchmark is True
+        tuned.env_cfg = stock.env_cfg
+        assert all(tuned[f"{split}_dataloader"].pop("pin_memory") for split in ("train", "test"))
+    for key in ("model", "optim_wrapper", "train_cfg", "param_scheduler"):
+        assert plain(tuned[key]) == plain(stock[key])
+    stock.train_dataloader.pop("persistent_workers", None)
+    assert plain(tuned.train_dataloader) == plain(stock.train_dataloader)
 
 
 def test_heads_are_the_same(work: Work) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tools import compare
+
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "compare.py"
 FILES = {"comparison.md", "comparison.csv", "comparison.json", "index.html", "tables.tex"}
 
@@ -67,6 +69,15 @@ def test_out_and_default_baseline(runs: Path, tmp_path: Path) -> None:
     assert not (runs / "report").exists()
 
 
+def test_the_answer_is_the_last_line_where_that_is_asked_for(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    compare.main([str(runs), "--baseline", "b-standard", "--open", "--end-with-answer"])
+    first, *_, page, address, answer = capsys.readouterr().out.splitlines()
+    assert page.endswith("index.html")
+    assert address.startswith("file:")
+    assert answer.startswith("answer: One seed is too few to tell: d-smooth is at +2.0 top-1")
+    assert answer.startswith(f"answer: {first}")
+
+
 def test_a_second_call_replaces_the_report(runs: Path, tmp_path: Path) -> None:
     call(runs, cwd=tmp_path)
     done = call(runs, "--baseline", "d-smooth", cwd=tmp_path)
@@ -107,6 +118,20 @@ def test_what_readers_are_to_know_comes_first(runs: Path, tmp_path: Path) -> Non
     assert page.index("Read this first.") < page.index("<p>Drawings &lt;all&gt;.</p>") < page.index('id="tables"')
 
 
+def test_a_row_is_called_as_its_owner_likes(runs: Path, tmp_path: Path) -> None:
+    done = call(
+        runs, "--call", "d-smooth=Ours & co", "--call", "b-standard=theirs", "--baseline", "theirs", cwd=tmp_path
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("One seed is too few to tell: Ours & co is at +2.0 top-1")
+    record = json.loads((runs / "report" / "comparison.json").read_text(encoding="utf-8"))
+    assert record["baseline"] == "theirs"
+    assert {row["recipe"]: row["name"] for row in record["rows"]} == {"b-standard": "theirs", "d-smooth": "Ours & co"}
+    page = (runs / "report" / "index.html").read_text(encoding="utf-8")
+    assert "Ours &amp; co" in page
+    assert "Ours & co" not in page
+
+
 def test_a_terminal_without_the_symbols(runs: Path, tmp_path: Path) -> None:
     done = call(runs, cwd=tmp_path, PYTHONIOENCODING="ascii")
     assert done.returncode == 0
@@ -121,6 +146,9 @@ def test_user_errors_exit_with_2_and_write_nothing(runs: Path, tmp_path: Path) -
         ((tmp_path / "nowhere",), "is not a folder"),
         ((runs, "--beside", "timm:resnet50d=d-mixupp"), "--beside timm:resnet50d=d-mixupp: write WEIGHTS=RECIPE"),
         ((runs, "--beside", "d-smooth=d-mixup"), "--beside d-smooth=d-mixup: write WEIGHTS=RECIPE"),
+        ((runs, "--call", "d-smoth=mine"), "--call d-smoth=mine: no such row; did you mean d-smooth?"),
+        ((runs, "--call", "d-smooth="), "--call d-smooth=: write RECIPE=NAME"),
+        ((runs, "--call", "d-smooth=b-standard"), "would both be called b-standard"),
         ((runs, "--baseline", "d-smoth"), 'no such row; the rows are "b-standard", "d-smooth"'),
     ):
         done = call(*arguments, cwd=tmp_path)

@@ -31,10 +31,10 @@ def test_the_list_of_networks() -> None:
 
 def test_a_local_file_becomes_a_bundle(tmp_path: Path) -> None:
     torch.save({"state_dict": timm.create_model("resnet18d").state_dict()}, tmp_path / "weights.pth")
-    process = run(
-        "timm:resnet18d.ra2_in1k", "--checkpoint", str(tmp_path / "weights.pth"), "--out", str(tmp_path / "bundle")
-    )
+    source, weights, out = "timm:resnet18d.ra2_in1k", str(tmp_path / "weights.pth"), str(tmp_path / "bundle")
+    process = run(source, "--checkpoint", weights, "--out", out, "--top1", "72.3")
     assert process.returncode == 0, process.stderr
+    assert read_bundle(out).training["top1"] == 72.3
     assert "unwrapped  state_dict" in process.stdout
     assert process.stdout.splitlines()[-1] == f"written: {tmp_path / 'bundle'}"
     assert read_bundle(tmp_path / "bundle").architecture == "resnet18_d"

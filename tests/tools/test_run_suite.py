@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pytest import CaptureFixture, MonkeyPatch, approx, fixture, mark, raises
+from suite_weights import stand_in
 
 from backbones.errors import UserError
 from tools.run_suite import build_parser, main, report_words
@@ -58,6 +59,16 @@ def printed_plan(capsys: CaptureFixture[str], *words: str) -> str:
         main([*words, "--plan"])
     assert ended.value.code == 0
     return capsys.readouterr().out
+
+
+def test_what_is_kept_is_an_option_of_every_run_and_makes_no_other_run(
+    suite: Callable[..., Path], tmp_path: Path, capsys: CaptureFixture[str]
+) -> None:
+    words = [str(suite()), "--out", str(tmp_path / "out"), "--commands"]
+    plain, kept = printed_plan(capsys, *words), printed_plan(capsys, *words, "--keep", "all")
+    assert plain.count("    python ") == kept.count(" --keep all") == 3
+    folders = [shlex.split(line)[-1] for text in (plain, kept) for line in text.splitlines() if "    python " in line]
+    assert folders[:3] == folders[3:]  # named by the run's identity
 
 
 def test_a_plan_shows_commands_and_states_and_makes_nothing(
@@ -131,6 +142,7 @@ def test_the_document_counts_the_runs_as_the_plan_does(
     name: str, tmp_path: Path, capsys: CaptureFixture[str], monkeypatch: MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)  # where no data are
+    stand_in(ROOT / "suites" / f"{name}.yaml", tmp_path)
     monkeypatch.setattr("studies.suite.run.Estimator", lambda out, gpu: None)
     monkeypatch.setattr("studies.suite.run.plan_lines", lambda runs, *_: [f"{len(runs)} runs"])
     counted = printed_plan(capsys, str(ROOT / "suites" / f"{name}.yaml")).splitlines()[0]

@@ -7,7 +7,9 @@ mmdet and mmseg decode with ``cv2.imdecode(..., IMREAD_COLOR)``. Compared with P
   box: annotations would silently stop fitting, so such files are refused;
 * 16-bit gray keeps its high byte in OpenCV and is clipped by Pillow, and 12-bit data comes out black: refused;
 * transparency is dropped by both, which uncovers colours nobody was meant to see: refused unless fully opaque;
-* other containers (TIFF, GIF, ...) have colour spaces and orientations that the two treat differently: refused.
+* TIFF has colour spaces and orientations that the two treat differently: accepted where both give the same pixels, and
+  there is one image in it;
+* other containers (GIF, JPEG 2000, ...) are refused.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from backbones.data.decoding import load_entirely
@@ -31,6 +34,7 @@ _CONTAINERS = (
     "PNG",
     "BMP",
     "WEBP",
+    "TIFF",
 )  # MPO: a JPEG followed by more JPEGs, as some cameras write
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK")
 _ORIENTATION_TAG = 0x0112
@@ -53,7 +57,8 @@ def verify_image(path: Path) -> tuple[int, int]:
                 _refuse_ambiguous(image, path)
                 size = image.size
                 load_entirely(image, path)
-        _require_opencv(path, size)
+                exact = np.asarray(image.convert("RGB")) if image.format == "TIFF" else None
+        _require_opencv(path, size, exact)
         return size
     except UserError:
         raise
@@ -64,8 +69,11 @@ def verify_image(path: Path) -> tuple[int, int]:
         raise UserError(f"{path} {_what_is_wrong(path, error)}; restore it or remove it from the data set") from None
 
 
-def _require_opencv(path: Path, size: tuple[int, int]) -> None:
-    """The decoder of the training reads it, too; where it gives up, mmdet and mmseg are left with nothing."""
+def _require_opencv(path: Path, size: tuple[int, int], exact: NDArray | None) -> None:
+    """The decoder of the training reads it, too; where it gives up, mmdet and mmseg are left with nothing.
+
+    ``exact`` are pixels (height, width, 3) that it must give, where the two may differ.
+    """
     try:
         pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
@@ -73,7 +81,9 @@ def _require_opencv(path: Path, size: tuple[int, int]) -> None:
         reason = " ".join(str(error).split())
     else:
         if pixels is not None and pixels.shape[1::-1] == size:
-            return
+            if exact is None or np.array_equal(pixels[..., ::-1], exact):
+                return
+            raise UserError(f"{path} is a TIFF file that training would see in other colours; save it as JPEG or PNG")
         reason = "it gives nothing" if pixels is None else f"it gives {pixels.shape[1]} x {pixels.shape[0]} pixels"
     raise UserError(
         f"{path} cannot be decoded by OpenCV, which reads it in training ({reason}), though Pillow reads it as "
@@ -94,6 +104,8 @@ def _refuse_ambiguous(image: Image.Image, path: Path) -> None:
         raise UserError(
             f"{path} is a {image.format} file, which may decode differently in training; save it as JPEG or PNG"
         )
+    if image.format == "TIFF" and getattr(image, "n_frames", 1) > 1:
+        raise UserError(f"{path} is a TIFF file with {image.n_frames} images in it; save one as JPEG or PNG")  # type: ignore[attr-defined]  # there, as just seen
     if image.mode not in _MODES:
         raise UserError(
             f"{path} has pixel type {image.mode} (16 bits or more per pixel in one channel), whose brightness scale is "

@@ -37,17 +37,18 @@ def newest_checkpoint(folder: Path) -> Path | None:
     mmengine's own note of its last one is not asked: it holds a path that is wrong once the folder has moved, and
     nothing at all after a kill in the wrong moment.
     """
-    return next(iter(_newest_first(folder)), None)
+    return next(iter(all_checkpoints(folder)), None)
 
 
 def latest_checkpoint(folder: Path, before: Path | None = None) -> Path | None:
     """The newest checkpoint in a folder whose checksums hold, of those older than a certain one, or None."""
-    there = _newest_first(folder)
+    there = all_checkpoints(folder)
     older = there[there.index(before) + 1 :] if before in there else there
     return next((path for path in older if _is_sound(path)), None)
 
 
-def _newest_first(folder: Path) -> list[Path]:
+def all_checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints to resume from in a folder, sound or not, the one with the highest number first."""
     found = {path: int(name[1]) for path in folder.glob("*.pth") if (name := NAME.fullmatch(path.name))}
     return sorted(found, key=found.__getitem__, reverse=True)
 

@@ -21,7 +21,7 @@ from backbones.bundles.ledger import load_part, load_trunk
 from backbones.errors import UserError
 from backbones.external.sources import RANDOM_PREFIX, TAKEN, Opened, open_source, parse_weight_source
 from backbones.models import CLASSIFICATION_STRIDE, TIMM_PREFIX, Trunk, UndilatedError, create_backbone
-from transfer.protocol.levels import LEVELS, Levels
+from transfer.protocol.levels import LAST, LEVELS, Levels
 
 
 def open_bundle(source: str, seed: int) -> Bundle:
@@ -85,7 +85,8 @@ def bundle_trunk(
     Args:
         bundle: What ``--backbone`` takes: path of a ``backbone.safetensors``, ``random:NETWORK``, public weights.
         seed: Initialisation of a random trunk; a bundle from a file ignores it.
-        out_indices: Which of the four maps the neck or the heads get, from 0; or "last": the network's last one alone.
+        out_indices: Which of the four maps the neck or the heads get, from 0; or "last": the network's last one alone,
+            laid on a grid of 8, 16 or 32 pixels where its own is none of these.
         output_stride: 32, or 16 or 8 with dilation.
         stages: How many stages it keeps; ``BundleStage`` has the next one.
         frozen_stages: -1 none, 0 the stem, k the stem and k stages.
@@ -146,6 +147,8 @@ def dense_trunk(
         raise UserError(
             f"{network} leaves out the border of images, so its maps do not lie on them: no protocol takes it"
         )
+    if out_indices == LAST:
+        trunk.grid_stride = levels.single
     return trunk
 
 

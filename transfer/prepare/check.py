@@ -7,27 +7,31 @@ from contextlib import suppress
 from itertools import combinations
 from pathlib import Path
 
-from backbones.data.folders.folder_parts import open_images
-from backbones.data.folders.image_folder import verify_images
+from backbones.data.folders.folder_parts import listed_images
+from backbones.data.folders.image_folder import verify_splits
+from backbones.data.folders.recognition import recognise_labelled
 from backbones.data.folders.shared_images import REMEDY, SplitImages, describe_shared, shared_images
 from backbones.errors import MachineError, UserError, not_none
 from transfer.data.absent_classes import absent_classes
 from transfer.data.class_names import OWN_NAMES, choose_classes
 from transfer.data.faults import texts
 from transfer.data.masks.folder import recognise_masks
+from transfer.data.masks.published import recognise_published
 from transfer.data.scenes.formats.known import recognise_scenes
+from transfer.data.scenes.formats.voc_xml import recognise_devkit
 from transfer.data.scenes.index import indexed
+from transfer.data.scenes.parts import Divided
 from transfer.data.voc import VOC_CLASSES
-from transfer.prepare.layouts import Layout, recognise, years
-from transfer.prepare.readiness import command_for, options_for_scenes, ready_for, ready_for_masks, ready_for_scenes
+from transfer.prepare.layouts import Layout, recognise, without_measured_list, years
+from transfer.prepare.readiness import NEEDS, command_for, options_for, ready_for, ready_for_masks, ready_for_scenes
 from transfer.prepare.report import Report
 from transfer.prepare.sources import BENCHMARKS, IMAGENET
 from transfer.prepare.splits import (
     SplitCheck,
     ade20k_splits,
     devkit_splits,
-    image_folder_splits,
     index_png_splits,
+    labelled_splits,
     mask_splits,
     scene_splits,
 )
@@ -67,11 +71,11 @@ def check_folder(
         return _check_scenes(root, classes, allow_shared_images)
     if layout is Layout.MASKS or (layout is Layout.INDEX_PNG and image_suffix is None and recognise_masks(root)):
         return _check_masks(root, classes, allow_shared_images)
+    if layout is Layout.INDEX_PNG and classes is None and (root / OWN_NAMES).is_file() and without_measured_list(root):
+        return _check_masks(root, None, allow_shared_images)
     if layout in (Layout.IMAGE_FOLDER, Layout.IMAGE_TABLE):
-        if classes is not None:
-            raise UserError("--classes is of no use here: the classes of an ImageFolder are its folders; leave it out")
-        checks = _image_folder_splits(report, root)
-    elif layout is Layout.DEVKIT:
+        return _check_labelled(root, classes, allow_shared_images)
+    if layout is Layout.DEVKIT:
         names = choose_classes(root, classes, lambda: VOC_CLASSES)
         checks = devkit_splits(root, names, years(root) if only is None else only)
         if not any((root / year / "ImageSets" / "Main" / "test.txt").exists() for year in years(root)):
@@ -86,6 +90,9 @@ def check_folder(
     _compare(report, checks, allow_shared_images)
     own_names = classes is not None or (root / OWN_NAMES).exists()
     _add_remarks(report, {} if own_names else _PUBLISHED)
+    devkit = recognise_devkit(root) if layout is Layout.DEVKIT and not report.faults else None
+    if devkit is not None and options_for(devkit):
+        return _with_protocols(report, devkit, ready_for_scenes(devkit))
     ready, report.not_ready = ready_for(root, layout)
     report.ready = [] if report.faults else ready
     report.command = command_for(root, report.ready)
@@ -100,47 +107,61 @@ def _check_scenes(root: Path, classes: Path | None, allow_shared_images: bool) -
     _count(report, checks)
     _compare(report, checks, allow_shared_images)
     report.remarks += [note for name, part in folder.parts.items() for note in indexed(root, name, part).remarks]
+    if (masks := recognise_published(root)) is not None:
+        command = command_for(root, ready_for_masks(masks)[0], options_for(masks))
+        report.remarks.append(f"its masks, which are not checked here, are {masks.what}: {command}")
     _add_remarks(report, {})
-    if options := options_for_scenes(folder):
-        report.remarks.append(f"there is no part to measure on: {options} holds a fifth of the images out for it")
-    ready, report.not_ready = ready_for_scenes(folder)
-    report.ready = [] if report.faults else ready
-    report.command = command_for(root, report.ready, options)
-    return report
+    return _with_protocols(report, folder, ready_for_scenes(folder))
 
 
 def _check_masks(root: Path, classes: Path | None, allow_shared_images: bool) -> Report:
     """Each part of a folder of masks in another layout than index PNGs."""
     if classes is not None:
         raise UserError("--classes is of no use here: the data say what their masks' pixels mean; leave it out")
-    folder = not_none(recognise_masks(root))
+    folder = not_none(recognise_masks(root, index_pngs=True))
     report = Report(str(root), folder.what)
     checks = mask_splits(folder)
     _count(report, checks)
     _compare(report, checks, allow_shared_images)
     _add_remarks(report, {})
-    ready, report.not_ready = ready_for_masks(folder)
+    return _with_protocols(report, folder, ready_for_masks(folder))
+
+
+def _with_protocols(report: Report, folder: Divided, found: tuple[list[str], list[str]]) -> Report:
+    """Add which protocols train on a folder, and by what command."""
+    ready, report.not_ready = found
+    if options := options_for(folder):
+        report.remarks.append(f"there is no part to measure on: {options} holds a fifth of the images out for it")
     report.ready = [] if report.faults else ready
-    report.command = command_for(root, report.ready)
+    report.command = command_for(folder.root, report.ready, options)
     return report
 
 
-def _image_folder_splits(report: Report, root: Path) -> list[SplitCheck]:
-    """The splits of an ImageFolder; images that cannot be decoded are a fault."""
+def _check_labelled(root: Path, classes: Path | None, allow_shared_images: bool) -> Report:
+    """Each part of a data set for classification; images that cannot be decoded are a fault."""
+    if classes is not None:
+        raise UserError("--classes is of no use here: the classes of an ImageFolder are its folders; leave it out")
+    report = Report(str(root), Layout.IMAGE_FOLDER.value)
     try:
-        folder = open_images(root)
+        found = recognise_labelled(root)
+        report.layout = found.what if found else report.layout
+        listed = listed_images(root)
     except MachineError:
         raise
     except UserError as error:
         report.faults.append(str(error))
-        return []
+        return report
     try:
-        verify_images(folder)
+        verify_splits(listed.splits)
     except MachineError:
         raise
     except UserError as error:
         report.faults.append(str(error))
-    return image_folder_splits(folder)
+    checks = labelled_splits(listed.splits, listed.classes)
+    _count(report, checks)
+    _compare(report, checks, allow_shared_images)
+    _add_remarks(report, {})
+    return _with_protocols(report, not_none(found), (list(NEEDS[Layout.IMAGE_FOLDER]), []))
 
 
 def _count(report: Report, checks: Sequence[SplitCheck]) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from enum import Enum
 from pathlib import Path
 
+from backbones.data.folders.part_names import part_of
+from backbones.data.folders.recognition import recognise_labelled
 from backbones.data.folders.tables import tables_of
 from backbones.errors import UserError
 from transfer.data.masks.folder import recognise_masks
 from transfer.data.scenes.formats.known import recognise_scenes
+from transfer.data.scenes.scene import TEST, VAL
 from transfer.prepare.foreign import foreign_layout, suffixes_in
 
 
@@ -67,6 +70,8 @@ def recognise(root: Path) -> Layout:
         return layout
     if _is_year(root):
         raise AnotherFolderIsMeant(f"{root} is one year of a VOCdevkit", root.absolute().parent)
+    if recognise_labelled(root) is not None:
+        return Layout.IMAGE_FOLDER
     inside = [folder for folder in sorted(root.iterdir()) if folder.is_dir() and _layout_of(folder)]
     if inside:
         raise AnotherFolderIsMeant(f"{root} holds {' and '.join(folder.name for folder in inside)}", inside[0])
@@ -76,6 +81,11 @@ def recognise(root: Path) -> Layout:
 def years(devkit: Path) -> list[str]:
     """Names of the year folders of a VOCdevkit, sorted."""
     return sorted(folder.name for folder in devkit.iterdir() if folder.is_dir() and _is_year(folder))
+
+
+def without_measured_list(root: Path) -> bool:
+    """Whether no list of images in a folder is called as one of a validation or test part is."""
+    return not any(part_of(path.stem) in (VAL, TEST) for path in root.glob("*.txt"))
 
 
 def _layout_of(folder: Path) -> Layout | None:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backbones.cli.shell import shell_word
-from transfer.data.masks.folder import MaskFolder
+from transfer.data.masks.model import MaskFolder
+from transfer.data.scenes.parts import Divided
 from transfer.data.scenes.scene import TEST, TRAIN, VAL, WHOLE, SceneFolder
 from transfer.prepare.layouts import Layout, years
 
@@ -25,6 +26,7 @@ NEEDS: dict[Layout, dict[str, tuple[str, ...]]] = {
         "det_configs/faster_rcnn_fpn_adamw_voc07.py": _VOC07,
         "det_configs/faster_rcnn_fpn_adamw_voc0712.py": _VOC0712,
         "det_configs/faster_rcnn_fpn_demo.py": _VOC07,
+        "det_configs/faster_rcnn_fpn_narrow_voc07.py": _VOC07,
         "det_configs/faster_rcnn_fpn_voc07.py": _VOC07,
         "det_configs/faster_rcnn_fpn_voc0712.py": _VOC0712,
         "det_configs/faster_rcnn_simple_fpn_voc07.py": _VOC07,
@@ -52,24 +54,21 @@ NEEDS: dict[Layout, dict[str, tuple[str, ...]]] = {
 
 def ready_for_scenes(folder: SceneFolder) -> tuple[list[str], list[str]]:
     """The same of a folder in a format of boxes, which every protocol of detection reads."""
-    protocols = [*NEEDS[Layout.SCENES], *NEEDS[Layout.DEVKIT]]
+    return _ready_to_train([*NEEDS[Layout.SCENES], *NEEDS[Layout.DEVKIT]], folder)
+
+
+def ready_for_masks(folder: MaskFolder) -> tuple[list[str], list[str]]:
+    """The same of a folder of masks in another layout, which every protocol of segmentation reads."""
+    return _ready_to_train([*NEEDS[Layout.INDEX_PNG], *NEEDS[Layout.ADE20K]], folder)
+
+
+def _ready_to_train(protocols: list[str], folder: Divided) -> tuple[list[str], list[str]]:
     if set(folder.parts) & {TRAIN, WHOLE}:
         return protocols, []
     return [], [f"not for {', '.join(protocols)}: there is {' and '.join(folder.parts)}, and no part to train on"]
 
 
-def ready_for_masks(folder: MaskFolder) -> tuple[list[str], list[str]]:
-    """The same of a folder of masks in another layout, which every protocol of segmentation reads."""
-    protocols = [*NEEDS[Layout.INDEX_PNG], *NEEDS[Layout.ADE20K]]
-    if TRAIN in folder.parts and folder.measured in folder.parts:
-        return protocols, []
-    there = ", ".join(folder.parts)
-    return [], [
-        f"not for {', '.join(protocols)}: there is {there}; a part to train on and one to measure on are needed"
-    ]
-
-
-def options_for_scenes(folder: SceneFolder) -> str:
+def options_for(folder: Divided) -> str:
     """What a training on the folder needs besides its name."""
     return "" if {VAL, TEST} & set(folder.parts) else "--split 0.2"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from backbones.data.folders.image_folder import ImageFolder, ImageSplit
+from backbones.data.folders.image_split import ImageSplit
 from backbones.data.folders.shared_images import SplitImages
 from backbones.data.folders.verification import FileStamp
 from transfer.data.index_png import IndexPngSummary, check_index_png, index_png_images
@@ -36,15 +36,15 @@ class SplitCheck:
     images: Callable[[], SplitImages]
 
 
-def image_folder_splits(folder: ImageFolder) -> list[SplitCheck]:
-    """Both of an ImageFolder; their images are not decoded."""
+def labelled_splits(splits: Sequence[ImageSplit], classes: Sequence[str]) -> list[SplitCheck]:
+    """Those of a data set for classification, what is trained on first; their images are not decoded."""
     return [
         SplitCheck(
-            split is folder.train,
-            partial(_count_images, split, folder.classes),
+            place == 0,
+            partial(_count_images, split, classes),
             partial(SplitImages.of_folder, split),
         )
-        for split in (folder.train, folder.val)
+        for place, split in enumerate(splits)
     ]
 
 

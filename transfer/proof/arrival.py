@@ -187,14 +187,15 @@ def _compare_calls(
     assert isinstance(trunk, Trunk)
     with _evaluating(parts):
         returned = list(trunk(batch))
-        wanted = list(trunk.out_indices)
+        wanted, placed = list(trunk.out_indices), trunk.returned(expected, batch)
         for head in heads:
             returned.append(head(returned[-1]))
             wanted.append(wanted[-1] + 1)
+            placed.append(expected[wanted[-1]])
     if len(returned) != len(wanted):
         raise ProofError(f"the built model's backbone returns {len(returned)} maps where {len(wanted)} are expected")
-    for index, seen in zip(wanted, returned, strict=True):
-        if not _equal(expected[index], seen):
+    for index, one, seen in zip(wanted, placed, returned, strict=True):
+        if not _equal(one, seen):
             raise ProofError(
                 f"when it is called, the built model's backbone returns something else for {info[index].name}, which "
                 "it computes rightly: another forward or a hook is attached to it"

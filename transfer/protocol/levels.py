@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import log2
 
 from backbones.bundles.bundle import Bundle
-from backbones.errors import UserError
+from backbones.errors import UserError, not_none
 from backbones.models import FeatureInfo, pyramid
 from backbones.models.trunk import STAGE_STRIDES
 
@@ -45,6 +46,14 @@ class Levels:
         """The index of the stage for each of the strides 4, 8, 16 and 32 that the network has."""
         return pyramid(self.features)
 
+    @property
+    def single(self) -> int | None:
+        """The stride at which the last map alone is read, its own or the nearest of 8, 16 and 32; None beyond these."""
+        own = self.features[-1].stride
+        if own not in range(SINGLE_STRIDES[0], SINGLE_STRIDES[-1] + 1):
+            return None
+        return min(SINGLE_STRIDES, key=lambda stride: abs(log2(stride / own)))
+
     def indices(self, levels: Sequence[int] | str) -> tuple[int, ...]:
         """Indices of the stages for a protocol's ``out_indices``, which count from 0, or are the last stage alone.
 
@@ -52,10 +61,10 @@ class Levels:
             UserError: There is no such stage, or the network lacks one of the strides; the message names what fits.
         """
         if levels == LAST:
-            if self.features[-1].stride not in SINGLE_STRIDES:
+            if self.single is None:
                 raise UserError(
                     f"{self.network}: its last map has stride {self.features[-1].stride}, and a simple feature pyramid "
-                    f"is made from one of stride {', '.join(map(str, SINGLE_STRIDES))}"
+                    f"is made from one of stride {SINGLE_STRIDES[0]} to {SINGLE_STRIDES[-1]}"
                 )
             return (len(self.features) - 1,)
         wrong = [level for level in levels if level not in range(LEVELS)]
@@ -72,8 +81,9 @@ class Levels:
         return tuple(self.chosen[level] for level in levels)
 
     def infos(self, levels: Sequence[int] | str) -> list[FeatureInfo]:
-        """Channels and strides, in classification geometry, of the stages for a protocol's ``out_indices``."""
-        return [self.features[index] for index in self.indices(levels)]
+        """Channels and strides, in classification geometry, of the maps for a protocol's ``out_indices``."""
+        found = [self.features[index] for index in self.indices(levels)]
+        return [replace(found[0], stride=not_none(self.single))] if levels == LAST else found
 
     def stage(self, frozen: int) -> int:
         """A protocol's ``frozen_stages`` as the network counts its own: 0 is all before the map of stride 4.
@@ -89,7 +99,7 @@ class Levels:
 
     def fitting(self) -> str:
         """Which protocol takes a network that another does not, as the end of a refusal."""
-        if self.features[-1].stride in SINGLE_STRIDES and len(self.chosen) < LEVELS:
+        if self.single and len(self.chosen) < LEVELS:
             return f"{ONE_STRIDE} take it, which read its last map alone"
         if len(self.chosen) < LEVELS:
             return "no protocol here takes it"

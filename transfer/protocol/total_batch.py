@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # the plan of a suite cuts the batches of classifiers too
 SCHEDULER_LENGTHS = ("begin", "end", "T_max", "step_size", "milestones", "periods", "restarts", "total_steps")
 # Their decay is one per iteration, and no length.
 WITHOUT_LENGTH = ("ExponentialLR", "ReduceOnPlateauLR")
+ENDLESS_SAMPLER = "InfiniteSampler"  # mmengine's
 WITHOUT_END = 10**9  # mmengine's ``end`` of a schedule that goes on as long as the training
 
 
@@ -155,6 +156,37 @@ def _lengths(config: Config, total: int) -> Iterator[tuple[str, Any, str]]:
                 "state it by epochs"
             )
         yield from ((f"{place}.{key}", scheduler, key) for key in SCHEDULER_LENGTHS if scheduler.get(key))
+
+
+def require_whole_batch(config: Config, images: int, batch: TotalBatch, asked: int | None, protocol: str) -> None:
+    """See that an epoch has one whole batch: a smaller one is trained at the learning rate of the whole, if at all.
+
+    Samplers that never end fill their batches from the next round, and may have as few images as they like.
+
+    Args:
+        config: Of the run.
+        images: Of the training set.
+        batch: Of an update.
+        asked: Images to an update, where they are not the protocol's.
+        protocol: Its name.
+
+    Raises:
+        UserError: The training set is smaller; the message says by how much and what to type.
+    """
+    loader = config.train_dataloader
+    there = images * _repetitions(loader.dataset)
+    if there >= batch.total or (loader.get("sampler") or {}).get("type") == ENDLESS_SAMPLER:
+        return
+    repeated = f" (each taken {there // images} times in an epoch)" if there > images else ""
+    short = f"the training set has only {images} images{repeated}, fewer than"
+    parts = batch.processes * batch.accumulate
+    fitting = there // parts * parts
+    remedy = f"give a smaller one, --total-batch {fitting} or less, and learning rate and lengths follow"
+    if not fitting:
+        remedy = f"and than its {parts} parts, processes x --accumulate: use fewer, with --total-batch {there} or less"
+    if asked:
+        raise UserError(f"--total-batch {asked}: {short} that; {remedy}")
+    raise UserError(f"{short} the batch of the protocol: {protocol} has {batch.total} images to a batch; {remedy}")
 
 
 def epochs(config: Config, images: int | None) -> float | None:

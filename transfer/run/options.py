@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from backbones.cli.guidance import after_transfer
 from backbones.cli.options import WEIGHTS_HELP, add_allow_shared_images, add_parts, natural_int, positive_int
+from backbones.runs.keeping import KEEP_HELP, KEEPS, WEIGHTS
 
 
 def add_transfer_options(parser: argparse.ArgumentParser) -> None:
@@ -61,6 +64,7 @@ def _add_computation(parser: argparse.ArgumentParser) -> None:
 def _add_output(parser: argparse.ArgumentParser) -> None:
     """What is done with the run folder, or in place of a run."""
     parser.add_argument("--resume", action="store_true", help="continue the run that --out holds")
+    parser.add_argument("--keep", choices=KEEPS, default=WEIGHTS, help=f"{KEEP_HELP} (%(default)s)")
     parser.add_argument(
         "--validate-every",
         type=positive_int,
@@ -108,9 +112,14 @@ def parse_transfer_options(parser: argparse.ArgumentParser, arguments: Sequence[
     return options
 
 
-def print_result(result: Mapping[str, Any]) -> None:
-    """Print the metrics of a run, one per line; of an empty result nothing."""
+def print_result(result: Mapping[str, Any], out: str | None = None) -> None:
+    """Print the metrics of a run, one per line, where they are, and what comes next; of an empty result nothing."""
     metrics = result.get("metrics", {})
     width = max(map(len, metrics), default=0)
     for name, value in metrics.items():
-        print(f"{name:<{width}} {value:6.2f} %")
+        print(f"{name:<{width}} {value:6.2f} %", flush=True)
+    if metrics and out is not None:
+        folder = Path(out)
+        pictures = f", pictures in {folder / 'pictures'}" if result.get("pictures") else ""
+        print(f"written: {folder / 'result.json'}{pictures}", flush=True)
+        after_transfer(out)

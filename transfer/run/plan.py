@@ -23,9 +23,9 @@ from transfer.openmmlab.batch_norm import images_per_estimate
 from transfer.openmmlab.trunk import bundle_trunk, open_backbone
 from transfer.protocol.config_errors import named_as
 from transfer.protocol.derive import find_classes, set_input_contract, set_workers
-from transfer.protocol.identity import config_hash
+from transfer.protocol.identity import config_hash, former_hash
 from transfer.protocol.load import load_config, set_batch
-from transfer.protocol.total_batch import TotalBatch, describe_epochs, epochs, settle_batch
+from transfer.protocol.total_batch import TotalBatch, describe_epochs, epochs, require_whole_batch, settle_batch
 from transfer.protocol.tunable import describe_tuning, without_tunable
 from transfer.run.request import TransferOptions
 from transfer.run.validation import refuse_validation_options, set_validation
@@ -74,6 +74,11 @@ class TransferPlan:
             return facts
         return {**facts, "fraction": fraction, "train_images": share_size(facts["train_images"], fraction)}
 
+    def require_whole_batch(self, images: int) -> None:
+        """Refuse a training set of fewer images than a batch (``transfer.protocol.total_batch``)."""
+        options = self.options
+        require_whole_batch(self.config, images, self.batch, options.total_batch, Path(options.config).stem)
+
     def training_facts(self, images: int, chosen: str) -> dict[str, Any]:
         """What ``run.json`` says of batch, learning rate and length.
 
@@ -118,7 +123,9 @@ def settle(task: Task, options: TransferOptions, world: World, ops: str) -> Tran
     precision = _transfer_precision(options.precision, device)
     with named_as(["model"], options.config, options.cfg_options):
         task.set_classes(config, classes)
-        downstream, fixed = (config_hash(each, precision) for each in (config, without_tunable(config)))
+        hashed = (config, without_tunable(config))
+        downstream, fixed = (config_hash(each, precision) for each in hashed)
+        former = [former_hash(each, precision) for each in hashed]
         set_batch(config, batch)  # after the hashes, which are of the total batch
         opened = _set_backbone(task, config, options)
     with named_as(["test_evaluator"], options.config, options.cfg_options):
@@ -129,6 +136,7 @@ def settle(task: Task, options: TransferOptions, world: World, ops: str) -> Tran
     asked = _asked(task, options, opened) | {
         "config_hash": downstream,
         "fixed_hash": fixed,
+        "former_hashes": dict(zip(("config_hash", "fixed_hash"), former, strict=True)),
         **tuned,
         "classes": len(classes),
         "precision": precision,

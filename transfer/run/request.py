@@ -10,7 +10,8 @@ from dataclasses import dataclass
 class TransferOptions:
     """What a user asks of one transfer; the fields are the options of ``tools/transfer_*.py``.
 
-    ``out`` may be missing where nothing is trained: with ``dry_run`` or ``dump_config``.
+    ``out`` may be missing where nothing is trained: with ``dry_run`` or ``dump_config``. ``keep``
+    is one of ``backbones.runs.keeping.KEEPS``.
     """
 
     config: str
@@ -27,6 +28,7 @@ class TransferOptions:
     total_batch: int | None = None
     workers: int | None = None
     allow_shared_images: bool = False
+    keep: str = "weights"
     resume: bool = False
     validate_every: int | None = None
     tensorboard: bool = False

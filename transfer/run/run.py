@@ -18,10 +18,12 @@ from backbones.machine.distributed import join_world, leave_world
 from backbones.monitoring.energy import energy_record, meter_for
 from backbones.monitoring.memory import peak_bytes
 from backbones.recipes.recipe import RANDOM_RECIPE
+from backbones.runs.keeping import WEIGHTS
 from backbones.runs.run_folder import RunFolder
 from transfer.openmmlab import ops_bridge
 from transfer.openmmlab.batch_norm import SharedBuffersHook, check_batch_norm, choose_batch_norm, describe_norms
 from transfer.openmmlab.checkpoints import OwnCheckpointsHook, PlainCheckpointHook, newest_checkpoint
+from transfer.openmmlab.keeping import keep_weights
 from transfer.openmmlab.logs import logs_end_with_the_run
 from transfer.openmmlab.passes import PassesHook
 from transfer.openmmlab.speed.hook import SpeedHook
@@ -88,6 +90,7 @@ def _carry_out(plan: TransferPlan, started: float) -> dict[str, Any]:
     if world.leads and not options.dry_run:  # which has it in its plan
         print("\n".join([f"learning rate {plan.rate}", *(f"length {each}" for each in plan.moved)]), flush=True)
     plan.asked["data"] = plan.check_data()
+    plan.require_whole_batch(plan.asked["data"]["train_images"])
     plan.asked["batch_norm"] = choose_batch_norm(plan.config, plan.device, world.size)
     plan.asked["training"] = plan.training_facts(plan.asked["data"]["train_images"], plan.asked["batch_norm"])
     if world.leads and not options.dry_run:
@@ -121,7 +124,7 @@ def _run(plan: TransferPlan, folder: RunFolder, rollback: Rollback, started: flo
         with lack_of_memory_explained(plan.batch):
             measured = runner.test()
         test_seconds = time.perf_counter() - trained
-        pictures = plan.world.on_rank_zero(lambda: record_evaluation(runner, folder.path))
+        pictures = plan.world.on_rank_zero(lambda: record_evaluation(plan.task, runner, folder.path))
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"continue with --resume --out {shell_word(str(folder.path))}") from None
     result = {
@@ -136,7 +139,15 @@ def _run(plan: TransferPlan, folder: RunFolder, rollback: Rollback, started: flo
             **(energy_record(meter, folder.sessions) if plan.world.leads else {}),
         },
     }
-    return plan.world.on_rank_zero(lambda: folder.finish({**result, "proof": read_json(folder.path / "proof.json")}))
+    return plan.world.on_rank_zero(lambda: _finish(plan, folder, result, runner.max_iters))
+
+
+def _finish(plan: TransferPlan, folder: RunFolder, result: dict[str, Any], iterations: int) -> dict[str, Any]:
+    """Write ``result.json``; then what nobody needs any more may go."""
+    result = folder.finish({**result, "proof": read_json(folder.path / "proof.json")})
+    if plan.options.keep == WEIGHTS and (line := keep_weights(folder, folder.path / "openmmlab", iterations)):
+        print(line, flush=True)
+    return result
 
 
 def _train(runner: Runner, rollback: Rollback, plan: TransferPlan) -> None:

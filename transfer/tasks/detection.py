@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
+from mmengine.runner import Runner
 
 from backbones.bundles.bundle import Bundle
 from backbones.data.folders.drawing_lots import HeldOut
@@ -14,6 +15,8 @@ from backbones.data.folders.shared_images import SplitImages, count_shared
 from backbones.errors import UserError
 from transfer.data.absent_classes import absent_classes, tell
 from transfer.data.voc import VOC_CLASSES, check_voc, voc_images
+from transfer.evaluation.per_image import DetectionEvaluation
+from transfer.evaluation.pictures.jobs import Job
 from transfer.protocol.levels import LEVELS, Levels
 from transfer.tasks.neck import set_neck
 from transfer.tasks.scenes import adopt_scenes, check_scene_data, is_scenes
@@ -126,6 +129,14 @@ def per_class(measured: Mapping[str, float]) -> dict[str, dict[str, float]]:
     return found
 
 
+def pictures(runner: Runner, evaluation: DetectionEvaluation, metric: Any, root: Path) -> Iterable[tuple[str, Job]]:
+    """What is drawn of a test: curves, and images with what was found in them."""
+    # Not at the top: OpenMMLab can only be imported once its compiled ops are answered for.
+    from transfer.evaluation.pictures.detection import detection_pictures
+
+    return detection_pictures(evaluation, metric.curves, root)
+
+
 DETECTION = Task(
     name="detection",
     framework="mmdet",
@@ -135,7 +146,7 @@ DETECTION = Task(
     check_evaluator=check_evaluator,
     check_data=check_data,
     metrics=metrics,
-    main_metric="voc07_map",
+    pictures=pictures,
     per_class=per_class,
     adopt=adopt,
     bfloat16_modules=(

@@ -7,11 +7,13 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
+from backbones.data.folders.drawing_lots import HeldOut
 from backbones.data.folders.shared_images import SplitImages, count_shared
 from backbones.errors import UserError, not_none
 from transfer.data.absent_classes import absent_classes, tell
 from transfer.data.masks.check import check_masks, mask_images
 from transfer.data.masks.folder import MaskFolder, recognise_masks
+from transfer.data.scenes.parts import describe_use, held_out_of
 from transfer.data.scenes.scene import TRAIN
 from transfer.tasks.task import SPLIT_NAMES, innermost_datasets
 
@@ -24,8 +26,12 @@ def is_masks(config: Config) -> bool:
     return all(dataset.get("type") == DATASET for _, dataset in innermost_datasets(config))
 
 
-def adopt_masks(config: Config) -> MaskFolder | None:
+def adopt_masks(config: Config, held_out: HeldOut | None = None) -> MaskFolder | None:
     """Have the data sets read what their folder holds, unless those of the protocol do.
+
+    Args:
+        config: Whose data sets have their folder.
+        held_out: The part of the training images that is measured on; None where the data have one.
 
     Returns:
         What the folder is; None where nothing has changed.
@@ -34,19 +40,20 @@ def adopt_masks(config: Config) -> MaskFolder | None:
         UserError: The folder cannot be read as what it seems to be.
     """
     datasets = [dataset for _, dataset in innermost_datasets(config)]
-    if any(dataset.get("img_suffix", ".jpg") != ".jpg" for dataset in datasets):
+    if held_out is None and any(dataset.get("img_suffix", ".jpg") != ".jpg" for dataset in datasets):
         return None  # index PNGs beside images with another suffix, as they could always be named
-    folder = recognise_masks(Path(datasets[0].data_root))
+    folder = recognise_masks(Path(datasets[0].data_root), index_pngs=held_out is not None)
     if folder is None:
         return None
     from transfer import mask_dataset  # noqa: F401 -- OpenMMLab can only be imported once its ops are answered for
 
+    drawn = {} if held_out is None else {"held_out": dict(share=held_out.share, split_seed=held_out.seed)}
     for name, part in (("train", TRAIN), ("test", folder.measured)):
         for split, dataset in list(innermost_datasets(config)):
             if split == name:
                 kept = {key: dataset[key] for key in ("data_root", "pipeline", "test_mode") if key in dataset}
                 dataset.clear()
-                dataset.update(type=DATASET, split=part, reduce_zero_label=False, **kept)
+                dataset.update(type=DATASET, split=part, reduce_zero_label=False, **drawn, **kept)
                 _read_masks(dataset.pipeline)
     _read_masks(config.get("tta_pipeline") or [])
     imports = config.get("custom_imports") or {"imports": []}
@@ -74,25 +81,27 @@ def check_mask_data(config: Config, classes: tuple[str, ...], allow_shared_image
     """
     used = {name: dataset for name, dataset in innermost_datasets(config) if name != "val"}
     root = Path(used["train"].data_root)
-    folder = not_none(recognise_masks(root))
+    held_out = held_out_of(used["test"].get("held_out"))
+    folder = not_none(recognise_masks(root, index_pngs=held_out is not None))
     if len(classes) != len(folder.classes):
         raise UserError(
             f"{len(classes)} classes are named, and the masks of {root} ({folder.what}) have {len(folder.classes)}; "
             "leave --classes out, or correct the list"
         )
-    train_part, test_part = used["train"].split, used["test"].split
-    print(f"note: {root} is {folder.what}; trains on its part {train_part}, measures on {test_part}", flush=True)
-    train, test = (check_masks(folder, part) for part in (train_part, test_part))
+    parts = (used["train"].split, used["test"].split)
+    print(f"note: {root} is {folder.what}; {describe_use(*parts, held_out)}", flush=True)
+    train, test = (check_masks(folder, part, held_out) for part in parts)
     for name, summary in zip(SPLIT_NAMES, (train, test), strict=True):
         tell(absent_classes(name, "pixels", summary.pixels))
     first, second = (
-        SplitImages.of_stamps(name, root, mask_images(folder, part))
-        for name, part in zip(SPLIT_NAMES, (train_part, test_part), strict=True)
+        SplitImages.of_stamps(name, root, mask_images(folder, part, held_out))
+        for name, part in zip(SPLIT_NAMES, parts, strict=True)
     )
     shared = count_shared(first, second, allow_shared_images)
     return {
         "root": str(root.resolve()),
         "layout": folder.what,
+        **({"split": held_out._asdict()} if held_out else {}),
         "train_images": train.images,
         "test_images": test.images,
         "fingerprint": f"{train.fingerprint[:16]}-{test.fingerprint[:16]}",

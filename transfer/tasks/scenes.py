@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,9 @@ from backbones.data.folders.shared_images import SplitImages, count_shared
 from backbones.errors import UserError, not_none
 from transfer.data.absent_classes import absent_classes, tell
 from transfer.data.scenes.check import check_scenes, scene_images
-from transfer.data.scenes.choice import held_out_of, scenes_of
+from transfer.data.scenes.choice import scenes_of
 from transfer.data.scenes.formats.known import recognise_scenes, scenes_or_devkit
+from transfer.data.scenes.parts import describe_use, held_out_of
 from transfer.data.scenes.scene import TEST, TRAIN, VAL, SceneFolder
 from transfer.tasks.task import SPLIT_NAMES, innermost_datasets
 
@@ -42,7 +42,7 @@ def adopt_scenes(config: Config, held_out: HeldOut | None = None) -> SceneFolder
         UserError: The folder cannot be read as what it seems to be.
     """
     root = Path(next(dataset.data_root for _, dataset in innermost_datasets(config)))
-    folder = scenes_or_devkit(root) if is_scenes(config) else recognise_scenes(root)
+    folder = scenes_or_devkit(root) if is_scenes(config) or held_out is not None else recognise_scenes(root)
     if folder is None:
         if is_scenes(config):
             raise UserError(f"{root} is in no format of boxes that is known; see 'Layouts' in docs/data.md")
@@ -84,7 +84,8 @@ def check_scene_data(config: Config, classes: tuple[str, ...], allow_shared_imag
     root = Path(used["train"].data_root)
     folder = not_none(scenes_or_devkit(root))
     parts = {name: (dataset.split, held_out_of(dataset.get("held_out"))) for name, dataset in used.items()}
-    print(f"note: {root} is {folder.what}; {_used(parts)}", flush=True)
+    use = describe_use(parts["train"][0], *parts["test"])
+    print(f"note: {root} is {folder.what}; {use}", flush=True)
     found, images = {}, []
     for (part, held_out), name in zip(parts.values(), SPLIT_NAMES, strict=True):
         found[name] = check_scenes(folder, part, classes, held_out)
@@ -103,10 +104,3 @@ def check_scene_data(config: Config, classes: tuple[str, ...], allow_shared_imag
         "fingerprint": f"{train.fingerprint[:16]}-{test.fingerprint[:16]}",
         **({"shared_images": shared} if allow_shared_images else {}),
     }
-
-
-def _used(parts: Mapping[str, tuple[str, HeldOut | None]]) -> str:
-    (train, held_out), (test, _) = parts["train"], parts["test"]
-    if held_out is None:
-        return f"trains on its part {train}, measures on {test}"
-    return f"measures on {held_out.share:g} of the images, held out by seed {held_out.seed}, and trains on the others"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
+from mmengine.dataset import pseudo_collate
+from mmengine.runner import Runner
 
 from backbones.bundles.bundle import Bundle
 from backbones.data.folders.drawing_lots import HeldOut
@@ -15,7 +17,10 @@ from backbones.errors import UserError
 from transfer.data.absent_classes import absent_classes, tell
 from transfer.data.class_names import ade20k_classes
 from transfer.data.index_png import check_index_png, index_png_images
+from transfer.evaluation.per_image import SegmentationEvaluation, relative_name
+from transfer.evaluation.pictures.jobs import Job, Maps
 from transfer.openmmlab.modules import multi_scale
+from transfer.openmmlab.unwrap import unwrap_model
 from transfer.protocol.levels import LEVELS, Levels
 from transfer.tasks.masks import adopt_masks, check_mask_data, is_masks
 from transfer.tasks.neck import set_neck
@@ -142,12 +147,37 @@ def adopt(config: Config, held_out: HeldOut | None = None) -> Callable[[], tuple
     """Have the data sets read other layouts of masks where that is what their folder holds (``adopt_masks``).
 
     Raises:
-        UserError: The folder cannot be read as what it seems to be; or a part is to be held out.
+        UserError: The folder cannot be read as what it seems to be, or has nothing that could be held out.
     """
-    if held_out is not None:
-        raise UserError("--split: data for segmentation have lists of their own, train.txt and val.txt; leave it out")
-    folder = adopt_masks(config)
+    folder = adopt_masks(config, held_out)
+    if folder is None and held_out is not None:
+        raise UserError(
+            "--split is for images and masks without a part to measure on, and this layout has one of its own (such as "
+            "ADE20K's images/validation and annotations/validation); leave it out"
+        )
     return None if folder is None else lambda: folder.classes
+
+
+def pictures(runner: Runner, evaluation: SegmentationEvaluation, metric: Any, root: Path) -> Iterable[tuple[str, Job]]:
+    """What is drawn of a test: images with their labels and what the model says, which predicts them once more."""
+    # Not at the top: OpenMMLab can only be imported once its compiled ops are answered for.
+    from transfer.evaluation.pictures.segmentation import segmentation_pictures
+
+    return segmentation_pictures(evaluation, segmentor(runner, root), root)
+
+
+def segmentor(runner: Runner, root: Path) -> Callable[[str], Maps]:
+    """What gives the maps of a test image by its name relative to ``root``: the model on that image alone."""
+    dataset = runner.test_dataloader.dataset
+    places = {relative_name(dataset.get_data_info(index)["img_path"], root): index for index in range(len(dataset))}
+    model: Any = unwrap_model(runner)
+
+    def predict(name: str) -> Maps:
+        (sample,) = model.test_step(pseudo_collate([dataset[places[name]]]))
+        label, prediction = (getattr(sample, key).data[0].cpu().numpy() for key in ("gt_sem_seg", "pred_sem_seg"))
+        return Maps(label, prediction)
+
+    return predict
 
 
 SEGMENTATION = Task(
@@ -159,7 +189,7 @@ SEGMENTATION = Task(
     check_evaluator=check_evaluator,
     check_data=check_data,
     metrics=metrics,
-    main_metric="miou",
+    pictures=pictures,
     per_class=per_class,
     adopt=adopt,
     # conv_cat: of a head with concat_input

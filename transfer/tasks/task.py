@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
+from mmengine.runner import Runner
 
 from backbones.bundles.bundle import Bundle
 from backbones.data.folders.drawing_lots import HeldOut
+from backbones.errors import not_none
+from transfer.catalogue import TASKS
+from transfer.evaluation.pictures.jobs import Job
 
 SPLIT_NAMES = ("the training set", "the test set")  # for people
 
@@ -29,7 +33,8 @@ class Task:
         check_data: Verify the whole data set before anything trains; returns facts for ``run.json``. The last argument
             allows images that are in the training and in the test set.
         metrics: OpenMMLab's metrics to ours, in percent.
-        main_metric: The one of them by which a validation is the best so far.
+        pictures: From a runner that has tested, the results per image, the metric that holds them, and the folder of
+            the images: names of pictures, and what draws each.
         bfloat16_modules: Submodules that may compute in bf16.
         per_class: OpenMMLab's metrics to ours of each class, in percent.
         adopt: Have the configuration's data sets read what their folder holds, where that is in another layout than the
@@ -45,10 +50,15 @@ class Task:
     check_evaluator: Callable[[Config], None]
     check_data: Callable[[Config, tuple[str, ...], bool], dict[str, Any]]
     metrics: Callable[[Mapping[str, float]], dict[str, float]]
-    main_metric: str
+    pictures: Callable[[Runner, Any, Any, Path], Iterable[tuple[str, Job]]]
     bfloat16_modules: tuple[str, ...]
     per_class: Callable[[Mapping[str, float]], dict[str, dict[str, float]]] = lambda measured: {}
     adopt: Callable[[Config, HeldOut | None], Callable[[], tuple[str, ...]] | None] = lambda config, held_out: None
+
+    @property
+    def main_metric(self) -> str:
+        """The one that the task is asked for, by which a validation is the best so far."""
+        return not_none(TASKS[self.name].question)
 
 
 def innermost_datasets(config: Config) -> Iterator[tuple[str, Any]]:

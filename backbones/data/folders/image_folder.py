@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,56 +20,27 @@ import numpy as np
 
 from backbones.data.decoded_images import KnownImages
 from backbones.data.decoding import what_is_wrong
+from backbones.data.folders.image_split import IMAGE_SUFFIXES, ImageFolder, ImageSplit, Listed
 from backbones.data.folders.verification import check_each, refuse_irregular
 from backbones.errors import UserError
 from backbones.machine.lacks import blame_machine
 
-IMAGE_SUFFIXES = (".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "ImageFolder",
+    "ImageSplit",
+    "list_class_folders",
+    "open_image_folder",
+    "verify_images",
+    "verify_splits",
+]
+
 _SUFFIXES = tuple(map(os.fsencode, IMAGE_SUFFIXES))
 _LISTING_THREADS = 16  # for network file systems, which answer slowly and many at once
 _NAMED_IMAGES = 5
 _RENAME = "so it cannot be written into results; rename its folders in train and val (convmv does)"
 _MOST_NAMES = 10
 _REMEMBERED_AT_ONCE = 50_000  # a check that is interrupted loses no more than this
-
-
-@dataclass(frozen=True)
-class ImageSplit:
-    """Images of ``train`` or ``val``: ``files`` are paths below ``root`` as bytes (n,), ``labels`` class indices (n,).
-
-    ``sizes`` are bytes (n,), ``changed`` the times of the last change (ctime) in ns (n,). Arrays and not lists of
-    strings: worker processes share them without copying. ``name`` is needed where the folder is not called so.
-    """
-
-    root: Path
-    files: np.ndarray
-    labels: np.ndarray
-    sizes: np.ndarray
-    changed: np.ndarray
-    name: str = ""
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    @property
-    def title(self) -> str:
-        """What it is called: ``train`` or ``val``."""
-        return self.name or self.root.name
-
-    def path(self, index: int) -> str:
-        """Path of one image."""
-        return os.path.join(self.root, os.fsdecode(bytes(self.files[index])))
-
-
-@dataclass(frozen=True)
-class ImageFolder:
-    """A data set for classification. ``fingerprint`` is a hash of all relative paths and file sizes."""
-
-    root: Path
-    classes: tuple[str, ...]
-    train: ImageSplit
-    val: ImageSplit
-    fingerprint: str
 
 
 def open_image_folder(root: str | os.PathLike[str]) -> ImageFolder:
@@ -82,27 +53,34 @@ def open_image_folder(root: str | os.PathLike[str]) -> ImageFolder:
     root = Path(root)
     if not root.is_dir():
         raise UserError(f"{root} is not a folder; --data wants one with train/CLASS/IMAGE and val/CLASS/IMAGE")
-    classes = _class_names(root / "train")
-    _check_same_classes(root, classes, _class_names(root / "val"))
-    digest = hashlib.sha256()
-    train = _scan_split(root / "train", classes, digest)
-    val = _scan_split(root / "val", classes, digest)
-    return ImageFolder(root, tuple(classes), train, val, digest.hexdigest()[:16])
+    classes, (train, val), fingerprint = list_class_folders({"train": root / "train", "val": root / "val"})
+    return ImageFolder(root, classes, train, val, fingerprint)
 
 
-def open_training_images(root: Path) -> tuple[list[str], ImageSplit, str]:
-    """Classes, images and fingerprint of ``train`` alone.
+def list_class_folders(folders: Mapping[str, Path]) -> Listed:
+    """The images of folders of class folders.
+
+    Args:
+        folders: By what the fingerprint calls them. Their classes are those of the first.
 
     Raises:
         UserError: As ``open_image_folder``.
     """
-    classes = _class_names(root / "train")
+    first, *others = folders.values()
+    classes = _class_names(first)
+    for other in others:
+        _check_same_classes(first, classes, other, _class_names(other))
     digest = hashlib.sha256()
-    train = _scan_split(root / "train", classes, digest)
-    return classes, train, digest.hexdigest()[:16]
+    splits = tuple(_scan_split(folder, name, classes, digest) for name, folder in folders.items())
+    return Listed(tuple(classes), splits, digest.hexdigest()[:16])
 
 
 def verify_images(folder: ImageFolder, workers: int | None = None) -> None:
+    """Decode every image of a data set that was not found good before; see ``verify_splits``."""
+    verify_splits((folder.train, folder.val), workers)
+
+
+def verify_splits(splits: Sequence[ImageSplit], workers: int | None = None) -> None:
     """Decode every image that was not found good before; ``workers`` defaults to the CPUs this process may use.
 
     Good images are remembered in the cache folder, also when others are bad: after a repair only the repaired ones are
@@ -113,7 +91,6 @@ def verify_images(folder: ImageFolder, workers: int | None = None) -> None:
         UserError: Images cannot be decoded. The message names the first ones, and a file with all names if they are
             many.
     """
-    splits = (folder.train, folder.val)
     known = [KnownImages.of(split.root) for split in splits]
     good = [
         images.contain(split.files, split.sizes, split.changed) for images, split in zip(known, splits, strict=True)
@@ -124,7 +101,8 @@ def verify_images(folder: ImageFolder, workers: int | None = None) -> None:
         for first in range(0, len(pending), _REMEMBERED_AT_ONCE):
             places = pending[first : first + _REMEMBERED_AT_ONCE]
             paths = [split.path(place) for place in places]
-            faults = check_each(what_is_wrong, paths, f"decoding {split.root}, {len(pending) - first} left", workers)
+            sources = [split.source(place) for place in places]
+            faults = check_each(what_is_wrong, sources, f"decoding {split.root}, {len(pending) - first} left", workers)
             each[places] = [fault is None for fault in faults]
             images.remember(split.files[each], split.sizes[each], split.changed[each])
             bad.update((path, fault) for path, fault in zip(paths, faults, strict=True) if fault is not None)
@@ -181,15 +159,16 @@ def _is_text(name: str) -> bool:
     return True
 
 
-def _check_same_classes(root: Path, train: list[str], val: list[str]) -> None:
+def _check_same_classes(train_folder: Path, train: list[str], val_folder: Path, val: list[str]) -> None:
     found = []
-    for there, names, missing in (("train", set(train) - set(val), "val"), ("val", set(val) - set(train), "train")):
+    one, other = train_folder.name, val_folder.name
+    for there, names, missing in ((one, set(train) - set(val), other), (other, set(val) - set(train), one)):
         if len(names) == 1:
             found.append(f"class {names.pop()} is in {there} and not in {missing}")
         elif names:
             found.append(f"classes {_up_to_ten(sorted(names))} are in {there} and not in {missing}")
     if found:
-        raise UserError(f"{root}: {', and '.join(found)}; both need the same class folders")
+        raise UserError(f"{train_folder.parent}: {', and '.join(found)}; both need the same class folders")
 
 
 def _up_to_ten(names: Sequence[str]) -> str:
@@ -218,11 +197,11 @@ def _refuse(faults: Sequence[tuple[str, str]]) -> None:
         raise UserError(f"{path} {reason}{more if others else ''}")
 
 
-def _scan_split(split: Path, classes: list[str], digest: hashlib._Hash) -> ImageSplit:
+def _scan_split(split: Path, name: str, classes: list[str], digest: hashlib._Hash) -> ImageSplit:
     scanned: list[_Class] = []
     faults: list[tuple[str, str]] = []
     with ThreadPoolExecutor(_LISTING_THREADS) as pool:
-        for images in pool.map(_scan_class, [split / name for name in classes]):
+        for images in pool.map(partial(_scan_class, os.fsencode(name)), [split / each for each in classes]):
             digest.update(images.fingerprinted)
             faults += images.faults
             scanned.append(images._replace(fingerprinted=b""))
@@ -232,7 +211,7 @@ def _scan_split(split: Path, classes: list[str], digest: hashlib._Hash) -> Image
     return ImageSplit(split, np.concatenate(files), labels, np.concatenate(sizes), np.concatenate(changed))
 
 
-def _scan_class(folder: Path) -> _Class:
+def _scan_class(split: bytes, folder: Path) -> _Class:
     faults: list[tuple[str, str]] = []
     entries = sorted(_list_images(folder, faults))
     if not entries and not faults:
@@ -242,7 +221,6 @@ def _scan_class(folder: Path) -> _Class:
     prefix = os.fsencode(folder.name) + b"/"
     names, sizes, changed = zip(*entries, strict=True)
     files = [prefix + name for name in names]
-    split = os.fsencode(folder.parent.name)
     fingerprinted = b"".join([b"%s/%s %d\n" % (split, *each) for each in zip(files, sizes, strict=True)])
     return _Class(np.array(files), np.array(sizes), np.array(changed), fingerprinted, faults)
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from backbones.data.folders.image_folder import ImageSplit
 from backbones.data.folders.verification import FileStamp, check_each
+from backbones.data.source import Member, Source, open_bytes, source_name
 from backbones.errors import UserError
 from backbones.files import cache_dir, read_json, sha256_file, write_json
 from backbones.machine.lacks import blame_machine
@@ -40,6 +41,7 @@ class SplitImages:
         file: The name of an image by its place.
         sizes: Bytes of each image (n,).
         stamped: A hash that changes when an image does: over names, sizes and times of change.
+        source: Where the bytes of an image are, by its place.
     """
 
     name: str
@@ -47,6 +49,7 @@ class SplitImages:
     file: Callable[[int], str]
     sizes: NDArray
     stamped: str
+    source: Callable[[int], Source]
 
     @classmethod
     def of_folder(cls, split: ImageSplit) -> SplitImages:
@@ -58,7 +61,7 @@ class SplitImages:
         def file(place: int) -> str:
             return os.path.join(split.root.name, os.fsdecode(bytes(split.files[place])))
 
-        return cls(split.title, split.root.parent, file, split.sizes, digest.hexdigest())
+        return cls(split.title, split.root.parent, file, split.sizes, digest.hexdigest(), split.source)
 
     @classmethod
     def of_stamps(cls, name: str, root: Path, stamps: Sequence[FileStamp]) -> SplitImages:
@@ -67,7 +70,9 @@ class SplitImages:
         digest.update(os.fsencode(repr([tuple(each) for each in stamps])))
         names = [each.name for each in stamps]
         sizes = np.array([each.size for each in stamps], np.int64)
-        return cls(name, root, names.__getitem__, sizes, digest.hexdigest())
+        return cls(
+            name, root, names.__getitem__, sizes, digest.hexdigest(), lambda place: os.path.join(root, names[place])
+        )
 
 
 def shared_images(first: SplitImages, second: SplitImages) -> list[tuple[str, str]]:
@@ -127,15 +132,14 @@ def _compare(first: SplitImages, second: SplitImages) -> list[tuple[int, int]]:
     for split in splits:
         places = np.flatnonzero(np.isin(split.sizes, sizes))
         alike.append(list(zip(places.tolist(), split.sizes[places].tolist(), strict=True)))
-    for digest in (_peek, sha256_file):
+    for digest in (_peek, _checksum):
         alike = _in_both([_digested(split, side, digest) for split, side in zip(splits, alike, strict=True)])
     place_of = {content: place for place, content in reversed(alike[0])}
     return [(place_of[content], place) for place, content in alike[1]]
 
 
-def _digested(split: SplitImages, side: _Side, digest: Callable[[str], str]) -> _Side:
-    paths = [os.path.join(split.folder, split.file(place)) for place, _ in side]
-    found = check_each(digest, paths, f"comparing {split.name}")
+def _digested(split: SplitImages, side: _Side, digest: Callable[[Source], str]) -> _Side:
+    found = check_each(digest, [split.source(place) for place, _ in side], f"comparing {split.name}")
     return [(place, (known, new)) for (place, known), new in zip(side, found, strict=True)]
 
 
@@ -144,12 +148,20 @@ def _in_both(sides: Sequence[_Side]) -> list[_Side]:
     return [[each for each in side if each[1] in both] for side in sides]
 
 
-def _peek(path: str) -> str:
+def _peek(source: Source) -> str:
     """Digest of the middle of a file."""
     try:
-        with open(path, "rb") as stream:
-            stream.seek(max(0, os.fstat(stream.fileno()).st_size - _PEEK) // 2)
+        with open_bytes(source) as stream:
+            stream.seek(max(0, stream.seek(0, os.SEEK_END) - _PEEK) // 2)
             return hashlib.sha256(stream.read(_PEEK)).hexdigest()
-    except OSError as error:
-        blame_machine(error, f"{path} cannot be read")
-        raise UserError(f"{path} cannot be read ({error.strerror})") from None
+    except (OSError, ValueError) as error:
+        blame_machine(error, f"{source_name(source)} cannot be read")
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{source_name(source)} cannot be read ({reason})") from None
+
+
+def _checksum(source: Source) -> str:
+    """Digest of a whole file."""
+    if not isinstance(source, Member):
+        return sha256_file(source)
+    return hashlib.sha256(open_bytes(source).read()).hexdigest()

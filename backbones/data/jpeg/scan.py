@@ -17,6 +17,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from backbones.data.source import Source, open_bytes
+
 _START_OF_JPEG, _END_OF_JPEG = b"\xff\xd8", b"\xff\xd9"
 # libjpeg's own words; others tell of odd headers, whose pixels are fine.
 _DAMAGE = ("Corrupt JPEG data", "Premature end of JPEG", "Inconsistent progression", "Invalid SOS", "too much data")
@@ -24,7 +26,7 @@ _SURPLUS_AT_THE_END = "extraneous bytes before marker 0xd9"
 _HARMLESS_ZEROS = 0.01  # of the file: some cameras and editors pad the scan
 
 
-def lost_scan_data(path: str | os.PathLike[str]) -> str | None:
+def lost_scan_data(path: Source) -> str | None:
     """What libjpeg says is wrong with the scan data of a JPEG file; None for nothing, and for any other file.
 
     Bytes left over at the end of the scan lie in sound pictures too, so they count only where the scan ends in zeros
@@ -34,7 +36,7 @@ def lost_scan_data(path: str | os.PathLike[str]) -> str | None:
     import torch
     from torchvision.io import ImageReadMode, decode_jpeg
 
-    with open(path, "rb") as stream:
+    with open_bytes(path) as stream:
         if stream.read(2) != _START_OF_JPEG:
             return None
         content = _START_OF_JPEG + stream.read()

@@ -24,9 +24,10 @@ ROOT = Path(__file__).resolve().parents[3]
 SHORT = 12  # digits that a run records
 # Modules, with what is in them, that no metric depends on; each of them exists (a test looks).
 WATCHING = (
-    *("backbones.cli.command", "backbones.cli.shell", "backbones.reporting.printable"),
+    *("backbones.cli.command", "backbones.cli.guidance", "backbones.cli.shell", "backbones.reporting.printable"),
     *("backbones.monitoring", "backbones.reporting.drawing", "backbones.runs.fingerprint"),
     *("backbones.data.loader_processes", "backbones.machine.siblings"),
+    *("backbones.runs.keeping", "transfer.openmmlab.keeping"),
     *("backbones.training.dry_run", "transfer.evaluation.pictures", "transfer.openmmlab.tensorboard"),
     *("transfer.proof.announce", "transfer.run.dry_run", "transfer.run.dump"),
     *("backbones.recipes.paper", "studies.results.paper"),  # numbers to stand beside ours

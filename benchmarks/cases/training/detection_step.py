@@ -25,14 +25,19 @@ BOXES = 3
 
 def measure(settings: Settings) -> Findings:
     """The small network only in a quick run; its losses in a thorough one."""
+    return compare_both(works(settings), AIM, None if settings.quick else SMALL)
+
+
+def works(settings: Settings) -> dict[str, Work]:
+    """What there is to do, by what the document calls it."""
     turns = 1 + (2 if settings.quick else settings.rounds)
     images = settings.amount(6, 2)
     data = write_voc(settings.scratch / "data", 32, turns * images, BOXES)
-    works = {}
+    found = {}
     for title, depth, size, steps in ((SMALL, 18, (320, 240), settings.amount(3, 1)), (USUAL, 50, (500, 300), 2)):
         folder = settings.scratch / str(depth)
         folder.mkdir()
-        works[title] = Work("detection", depth, size, 2, data, folder, turns, steps, images)
+        found[title] = Work("detection", depth, size, 2, data, folder, turns, steps, images)
     if settings.quick:
-        del works[USUAL]
-    return compare_both(works, AIM, None if settings.quick else SMALL)
+        del found[USUAL]
+    return found

@@ -24,14 +24,19 @@ SMALL, USUAL = "R50-D8, crop 128, batch 4", "R50-D8, crop 512, batch 2"
 
 def measure(settings: Settings) -> Findings:
     """Small crops only in a quick run; their losses in a thorough one."""
+    return compare_both(works(settings), AIM, None if settings.quick else SMALL)
+
+
+def works(settings: Settings) -> dict[str, Work]:
+    """What there is to do, by what the document calls it."""
     turns = 1 + (2 if settings.quick else settings.rounds)
     images = settings.amount(2, 1)
     data = write_ade20k(settings.scratch / "data", 32, turns * images)
-    works = {}
+    found = {}
     for title, crop, batch, steps in ((SMALL, 128, 4, settings.amount(4, 1)), (USUAL, 512, 2, 1)):
         folder = settings.scratch / str(crop)
         folder.mkdir()
-        works[title] = Work("segmentation", 50, (crop, crop), batch, data, folder, turns, steps, images)
+        found[title] = Work("segmentation", 50, (crop, crop), batch, data, folder, turns, steps, images)
     if settings.quick:
-        del works[USUAL]
-    return compare_both(works, AIM, None if settings.quick else SMALL)
+        del found[USUAL]
+    return found

@@ -15,7 +15,7 @@ from backbones.text_files import LARGEST, open_regular
 from studies.comparison.compare import Comparison
 from studies.report.figures.labels import apart, shortened
 from studies.report.figures.svg import Axes, Drawing, Point, Scale, span
-from studies.report.records import Records
+from studies.report.forms.records import Records
 from studies.report.words import label
 from studies.results.metrics_log import METRICS_FILE, parse_records
 from transfer.catalogue import TASKS

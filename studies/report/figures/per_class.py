@@ -13,7 +13,7 @@ from studies.comparison.compare import Comparison
 from studies.comparison.rows import Row
 from studies.report.answer import best_place
 from studies.report.figures.svg import Drawing, Scale, span, tick_label, ticks
-from studies.report.records import Record, Records
+from studies.report.forms.records import Record, Records
 from studies.report.words import label, signed
 from transfer.catalogue import TASKS, questions
 

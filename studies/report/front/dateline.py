@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import PurePath, PureWindowsPath
 
 from studies.comparison.compare import Comparison
-from studies.report.records import Record, Records
+from studies.report.forms.records import Record, Records
 from studies.report.words import joined
 from transfer.catalogue import CLASSIFICATION, TASKS
 

@@ -10,8 +10,8 @@ from backbones.errors import not_none
 from backbones.reporting.numbers import two_digits
 from studies.comparison.compare import Comparison
 from studies.comparison.deciding import hours_needed, hours_of_seeds
+from studies.report.forms.records import Record, Records
 from studies.report.front.finding import asked_places
-from studies.report.records import Record, Records
 from studies.report.words import joined, label
 from studies.statistics.looks import training_seeds
 from studies.statistics.verdict import UNDECIDED

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from studies.report.forms.records import Records
 from studies.report.front.dateline import measured_on
-from studies.report.records import Records
 from transfer.catalogue import CLASSIFICATION, transfers
 
 

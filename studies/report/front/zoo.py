@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from studies.comparison.compare import Comparison
-from studies.comparison.rank_correlation import Correlation
+from studies.comparison.correlations.rank_correlation import Correlation
 from studies.report.words import joined, signed
 from studies.statistics.spearman import Spearman
 from transfer.catalogue import metric_names, questions

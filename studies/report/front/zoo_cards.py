@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from studies.comparison.compare import Comparison
-from studies.comparison.rank_correlation import Correlation
+from studies.comparison.correlations.rank_correlation import Correlation
 from studies.report.front.card import Card
 from studies.report.front.zoo import outcome
 from studies.report.words import number, plain

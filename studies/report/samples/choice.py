@@ -9,7 +9,7 @@ from pathlib import Path
 from backbones.errors import not_none
 from studies.comparison.compare import Comparison
 from studies.report.answer import best_place
-from studies.report.records import Record, Records
+from studies.report.forms.records import Record, Records
 from studies.report.samples.images import RunPair, Sample, predictions
 from studies.report.words import label
 from transfer.catalogue import BOXES, MAPS, SINGLE_SCALE, TASKS, questions

@@ -14,7 +14,7 @@ from PIL import Image
 
 from backbones.errors import UserError
 from backbones.image_files import open_image
-from studies.report.records import Record
+from studies.report.forms.records import Record
 from transfer.evaluation.pictures.predictions import FILE as PREDICTIONS
 
 MOST_IMAGES = 4

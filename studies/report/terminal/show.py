@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.text import Text
 
 from studies.comparison.compare import Comparison
+from studies.report.forms.text import text_parts
 from studies.report.front.finding import finding
 from studies.report.terminal.table import WIDTH, wrapped
-from studies.report.text import text_parts
 from studies.statistics.verdict import CARRIES_OVER, NO_DIFFERENCE, OPPOSITE, REVERSES, UNDECIDED
 
 LEAST_WIDTH = 40
@@ -42,6 +42,14 @@ def show(comparisons: Sequence[Comparison], names: Sequence[str]) -> None:
             print(f"\n{'=' * width}\n")
         head = "\n".join(wrapped([*filter(None, [name]), f"{finding(comparison)}."], width))
         _print(head, *text_parts(comparison, width), terminal)
+
+
+def answer_lines(comparisons: Sequence[Comparison], names: Sequence[str]) -> list[str]:
+    """The finding of each, a line each, with its name where it has one."""
+    return [
+        f"answer{f' ({name})' if name else ''}: {finding(comparison)}."
+        for comparison, name in zip(comparisons, names, strict=True)
+    ]
 
 
 def _print(head: str, body: str, notes: str, terminal: bool) -> None:

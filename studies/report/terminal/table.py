@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from backbones.reporting.printable import printable
-from studies.report.grids import Grid
+from studies.report.forms.grids import Grid
 
 WIDTH = 120
 _BETWEEN = "  "

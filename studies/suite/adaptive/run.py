@@ -5,17 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from backbones.errors import UserError, not_none
-from studies.comparison.compare import Comparison, compare_runs
-from studies.statistics.looks import Looks
+from backbones.errors import not_none
 from studies.suite.adaptive.plan import with_looks
 from studies.suite.adaptive.state import Arrangement, Question, Standing, standings
 from studies.suite.adaptive.words import closing_lines, standing_lines
-from studies.suite.comparison import FOLDER, link_runs, stated_recipes
+from studies.suite.comparison import baseline_row
 from studies.suite.costs.estimate import Estimator
 from studies.suite.definition import Suite
+from studies.suite.executors.board import Board
+from studies.suite.gate.controls import control_rows
 from studies.suite.planned_run import PlannedRun
-from studies.suite.run import Conduct, Execute, Shown, Study, carry_out, conclude, prepare, settle_suite
+from studies.suite.run import (
+    EXIT_MISSED,
+    Conduct,
+    Execute,
+    Shown,
+    Study,
+    carry_out,
+    compare_study,
+    conclude,
+    prepare,
+    settle_suite,
+    stopped_by,
+)
 
 
 @dataclass(frozen=True)
@@ -66,19 +78,41 @@ def run_adaptively(suite: Suite, conduct: Conduct, budget: Budget | None, execut
     study = prepare(with_looks(suite, looks), replace(conduct, seeds=None))
     arrangement = Arrangement(study.suite, study.everything, looks, baseline)
     rows = {run.row for run in study.wanted}
-    board = carry_out(study, [run for run in study.everything if run.done and run.row in rows], execute, shown)
-    while True:
-        found = standings(arrangement, rows, lambda: _compare(study, looks))
-        print("\n".join(["", *standing_lines(found, looks)]), flush=True)
-        chosen = _chosen(arrangement, found)
-        if all(run.done for run in chosen) or board.broken():
-            break
-        if budget and (words := budget.used_up(study.everything, chosen)):
-            print(words)
-            break
-        board = carry_out(study, chosen, execute, shown)
+    answering = _Answering(study, arrangement, budget, execute, shown)
+    if controls := control_rows(study.suite, rows):
+        found, board, whole = answering.ask(controls)
+        if not whole or stopped_by(study, {question: standing.verdict for question, standing in found.items()}):
+            return conclude(study, board) or (EXIT_MISSED if whole else 0)
+    found, board, _ = answering.ask(rows)
     print("\n".join(closing_lines(found, looks)), flush=True)
     return conclude(study, board)
+
+
+@dataclass(frozen=True)
+class _Answering:
+    """What asking takes; arguments as of ``run_adaptively``."""
+
+    study: Study
+    arrangement: Arrangement
+    budget: Budget | None
+    execute: Execute
+    shown: Shown
+
+    def ask(self, rows: set[str]) -> tuple[dict[Question, Standing], Board, bool]:
+        """Run the rows look by look until each question is closed; False: a run failed, or the budget was used up."""
+        study, looks = self.study, self.arrangement.looks
+        done = [run for run in study.everything if run.done and run.row in rows]
+        board = carry_out(study, done, self.execute, self.shown)
+        while True:
+            found = standings(self.arrangement, rows, lambda: compare_study(study))
+            print("\n".join(["", *standing_lines(found, looks)]), flush=True)
+            chosen = _chosen(self.arrangement, found)
+            if all(run.done for run in chosen) or board.broken():
+                return found, board, not board.broken()
+            if self.budget and (words := self.budget.used_up(study.everything, chosen)):
+                print(words)
+                return found, board, False
+            board = carry_out(study, chosen, self.execute, self.shown)
 
 
 def print_adaptive_plan(suite: Suite, conduct: Conduct, estimator: Estimator) -> None:
@@ -99,27 +133,6 @@ def print_adaptive_plan(suite: Suite, conduct: Conduct, estimator: Estimator) ->
         print(f"  {len(names):>4} runs, {cost}: {words}")
 
 
-def baseline_row(suite: Suite) -> str:
-    """The name, in a suite, of the row that the others are compared with.
-
-    Raises:
-        UserError: It names none, or one that several rows fit.
-    """
-    fitting = [
-        row.name
-        for row in suite.rows
-        if suite.baseline
-        and suite.baseline
-        in (row.name, row.recipe, f"{row.recipe} ({row.network})", row.source.source if row.source else row.name)
-    ]
-    if len(fitting) == 1:
-        return fitting[0]
-    raise UserError(
-        f"{suite.path}: the baseline, {suite.baseline}, fits {len(fitting)} rows; an adaptive suite needs one of "
-        f"{', '.join(row.name for row in suite.rows)}"
-    )
-
-
 def _chosen(arrangement: Arrangement, found: Mapping[Question, Standing]) -> list[PlannedRun]:
     """The runs of all looks that there have been, and of the next one of every question that goes on."""
     wanted = {
@@ -128,10 +141,3 @@ def _chosen(arrangement: Arrangement, found: Mapping[Question, Standing]) -> lis
         for run in arrangement.needed(question, standing.looks + standing.going_on)
     }
     return [run for run in arrangement.everything if run.name in wanted]
-
-
-def _compare(study: Study, looks: Looks) -> Comparison:
-    out = study.conduct.out
-    link_runs(study.everything, out, looks)
-    stated = dict(each.rsplit("=", 1) for each in stated_recipes(study.everything, study.suite))
-    return compare_runs(out / FOLDER, study.suite.baseline, stated_recipes=stated)

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from studies.comparison.compare import Comparison
 from studies.comparison.judging import TOP1
-from studies.comparison.rows import Row
 from studies.statistics.group_sequential import LEAST_CHANCE
 from studies.statistics.looks import Looks, chance
 from studies.statistics.verdict import UNDECIDED, Verdict
+from studies.suite.comparison import names_of_rows
 from studies.suite.definition import Suite
 from studies.suite.planned_run import PlannedRun
 from studies.suite.seeds import transfer_seed
@@ -71,10 +70,6 @@ class Arrangement:
             if run.compared and run.seed is not None:
                 place = order[run.seed] if run.kind == CLASSIFICATION else places[run.seed]
                 self._runs.setdefault((run.row, run.kind), []).append((place, run))
-
-    def homes(self) -> dict[str, str]:
-        """Row of each folder that the runs of a training are in, by the folder's name."""
-        return {run.folder.parent.name: row for (row, _), runs in self._runs.items() for _, run in runs}
 
     def questions(self, rows: Collection[str]) -> list[Question]:
         """Of those rows that are not the baseline, where the baseline has the task too."""
@@ -129,20 +124,10 @@ def _verdicts(
 ) -> dict[Question, tuple[Verdict | None, float | None]]:
     metrics = {CLASSIFICATION: TOP1, **questions()}
     found: dict[Question, tuple[Verdict | None, float | None]] = {}
-    for row, name in zip(comparison.rows, _suite_names(comparison, arrangement), strict=True):
+    for row, name in zip(comparison.rows, names_of_rows(comparison, arrangement.everything), strict=True):
         for task, metric in metrics.items():
             cell = row.cells.get(metric)
             if name is not None and (name, task) in asked and cell and cell.difference and cell.verdict:
                 likely = chance(cell.difference, cell.verdict.margin, arrangement.looks)
                 found[name, task] = cell.verdict, likely
     return found
-
-
-def _suite_names(comparison: Comparison, arrangement: Arrangement) -> list[str | None]:
-    """What the suite calls the rows of a comparison of ``compared/``, where a row has the folders of its runs."""
-    homes = arrangement.homes()
-
-    def name(row: Row) -> str | None:
-        return next((homes[part] for path in row.runs if (part := Path(path).parts[0]) in homes), None)
-
-    return [name(row) for row in comparison.rows]

@@ -10,9 +10,7 @@ from backbones.runs.record import read_record
 from studies.results.metrics_log import last_records
 from studies.results.run_record import is_percentage
 from studies.suite.planned_run import PlannedRun
-from transfer.catalogue import TASKS
-
-_NAMES = {"top1": "top-1", "voc07_map": "mAP 07", "miou": "mIoU"}
+from transfer.catalogue import CLASSIFICATION, TASKS, metric_names
 
 
 @dataclass(frozen=True)
@@ -30,18 +28,19 @@ def look(run: PlannedRun) -> RunProgress:
     record = next((each for each in reversed(last_records(run.folder)) if "step" in each), None)
     if record is None:
         return RunProgress()
-    if run.kind != "classification":
+    if run.kind != CLASSIFICATION:
         total = record.get("total_steps")
         return RunProgress(record["step"] / total if total else None, _shown("loss", record))
     epochs = (_read(run, "run.json").get("settings") or {}).get("epochs")
     share = record["epoch"] / epochs if epochs and "epoch" in record else None
-    return RunProgress(share, _shown("top1", record) or _shown("loss", record))
+    return RunProgress(share, _shown(TASKS[CLASSIFICATION].keys[0], record) or _shown("loss", record))
 
 
 def final_metric(run: PlannedRun) -> str:
-    """The main metric of a finished run; nothing of an import."""
-    metrics = metrics_of(run)
-    return next((_shown(name, metrics) for name in _NAMES if name in metrics), "")
+    """The main metric of a finished run, which its task is asked for; nothing of an import."""
+    if run.kind not in TASKS:
+        return ""
+    return _shown(TASKS[run.kind].question or TASKS[run.kind].keys[0], metrics_of(run))
 
 
 def metrics_of(run: PlannedRun) -> dict[str, float]:
@@ -52,7 +51,7 @@ def metrics_of(run: PlannedRun) -> dict[str, float]:
 
 
 def _shown(name: str, values: dict[str, Any]) -> str:
-    return f"{_NAMES.get(name, name)} {values[name]:.4g}" if name in values else ""
+    return f"{metric_names().get(name, name)} {values[name]:.4g}" if name in values else ""
 
 
 def _read(run: PlannedRun, name: str) -> dict[str, Any]:

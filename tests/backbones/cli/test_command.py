@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -191,3 +192,13 @@ def test_a_removed_current_folder_is_told(tmp_path: Path) -> None:
         [sys.executable, "-c", script, str(ROOT)], cwd=folder, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (2, "error: the current folder is gone; change to another one\n")
+
+
+def test_a_library_of_a_library_has_nothing_to_tell_a_user(capsys: CaptureFixture[str]) -> None:
+    def main() -> None:
+        warnings.warn("pkg_resources is deprecated as an API. See https://...", UserWarning, stacklevel=1)
+        warnings.warn("this is news", UserWarning, stacklevel=1)
+
+    with warnings.catch_warnings(record=True) as caught, raises(SystemExit):
+        run_command(main)
+    assert [str(each.message) for each in caught] == ["this is news"]

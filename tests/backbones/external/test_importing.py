@@ -17,7 +17,7 @@ from backbones.bundles.bundle import read_bundle
 from backbones.bundles.loading import class_order, trained_classifier
 from backbones.errors import UserError
 from backbones.external.families import FAMILIES
-from backbones.external.importing import import_weights
+from backbones.external.importing import import_weights, with_top1
 
 Reference = Callable[[str, str], nn.Module]
 
@@ -101,6 +101,20 @@ def test_a_bundle_says_what_is_known(resnet18: Path, tmp_path: Path) -> None:
     assert origin["ledger"]["mapped"] == origin["ledger"]["source_tensors"] == 122
     assert origin["evaluation"] == {"resize_size": 256, "crop_size": 224, "interpolation": "bilinear"}
     assert any("122 mapped, 0 dropped" in line for line in lines)
+
+
+def test_a_stated_top1_is_a_percentage(resnet18: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.safetensors"
+    for stated in (0.76, 0.0, 101.0):
+        with raises(UserError, match=r"--top1 .*: give percent, such as"):
+            import_weights("torchvision:resnet18", out, resnet18, top1=stated)
+        assert not out.exists()
+    import_weights("torchvision:resnet18", out, resnet18, top1=76.1)
+    bundle = read_bundle(out)
+    assert bundle.training["top1"] == 76.1
+    with raises(UserError, match=r"--top1 70: .* has a top-1 of 76\.1 %, which stands"):
+        with_top1(bundle, 70.0)
+    assert with_top1(bundle, None) is bundle
 
 
 def test_the_auxiliary_head_is_dropped_by_name(make_reference: Reference, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pytest import mark, raises
 from torch import Tensor, nn
 
 from backbones.models import create_classifier
-from backbones.models.convolution import Convolution, no_products
+from backbones.models.convolution import Convolution, adopt_convolutions, no_products
 
 pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
 
@@ -127,3 +127,24 @@ def test_a_step_in_bf16_is_as_far_from_float32_as_pytorchs() -> None:
     torch.testing.assert_close(gradients(low=False, product=True), exact, rtol=1e-3, atol=1e-4 * float(exact.std()))
     theirs, ours = ((gradients(low=True, product=each) - exact).norm() for each in (False, True))
     assert ours < 1.1 * theirs
+
+
+def test_the_convolutions_of_others_are_adopted_and_compute_the_same() -> None:
+    torch.manual_seed(0)
+    theirs = create_classifier("timm:resnet18d", 3).double().train()
+    names = list(theirs.state_dict())
+    images = torch.randn(2, 3, 64, 64, dtype=torch.float64)
+    theirs.to(memory_format=torch.channels_last)
+    before = theirs(images)
+    count = sum(type(module) is nn.Conv2d for module in theirs.modules())
+    assert adopt_convolutions(theirs) == count == sum(type(module) is Convolution for module in theirs.modules()) > 0
+    assert adopt_convolutions(theirs) == 0
+    torch.testing.assert_close(theirs(images), before)
+    assert list(theirs.state_dict()) == names
+
+
+@mark.parametrize("options", [{"padding": "same"}, {"padding": 1, "padding_mode": "reflect"}])
+def test_other_padding_is_left_alone(options: dict[str, object]) -> None:
+    layer = nn.Conv2d(2, 2, 3, **options)  # type: ignore[arg-type]
+    assert adopt_convolutions(layer) == 0
+    assert type(layer) is nn.Conv2d

@@ -48,6 +48,7 @@ SMALL: dict[str, tuple[tuple[int, ...], bool]] = {
     "regnety_004": ((2, 4, 8, 16, 32), True),
     "convnext_atto": ((4, 8, 16, 32), True),
     "vit_tiny_patch16_224": ((16,) * 12, False),
+    "eva02_tiny_patch14_224": ((14,) * 12, False),
 }
 LARGE: dict[str, tuple[tuple[int, ...], bool]] = {
     "resnext50_32x4d": ((2, 4, 8, 16, 32), True),

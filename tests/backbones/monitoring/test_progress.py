@@ -95,3 +95,17 @@ def test_on_a_terminal_there_is_a_bar_and_lines_stay(
     assert "2/4" in terminal.getvalue()
     assert "loss 1.500, lr 0.05, 4 img/s, data wait 25%" in terminal.getvalue()
     assert capsys.readouterr().out == "epoch 1/2\n"
+
+
+def test_a_bar_fits_80_columns_with_all_that_it_says(clock: Clock, monkeypatch: MonkeyPatch) -> None:
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setattr("tqdm.std._screen_shape_wrapper", lambda: lambda stream: (80, 25))
+    progress = Progress(total_steps=90_000, done_steps=0)
+    for step in range(1, 50):
+        clock.now += 1.0
+        progress.update(54_000 + step, loss=2.345, learning_rate=0.0001234, effort=Effort(1150 * step, step, step / 4))
+    progress.close()
+    drawn = screen.getvalue().rstrip("\n").split("\r")[-1]
+    assert len(drawn) <= 80
+    assert drawn.endswith(" left, loss 2.345, lr 0.000123, 1150 img/s, data wait 25%")  # nothing was cut off

@@ -52,6 +52,15 @@ def test_resumption_may_move_data_and_upgrade(tmp_path: Path) -> None:
     assert RunFolder.open(tmp_path, moved, resume=True).run["data"]["root"] == "/there"
 
 
+def test_a_transfer_of_an_older_version_goes_on_and_another_one_does_not(tmp_path: Path) -> None:
+    """It recorded another hash of the same configuration."""
+    RunFolder.open(tmp_path, {**ASKED, "config_hash": "old", "fixed_hash": "older"}, resume=False)
+    now = {**ASKED, "config_hash": "new", "fixed_hash": "newer"}
+    with raises(UserError, match="config_hash: 'old' there, 'new' asked"):
+        RunFolder.open(tmp_path, {**now, "former_hashes": {"config_hash": "another"}}, resume=True)
+    RunFolder.open(tmp_path, {**now, "former_hashes": {"config_hash": "old"}}, resume=True)
+
+
 @mark.parametrize(
     ("change", "named"),
     [

@@ -60,8 +60,12 @@ def test_given_values_win(request_run: ClassificationRequest) -> None:
 
 
 def test_the_recipes_batch_wins_where_none_is_given(request_run: ClassificationRequest) -> None:
-    with raises(UserError, match="--batch-size 1024: the training set has only 27 images"):
+    told = "^the training set has only 27 images, .*the recipe's batch: d-smooth has 1024 images .*--batch-size 27 or"
+    with raises(UserError, match=told):
         settle(replace(request_run, batch_size=None), ALONE)
+    with raises(UserError, match=r"^--batch-size 28: the training set has only 27 images; take 27 or less$"):
+        settle(replace(request_run, batch_size=28), ALONE)
+    assert settle(replace(request_run, batch_size=27), ALONE).steps_per_epoch == 1  # what the message says to type
 
 
 def test_switches_change_recipe_and_schedule(request_run: ClassificationRequest) -> None:

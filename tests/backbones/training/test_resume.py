@@ -24,7 +24,7 @@ pytestmark = mark.usefixtures("one_thread")
 @fixture
 def stopped(request_run: ClassificationRequest) -> ClassificationRequest:
     """A run of one epoch of a small network that has been stopped before its bundle was written, to be resumed."""
-    light = replace(request_run, network="mobilenet_v1_025", recipe="smooth", epochs=1)
+    light = replace(request_run, network="mobilenet_v1_025", recipe="smooth", epochs=1, keep="all")
     run_classification(light)
     (light.out / "result.json").unlink()
     (light.out / "backbone.safetensors").rename(light.out.parent / "whole.safetensors")

@@ -21,6 +21,7 @@ from backbones.bundles.bundle import read_bundle
 from backbones.errors import MachineError, UserError
 from backbones.files import sha256_file
 from backbones.models import Classifier
+from backbones.runs.run_folder import RunFolder
 from backbones.training.loop import TrainingJob
 from backbones.training.request import ClassificationRequest
 from backbones.training.run import run_classification
@@ -65,11 +66,29 @@ def test_files_of_a_finished_run(request_run: ClassificationRequest, capsys: Cap
         ".lock",
         "run.json",
         "metrics.jsonl",
-        "last.pt",
         "best.safetensors",
         "backbone.safetensors",
         "result.json",
     }
+
+
+def test_a_checkpoint_goes_once_the_result_is_there_and_no_earlier(
+    light: ClassificationRequest, monkeypatch: MonkeyPatch, capsys: CaptureFixture[str]
+) -> None:
+    checkpoint = light.out / "last.pt"
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with raises(KeyboardInterrupt):
+            run_classification(light)
+    assert checkpoint.is_file()
+    result = run_classification(replace(light, resume=True))
+    assert not checkpoint.exists()
+    assert "removed last.pt (" in capsys.readouterr().out
+    assert run_classification(replace(light, resume=True)) == result
+    assert "is finished; there is nothing to resume" in capsys.readouterr().out
+    whole = replace(light, out=light.out.parent / "whole", keep="all")
+    run_classification(whole)
+    assert (whole.out / "last.pt").is_file()
 
 
 def test_images_in_both_splits_are_refused_and_when_allowed_recorded(
@@ -181,7 +200,7 @@ def test_a_switched_recipe_goes_by_its_name(light: ClassificationRequest, capsys
 
 
 def test_the_averaged_weights_are_the_result(light: ClassificationRequest, tmp_path: Path) -> None:
-    run_classification(replace(light, ema=0.5))
+    run_classification(replace(light, ema=0.5, keep="all"))
     state = torch.load(light.out / "last.pt", weights_only=True)
     written = load_file(light.out / "backbone.safetensors")
     for name, value in written.items():

@@ -19,8 +19,8 @@ from campaigns.mutators.fields import json_field, json_line
 from campaigns.mutators.mutation import BYTES, MISSING, TYPE, VALUE, WORDS
 from campaigns.mutators.words import JSON, with_words
 from studies.comparison.compare import compare_runs
+from studies.report.forms.text import as_json, as_text
 from studies.report.page import read_studies, render
-from studies.report.text import as_json, as_text
 from studies.results.metrics_log import last_records
 from studies.statistics.bootstrap import measure
 from transfer.evaluation.files import read_detections, read_segmentations, write_evaluation

@@ -14,7 +14,7 @@ from backbones.errors import UserError
 from studies.comparison.cells import Cell
 from studies.comparison.compare import Comparison, compare_runs
 from studies.comparison.rows import Row
-from studies.report.text import as_text
+from studies.report.forms.text import as_text
 from studies.statistics.seeds import PAIRED, student_interval, subtract
 
 # Two-sided 95 % points of Student's t by degrees of freedom, from a printed table.

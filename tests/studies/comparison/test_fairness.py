@@ -12,7 +12,7 @@ import pytest
 from backbones.errors import UserError
 from backbones.files import sha256_file
 from studies.comparison.compare import compare_runs
-from studies.report.text import as_json, as_markdown, as_text
+from studies.report.forms.text import as_json, as_markdown, as_text
 
 SETTINGS = {
     "epochs": 12,

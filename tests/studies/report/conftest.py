@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from studies.comparison.compare import compare_runs
+from studies.report.forms.text import write_report
 from studies.report.page import write_page
-from studies.report.text import write_report
 
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),

@@ -12,8 +12,8 @@ import fabricated
 
 from backbones.reporting.numbers import two_digits
 from studies.comparison.compare import compare_runs
+from studies.report.forms.records import read_records
 from studies.report.front.next_steps import next_steps
-from studies.report.records import read_records
 from studies.results.looks_file import write_looks
 from studies.statistics.looks import Looks
 

@@ -12,7 +12,8 @@ import pytest
 from backbones.errors import UserError
 from studies.comparison.cells import Cell
 from studies.comparison.compare import Comparison, compare_runs
-from studies.report.text import as_markdown, as_text, write_report
+from studies.report.forms.text import as_markdown, as_text, write_report
+from studies.results.run_tree import read_tree
 
 
 def edit(path: Path, **changes: Any) -> None:
@@ -157,6 +158,21 @@ def test_different_downstream_configurations_are_refused(one_seed: Path) -> None
         dumped.parent.mkdir()
         dumped.write_text("")
     refused(one_seed, *fragments, f"see: diff {dumped.parents[2]}/b-standard", f" {dumped}")
+
+
+@pytest.mark.parametrize("former", ["0123456789ab", "another"])
+def test_a_run_of_an_older_version_is_of_the_same_configuration_if_a_newer_one_says_so(
+    former: str, one_seed: Path
+) -> None:
+    folders = [one_seed / f"{recipe}-resnet18_d-detection-0" for recipe in ("d-smooth", "b-standard")]
+    edit(folders[0] / "result.json", config_hash="0123456789ab")
+    edit(folders[1] / "result.json", former_hashes={"config_hash": former})
+    if former == "another":
+        refused(one_seed, "downstream configurations differ")
+    else:
+        hashes = {run.config_hash for run in read_tree(one_seed).finished if run.task == "detection"}
+        assert len(hashes) == 1
+        assert hashes != {"0123456789ab"}
 
 
 def test_configurations_of_different_tasks_may_differ(one_seed: Path) -> None:

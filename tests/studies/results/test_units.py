@@ -12,7 +12,7 @@ from scipy import stats
 from backbones.errors import UserError
 from studies.comparison.cells import Cell, values_by_seed
 from studies.comparison.compare import Comparison, compare_runs
-from studies.report.text import as_text
+from studies.report.forms.text import as_text
 from studies.results.run_record import TUNED, Run
 from studies.results.units import group_by_unit, single_backbone
 from studies.statistics.seeds import student_interval

@@ -12,11 +12,11 @@ from scipy import stats
 
 from backbones.errors import UserError
 from backbones.files import read_json
-from studies.simulation.designs import ENOUGH, Design
 from studies.simulation.document import share, simulation_document
 from studies.simulation.files import Effort, document_again, simulate_to_files
 from studies.simulation.found import found_shares
-from studies.simulation.hours import hours_of
+from studies.simulation.spending.designs import ENOUGH, Design
+from studies.simulation.spending.hours import hours_of
 from studies.suite.costs.estimate import Estimator
 from studies.suite.definition import Suite
 from studies.suite.planning import plan_runs

@@ -7,13 +7,22 @@ from pytest import approx, mark
 from scipy import stats
 
 from studies.simulation.ade20k import IMAGES, IMAGES_WITH, PIXELS
-from studies.simulation.designs import BUDGETS, NOISES, Design, Hours, cheapest, claims_share, found_share, simulate
 from studies.simulation.errors import error_shares
 from studies.simulation.found import found_shares
 from studies.simulation.images import GAIN, IMAGE_PIXELS, draw_regions, predict
 from studies.simulation.nested_rows import nest, nested_table
-from studies.simulation.planned_seeds import planned_table
 from studies.simulation.rule import RULES, compare_studies
+from studies.simulation.spending.designs import (
+    BUDGETS,
+    NOISES,
+    Design,
+    Hours,
+    cheapest,
+    claims_share,
+    found_share,
+    simulate,
+)
+from studies.simulation.spending.planned_seeds import planned_table
 from studies.simulation.truth import METRICS, ROWS, paper_differences, seed_noise
 
 STUDIES = 10_000

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pytest import approx, mark
 
 from studies.comparison.compare import compare_runs
-from studies.report.text import as_json, as_markdown, as_text
+from studies.report.forms.text import as_json, as_markdown, as_text
 from studies.statistics.variance import estimate
 
 VALUES = st.floats(0, 100)

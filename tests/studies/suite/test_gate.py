@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from pytest import CaptureFixture, approx, mark, raises
 from silent_suites import silent, write_two_classes
 
+from backbones.bundles.bundle import write_bundle
+from backbones.bundles.contract import imagenet_contract
+from backbones.models import create_classifier
 from studies.results.run_tree import read_tree
-from studies.suite.comparison import link_runs, stated_recipes
+from studies.suite.comparison import command_words, label_of_baseline, link_runs, names_of_weights, stated_recipes
 from studies.suite.definition import Expectation, Import, Suite, SuiteRow
 from studies.suite.executors.board import DONE, FAILED, Board
 from studies.suite.executors.local import Reporter
-from studies.suite.expectations import missed
+from studies.suite.gate.expectations import missed
 from studies.suite.planned_run import PlannedRun
 from studies.suite.reading import read_suite
 from studies.suite.run import Conduct, run_suite
@@ -155,3 +158,47 @@ def test_public_weights_with_the_name_of_a_row_of_the_paper_stand_beside_it(tmp_
     waiting = tmp_path / "none"
     runs.append(PlannedRun("", "d-cosine", "detection", 0, (), waiting, waiting / "result.json", waiting / "log"))
     assert stated_recipes(runs, suite) == ["timm:resnet50d.gluon=d-mixup"]
+
+
+def test_the_baseline_may_be_named_by_its_row_whatever_its_weights_are_called(tmp_path: Path) -> None:
+    path = tmp_path / "lite.safetensors"
+    write_bundle(path, create_classifier("resnet18_d", 2), "resnet18_d", imagenet_contract(32), {"recipe": "timm:lite"})
+    bundle = SuiteRow("lite", source=Import(str(path), finished=True))
+    to_import = SuiteRow("big", source=Import("timm:resnet50d"))
+    rows = (bundle, to_import, SuiteRow("d-smooth", recipe="d-smooth"))
+    suite = Suite(tmp_path / "suite.yaml", (0,), rows, (), {}, (), None, 1)
+
+    def label(baseline: str | None, runs: Sequence[PlannedRun] = ()) -> str | None:
+        return label_of_baseline(runs, replace(suite, baseline=baseline))
+
+    assert [label(name) for name in ("lite", "big", "d-smooth", "timm:lite", None)] == [
+        "timm:lite",
+        "timm:resnet50d",
+        "d-smooth",
+        "timm:lite",
+        None,
+    ]
+    folder = tmp_path / "big-seed0"
+    folder.mkdir()
+    (folder / "run.json").write_text(json.dumps({"recipe": "timm:resnet50d.a1"}))
+    begun = PlannedRun("", "big", "detection", 0, (), folder, folder / "result.json", folder / "log")
+    assert label("big", [begun]) == "timm:resnet50d.a1"
+
+
+def test_weights_from_elsewhere_are_called_as_the_suite_calls_them(tmp_path: Path) -> None:
+    rows = (
+        SuiteRow("ours", source=Import("timm:resnet18d")),
+        SuiteRow("d-mixup", source=Import("timm:resnet50d")),
+        SuiteRow("mine", recipe="d-smooth"),
+    )
+    suite = Suite(tmp_path / "suite.yaml", (0,), rows, (), {}, (), None, 1)
+    runs = []
+    for row in rows:
+        folder = tmp_path / f"{row.name}-seed0"
+        folder.mkdir()
+        (folder / "run.json").write_text(json.dumps({"recipe": f"timm:{row.name}"}))
+        runs.append(PlannedRun("", row.name, "detection", 0, (), folder, folder / "result.json", folder / "log"))
+    assert names_of_weights(runs, suite) == {"timm:ours": "ours"}
+    words = command_words(runs, tmp_path, suite)
+    assert words[words.index("--call") + 1] == "timm:ours=ours"
+    assert words.count("--call") == 1

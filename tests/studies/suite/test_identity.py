@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -196,6 +197,9 @@ def test_a_local_checkpoint_is_imported_by_one_word(plan: Plan, tmp_path: Path) 
     other = theirs(plan((RANDOM_ROW, f"{{name: theirs, from: {section}}}")))
     assert one["import"].command == other["import"].command
     assert one["segmentation"].digest == other["segmentation"].digest
+    stated = theirs(plan((RANDOM_ROW, f"{{name: theirs, from: {section[:-1]}, top1: 72.3}}}}")))
+    assert ("--top1", "72.3") in list(itertools.pairwise(stated["import"].command))
+    assert stated["segmentation"].digest != one["segmentation"].digest
     assert one["import"].command[-2:-6:-1] == ("--out", "ema", "--key", str(tmp_path / "file.pth"))
 
 

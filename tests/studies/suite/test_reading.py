@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 import yaml
-from pytest import mark, raises
+from pytest import MonkeyPatch, mark, raises
+from suite_weights import stand_in
 
 from backbones.errors import UserError
 from backbones.recipes.paper import table_rows
@@ -193,6 +194,23 @@ def test_teachers_are_in_no_comparison_so_they_may_be_like_a_row_and_like_each_o
     assert [teacher.name for teacher in read_suite(tmp_path / "mine.yaml").teachers] == ["short", "long"]
 
 
+@mark.parametrize(
+    ("said", "message"),
+    [
+        ("{nobody: differs}", r"mine\.yaml: unknown key controls\.nobody"),
+        ("{random: better}", "controls.random is 'better'.* one of carries over, reverses, differs"),
+        ("{random: }", "controls.random"),
+        ("{b-standard: differs}", "controls.b-standard: is the baseline, which has no verdict"),
+        ("[random]", "mine.yaml: controls"),
+    ],
+)
+def test_a_control_is_a_row_with_a_verdict(said: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(f"controls: {said}\n{GOOD}")
+    with raises(UserError, match=message) as caught:
+        read_suite(tmp_path / "mine.yaml")
+    assert "\n" not in str(caught.value)
+
+
 def test_a_missing_file_is_a_message(tmp_path: Path) -> None:
     with raises(UserError, match=r"cannot read .*none\.yaml"):
         read_suite(tmp_path / "none.yaml")
@@ -205,7 +223,11 @@ def shipped(name: str) -> dict[str, tuple[str | None, ...]]:
 
 
 @mark.parametrize("path", sorted((ROOT / "suites").glob("*.yaml")), ids=lambda path: path.stem)
-def test_the_shipped_suites_are_readable_and_their_protocols_exist(path: Path) -> None:
+def test_the_shipped_suites_are_readable_and_their_protocols_exist(
+    path: Path, tmp_path: Path, monkeypatch: MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    stand_in(path, tmp_path)
     suite = read_suite(path)
     assert suite.rows
     for name, task in suite.tasks.items():
@@ -222,7 +244,7 @@ def test_section_6_has_the_papers_rows_in_the_papers_order() -> None:
         assert {network for _, network, _ in rows.values()} == {f"{deep}_b", f"{deep}_d"}
         assert rows["d-distill-mixup"][2] == "teacher-mixup"
         suite = read_suite(ROOT / "suites" / f"{name}.yaml")
-        assert suite.seeds == ((0, 1, 2, 3) if name == "section6" else (0, 1, 2))
+        assert suite.seeds == tuple(range(4 if name == "section6" else 8))
         assert [row.tasks for row in suite.rows] == [("detection", "segmentation")] * len(rows)
 
 

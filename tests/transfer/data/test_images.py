@@ -84,6 +84,10 @@ ACCEPTED = {
     "opaque.png": encode(alpha(255), "PNG"),
     "rgb.webp": encode(picture(), "WEBP", lossless=True),
     "rgb.bmp": encode(picture(), "BMP"),
+    "rgb.tiff": encode(picture(), "TIFF"),
+    "cmyk.tiff": encode(picture().convert("CMYK"), "TIFF"),
+    "packed.tiff": encode(picture(), "TIFF", compression="tiff_lzw"),
+    "gray.tiff": encode(picture().convert("L"), "TIFF"),
 }
 
 
@@ -107,7 +111,11 @@ REFUSED = {
     "16bit.png": (encode(Image.fromarray(np.full((4, 4), 4095, np.uint16)), "PNG"), "scale it to 8 bits"),
     "see-through.png": (encode(alpha(0), "PNG"), "transparent pixels.*flatten"),
     "color-key.png": (encode(picture().convert("P"), "PNG", transparency=0), "transparent pixels"),
-    "scan.tiff": (encode(picture(), "TIFF"), "TIFF file.*JPEG or PNG"),
+    "pages.tiff": (
+        encode(picture(), "TIFF", save_all=True, append_images=[picture()]),
+        "TIFF file with 2 images.*JPEG or PNG",
+    ),
+    "turned.tiff": (encode(picture(), "TIFF", tiffinfo={0x0112: 6}), "EXIF orientation 6"),
     "moving.gif": (encode(picture(), "GIF"), "GIF file"),
     "empty.jpg": (b"", r"empty \(zero bytes\)"),
     "text.jpg": (b"not an image at all", "not an image"),
@@ -123,6 +131,16 @@ def test_what_training_would_see_wrongly_is_refused(name: str, tmp_path: Path) -
     with pytest.raises(UserError, match=message) as caught:
         verify_image(path)
     assert str(path) in str(caught.value)
+
+
+def test_a_tiff_that_opencv_sees_in_other_colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "other.tiff"
+    path.write_bytes(encode(picture(), "TIFF"))
+    verify_image(path)
+    there = images.cv2.imdecode
+    monkeypatch.setattr(images.cv2, "imdecode", lambda *arguments: 255 - there(*arguments))
+    with pytest.raises(UserError, match="is a TIFF file that training would see in other colours; save it as JPEG"):
+        verify_image(path)
 
 
 @pytest.mark.parametrize("tag", [3, 6])
@@ -144,7 +162,7 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
 NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
 
 
-@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "BMP"])
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "BMP", "TIFF"])
 @settings(deadline=None, max_examples=40)
 @given(share=st.floats(0.02, 0.97))
 def test_cut_files_are_refused(image_format: str, tmp_path_factory: pytest.TempPathFactory, share: float) -> None:

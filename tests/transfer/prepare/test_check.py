@@ -122,6 +122,13 @@ def test_masks_in_colours(tmp_path: Path) -> None:
         check_folder(tmp_path, classes=tmp_path / "colors.txt")
 
 
+def test_a_devkit_without_a_list_to_measure_on(devkit: Path) -> None:
+    (devkit / "VOC2007" / "ImageSets" / "Main" / "test.txt").unlink()
+    report = check_folder(devkit)
+    assert report.faults == []
+    assert report.command.endswith("--split 0.2 --out RUN_ON_IT")
+
+
 def test_devkit(devkit: Path) -> None:
     report = check_folder(devkit)
     assert (report.layout, report.faults) == ("VOCdevkit", [])

@@ -7,7 +7,7 @@ from pathlib import Path
 from pytest import fixture, mark
 
 from transfer.openmmlab import ops_bridge
-from transfer.protocol.identity import config_hash
+from transfer.protocol.identity import config_hash, former_hash
 from transfer.protocol.load import load_config
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -20,6 +20,7 @@ PINNED = {
     "faster_rcnn_fpn_coco": "e41aced7f5ce",
     "faster_rcnn_fpn_adamw_voc07": "a44e2cc84fe7",
     "faster_rcnn_fpn_adamw_voc0712": "211677f5c22d",
+    "faster_rcnn_fpn_narrow_voc07": "0901a7b5e400",
     "faster_rcnn_fpn_demo": "5667585146b2",
     "faster_rcnn_fpn_voc07": "e2bb8cb1b6c3",
     "faster_rcnn_fpn_voc0712": "0827ba63b0f3",
@@ -51,6 +52,20 @@ def test_every_protocol_is_pinned() -> None:
 @mark.parametrize("path", PROTOCOLS, ids=lambda path: path.stem)
 def test_the_hash_of_a_protocol_is_what_it_was(path: Path) -> None:
     assert config_hash(load_config(str(path), ()), "fp32") == PINNED[path.stem]
+
+
+@mark.parametrize(
+    ("name", "former"),
+    [
+        ("det_configs/faster_rcnn_fpn_voc07", "5a84d56a05d5"),
+        ("det_configs/faster_rcnn_fpn_voc0712", "4724f97bc8e2"),
+        ("seg_configs/fcn_os8_ade20k", "01940acf8a24"),
+        ("seg_configs/fcn_os8_index_png", "3acad5c2bafd"),
+    ],
+)
+def test_the_hash_that_older_versions_recorded_is_known(name: str, former: str) -> None:
+    """As these recorded it, before names of the project's own modules were left out."""
+    assert former_hash(load_config(str(ROOT / f"{name}.py"), ()), "fp32") == former
 
 
 def test_what_counts_and_what_does_not() -> None:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mmengine.config import Config
 from mmengine.dataset import DefaultSampler
+from suite_weights import stand_in
 from torch.utils.data import BatchSampler
 
 from backbones.errors import UserError
@@ -31,6 +32,7 @@ from transfer.protocol.total_batch import (
     epochs,
     most_processes,
     move_to,
+    require_whole_batch,
     settle_batch,
 )
 
@@ -80,6 +82,7 @@ STATED = {
     "upernet_simple_fpn_index_png": Stated(8, 2e-4, UNKNOWN_IMAGES, 600, 600 * 8 / UNKNOWN_IMAGES, True),
     "linear_index_png": Stated(8, 5e-4, UNKNOWN_IMAGES, 600, 600 * 8 / UNKNOWN_IMAGES, True),
     "faster_rcnn_fpn_adamw_voc07": Stated(8, 2e-4, VOC07_IMAGES, 6 * 627, 6, True),
+    "faster_rcnn_fpn_narrow_voc07": Stated(8, 2e-4, VOC07_IMAGES, 3 * 627, 3, True),
     "faster_rcnn_simple_fpn_voc07": Stated(8, 2e-4, VOC07_IMAGES, 6 * 627, 6, True),
     "upernet_index_png": Stated(8, 0.01, UNKNOWN_IMAGES, 600, 600 * 8 / UNKNOWN_IMAGES, True),
     "faster_rcnn_fpn_voc07": Stated(8, 0.01, VOC07_IMAGES, 6 * 627, 6, True),
@@ -154,10 +157,10 @@ def trained(run: PlannedRun, images: int) -> tuple[int, float, int | None, float
     return batch.total, config.optim_wrapper.optimizer.lr, config.train_cfg.get("max_iters"), epochs(config, images)
 
 
-# What suites change in their protocols. Small: 2 images for 8, a schedule of 2 epochs; 120 iterations of 8 images.
+# What suites change in their protocols. Fewer iterations of 8 images.
 SUITES_OWN = {
-    ("section6-small", "detection"): (2, 0.01, None, 2),
-    ("section6-small", "segmentation"): (8, 0.01, 120, 120 * 8 / 572),
+    ("section6-small", "segmentation"): (8, 5e-4, 400, 400 * 8 / 572),
+    ("real-weights", "segmentation"): (8, 5e-4, 200, 200 * 8 / 572),
 }
 
 
@@ -167,6 +170,7 @@ def test_every_suite_trains_what_its_protocols_state(
     path: Path, processes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)  # where no data are
+    stand_in(path, tmp_path)
     runs = plan_runs(read_suite(path), tmp_path, tool_parsers(), processes)
     transfers = {(run.kind, run.facts["protocol"]): run for run in runs if "protocol" in (run.facts or {})}
     for (task, protocol), run in transfers.items():
@@ -203,6 +207,35 @@ def test_a_batch_is_cut_into_equal_shares_or_the_message_says_what_fits(
         assert batch.per_process * processes == total
     most = most_processes(total, accumulate, processes)
     assert most == max([n for n in range(1, processes + 1) if total % (n * accumulate) == 0] or [1])
+
+
+@pytest.mark.parametrize(
+    ("protocol", "images", "cuts", "told"),
+    [
+        # 8 images to an update
+        ("faster_rcnn_fpn_demo", 8, {}, None),
+        ("faster_rcnn_fpn_demo", 7, {}, r"faster_rcnn_fpn_demo has 8 images to a batch; .*--total-batch 7 or less"),
+        ("faster_rcnn_fpn_demo", 7, {"processes": 2, "accumulate": 2}, r"--total-batch 4 or less"),
+        ("faster_rcnn_fpn_demo", 3, {"processes": 4}, r"than its 4 parts, .*--total-batch 3 or less"),
+        # 16 images to an update, and three rounds to an epoch
+        ("faster_rcnn_fpn_voc0712", 6, {}, None),
+        ("faster_rcnn_fpn_voc0712", 5, {}, r"faster_rcnn_fpn_voc0712 has 16 images .*--total-batch 15 or less"),
+        # a sampler that never ends
+        ("fcn_os8_demo", 1, {}, None),
+    ],
+)
+def test_a_training_set_smaller_than_the_batch_says_so(
+    protocol: str, images: int, cuts: dict[str, int], told: str | None
+) -> None:
+    config = load_config(str(next(path for path in PROTOCOLS if path.stem == protocol)), ())
+    batch = TotalBatch(config.base_batch_size, **cuts)
+    if told is None:
+        require_whole_batch(config, images, batch, None, protocol)
+        return
+    with pytest.raises(UserError, match=f"^the training set has only {images} images.* the protocol: .*{told}"):
+        require_whole_batch(config, images, batch, None, protocol)
+    with pytest.raises(UserError, match=rf"^--total-batch {batch.total}: the training set has only {images} images"):
+        require_whole_batch(config, images, batch, batch.total, protocol)
 
 
 def test_another_total_batch_moves_rate_and_iterations_and_no_epochs() -> None:

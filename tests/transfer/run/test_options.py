@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backbones.cli.command import CommandParser
-from transfer.run.options import add_transfer_options, parse_transfer_options
+from transfer.run.options import add_transfer_options, parse_transfer_options, print_result
 
 REQUIRED = ["protocol.py", "--backbone", "b", "--out", "o"]
 
@@ -37,3 +37,16 @@ def test_validation_is_every_so_many(number: str, capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit):
         parse("--validate-every", number)
     assert "--validate-every" in capsys.readouterr().err
+
+
+def test_a_result_ends_with_where_it_is_and_what_comes_next(capsys: pytest.CaptureFixture[str]) -> None:
+    print_result({"metrics": {"miou": 12.345, "pixel_accuracy": 50.0}, "pictures": {"maps": "x"}}, "runs/a-seg")
+    out, err = capsys.readouterr()
+    assert out.splitlines() == [
+        "miou            12.35 %",
+        "pixel_accuracy  50.00 %",
+        "written: runs/a-seg/result.json, pictures in runs/a-seg/pictures",
+    ]
+    assert err.startswith("next: python tools/compare.py ")
+    print_result({}, "runs/a-seg")  # of a dry run
+    assert capsys.readouterr() == ("", "")

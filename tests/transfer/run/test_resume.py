@@ -41,7 +41,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_shapes(out, images=9, size=64, layouts=("detection", "segmentation"))
 
 
-def run(kind: str, data: Path, out: Path, resume: bool = False) -> dict[str, Any]:
+def run(kind: str, data: Path, out: Path, resume: bool = False, keep: str = "all") -> dict[str, Any]:
     task, protocol, folder = TASKS[kind]
     options = TransferOptions(
         config=str(ROOT / protocol),
@@ -50,6 +50,7 @@ def run(kind: str, data: Path, out: Path, resume: bool = False) -> dict[str, Any
         data=str(data / folder),
         workers=0,
         resume=resume,
+        keep=keep,
         total_batch=TOTAL_BATCH[kind],
         cfg_options=SHORT[kind],
     )
@@ -144,6 +145,27 @@ def test_it_goes_on_at_the_last_checkpoint_wherever_the_folder_is_now(
     kept = sorted(path.name for path in (moved / "openmmlab").glob("*.pth"))
     # max_keep_ckpts=2 holds over both sittings
     assert kept == {"seg": ["iter_4.pth", "iter_6.pth"], "det": ["epoch_1.pth", "epoch_2.pth"]}[kind]
+
+
+def test_a_finished_run_keeps_its_last_weights_alone_and_is_still_finished(
+    data: Path, stopped: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    moved = stopped("seg")
+    kept = shutil.copytree(moved, moved.parent / "kept")
+    run("seg", data, kept, resume=True)
+    result = run("seg", data, moved, resume=True, keep="weights")
+    folder = moved / "openmmlab"
+    assert [path.name for path in folder.glob("*.pth")] == ["weights.pth"]
+    assert not (folder / "last_checkpoint").exists()
+    own = torch.load(folder / "weights.pth", weights_only=True)
+    whole = torch.load(kept / "openmmlab/iter_6.pth", weights_only=True)
+    assert own.keys() == {"meta", "state_dict"}
+    assert own["state_dict"].keys() == whole["state_dict"].keys()
+    assert all(torch.equal(own["state_dict"][name], tensor) for name, tensor in whole["state_dict"].items())
+    assert (folder / "weights.pth").stat().st_size < 0.6 * (kept / "openmmlab/iter_6.pth").stat().st_size
+    assert "removed iter_6.pth, iter_4.pth, last_checkpoint (" in capsys.readouterr().out
+    assert run("seg", data, moved, resume=True, keep="weights") == result
+    assert "is finished; its result:" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

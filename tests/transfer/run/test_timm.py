@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[3]
 DILATED = ["regnety_004", "convnext_atto"]
 DILATED_SLOW = ["tf_efficientnet_lite0", "efficientnet_b0", "resnext50_32x4d", "seresnet50", "res2net50_26w_4s"]
 PLAIN = "vit_tiny_patch16_224"
+PATCH_14 = "eva02_tiny_patch14_224"  # as DINOv2's and CLIP's large ones
 HEADS = ("model.decode_head", "model.auxiliary_head")
 OTHERS = ["mobilenetv3_large_100"]
 SWIN, CONVOLUTIONAL = "swin_tiny_patch4_window7_224", ["densenet121", "hrnet_w18_small", "vgg16_bn"]
@@ -159,10 +160,11 @@ def test_upernet_takes_what_cannot_be_dilated(name: str, data: Path, tmp_path: P
 @mark.parametrize(
     ("protocol", "name"),
     [
-        ("linear_ade20k.py", PLAIN),
+        ("linear_ade20k.py", PATCH_14),
         *(
             param(*case, marks=mark.slow)
             for case in [
+                ("linear_ade20k.py", PLAIN),
                 ("linear_ade20k.py", "convnext_atto"),
                 ("upernet_simple_fpn_ade20k.py", PLAIN),
                 ("upernet_adamw_ade20k.py", "convnext_atto"),
@@ -180,10 +182,11 @@ def test_protocols_with_adamw_train_every_stage(protocol: str, name: str, data: 
     assert all(stage["moved"] for stage in result["proof"]["after_training"]["stages"])
 
 
-def test_a_simple_feature_pyramid_takes_a_plain_transformer(data: Path, tmp_path: Path) -> None:
+@mark.parametrize("name", [PLAIN, PATCH_14])
+def test_a_simple_feature_pyramid_takes_a_plain_transformer(name: str, data: Path, tmp_path: Path) -> None:
     options = TransferOptions(
         str(ROOT / "det_configs/faster_rcnn_simple_fpn_voc07.py"),
-        bundle(PLAIN, tmp_path),
+        bundle(name, tmp_path),
         str(tmp_path / "run"),
         str(data / "VOCdevkit"),
         workers=0,
@@ -210,7 +213,8 @@ def test_what_cannot_be_dilated_is_refused_in_one_line(name: str, data: Path, tm
     ("name", "message"),
     [
         (PLAIN, "has maps of stride 16 alone, .* maps of strides 4, 8, 16, 32; det_configs/faster_rcnn_simple_fpn_"),
-        ("vit_small_patch14_dinov2", "has maps of stride 14 alone, .*; no protocol here takes it"),
+        ("vit_small_patch14_dinov2", "has maps of stride 14 alone, .*; det_configs/faster_rcnn_simple_fpn_"),
+        ("levit_128s", "has maps of stride 16, 32, 64 alone, .*; no protocol here takes it"),
         ("inception_v4", "leaves out the border of images"),
         ("bat_resnext26ts", "takes images of 256 pixels alone"),
     ],

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from backbones.data.shapes import make_shapes
 from backbones.errors import UserError
+from transfer.openmmlab import ops_bridge
 from transfer.protocol.identity import config_hash
 from transfer.protocol.load import load_config
 from transfer.run.hooks import ProgressHook
@@ -45,6 +46,11 @@ TOTAL_BATCH = {"seg": 4, "det": 3}
 EVERY = {"seg": 2, "det": 1}
 
 
+@pytest.fixture(autouse=True, scope="module")
+def bridge() -> None:
+    ops_bridge.install()
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("shapes") / "data"
@@ -61,6 +67,7 @@ def run(kind: str, data: Path, out: Path, task: Any = None, **more: Any) -> dict
         "workers": 0,
         "total_batch": TOTAL_BATCH[kind],
         "cfg_options": SHORT[kind],
+        "keep": "all",
     }
     return run_transfer(task or usual, TransferOptions(**{**options, **more}))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,9 @@ from PIL import Image
 from backbones.data.folders.drawing_lots import HeldOut
 from backbones.data.shapes import make_shapes
 from backbones.errors import UserError
+from transfer.data.faults import Faults
 from transfer.openmmlab import ops_bridge
+from transfer.protocol.identity import config_hash
 from transfer.protocol.load import load_config
 from transfer.run.run import TransferOptions, run_transfer
 from transfer.tasks.segmentation import SEGMENTATION
@@ -107,7 +110,94 @@ def test_other_classes_than_the_masks_have(root: Path) -> None:
         SEGMENTATION.check_data(config, ("a", "b", "c"), False)
 
 
-def test_masks_are_not_divided(root: Path) -> None:
+def undivided(root: Path, images: int = 12) -> Path:
+    """Index PNGs without lists; the class "rare" is in every third image."""
+    for number in range(images):
+        labels = np.zeros((8, 10), np.uint8)
+        labels[:, 5:], labels[0, 0] = 1, 255
+        labels[4:, :2] = 2 if number % 3 == 0 else 0
+        pixels = np.random.default_rng(number).integers(0, 255, (8, 10, 3), np.uint8)
+        for folder, name, content in (("images", f"{number}.jpg", pixels), ("annotations", f"{number}.png", labels)):
+            (root / folder).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(content).save(root / folder / name)
+    (root / "classes.txt").write_text("left\nright\nrare\n")
+    return root
+
+
+def divided(root: Path, held_out: HeldOut) -> Config:
+    config = load_config(str(ROOT / "seg_configs/fcn_os8_index_png.py"), ())
+    set_data_root(config, root)
+    assert SEGMENTATION.adopt(config, held_out) is not None
+    return config
+
+
+def files(config: Config) -> list[list[str]]:
+    """Names of the training and of the test images, as mmsegmentation will read them."""
+    from mmseg.registry import DATASETS
+
+    SEGMENTATION.set_classes(config, ("left", "right", "rare"))
+    datasets = [dataset for split, dataset in innermost_datasets(config) if split != "val"]
+    with DefaultScope.overwrite_default_scope("mmseg"):
+        built = [DATASETS.build(dataset) for dataset in datasets]
+    return [[Path(each["img_path"]).name for each in dataset.load_data_list()] for dataset in built]
+
+
+def test_a_part_is_held_out_class_by_class_and_recorded(root: Path, tmp_path: Path) -> None:
+    data = undivided(tmp_path / "own")
+    hashes, parts = set(), []
+    for held_out in (HeldOut(0.25, 0), HeldOut(0.5, 0), HeldOut(0.5, 1)):
+        config = divided(data, held_out)
+        hashes.add(config_hash(config, "fp32"))
+        train, test = files(config)
+        assert sorted([*train, *test]) == sorted(f"{number}.jpg" for number in range(12))
+        assert len(test) == 12 * held_out.share
+        rare = [name for name in test if int(name.removesuffix(".jpg")) % 3 == 0]
+        assert len(rare) == 4 * held_out.share
+        facts = SEGMENTATION.check_data(config, ("left", "right", "rare"), False)
+        assert (facts["train_images"], facts["test_images"]) == (len(train), len(test))
+        assert facts["split"] == {"share": held_out.share, "seed": held_out.seed}
+        parts.append(test)
+    assert len(hashes) == 3
+    assert parts[1] != parts[2]
+
+
+def test_nothing_is_divided_unasked(root: Path, tmp_path: Path) -> None:
+    shutil.rmtree(root / "images" / "val")
+    config = adopted("fcn_os8_demo.py", root)
+    with pytest.raises(UserError, match=r"has no part to measure on; hold one out with --split 0\.2"):
+        SEGMENTATION.check_data(config, ("left", "right"), False)
+    config = load_config(str(ROOT / "seg_configs/fcn_os8_index_png.py"), ())
+    set_data_root(config, undivided(tmp_path / "own"))
+    assert SEGMENTATION.adopt(config, None) is None
+    with pytest.raises(UserError, match=r"train.txt does not exist"):
+        SEGMENTATION.check_data(config, ("left", "right", "rare"), False)
+
+
+def test_what_has_a_part_to_measure_on_is_not_divided(root: Path, tmp_path: Path) -> None:
     config = load_config(str(ROOT / "seg_configs/fcn_os8_demo.py"), ())
-    with pytest.raises(UserError, match="--split: data for segmentation"):
+    set_data_root(config, root)
+    SEGMENTATION.adopt(config, HeldOut(0.2, 0))
+    with pytest.raises(UserError, match=r"--split: .* has the part val to measure on; leave it out"):
+        SEGMENTATION.check_data(config, ("left", "right"), False)
+    own = undivided(tmp_path / "own")
+    (own / "train.txt").write_text("1\n2\n")
+    (own / "val.txt").write_text("3\n")
+    with pytest.raises(UserError, match=r"--split: .* has the part val to measure on"):
+        SEGMENTATION.check_data(divided(own, HeldOut(0.2, 0)), ("left", "right", "rare"), False)
+
+
+def test_ade20k_is_not_divided(tmp_path: Path) -> None:
+    data = make_shapes(tmp_path / "shapes", images=6, size=32, layouts=("segmentation",)) / "ADEChallengeData2016"
+    config = load_config(str(ROOT / "seg_configs/fcn_os8_demo.py"), ())
+    set_data_root(config, data)
+    with pytest.raises(UserError, match="--split is for images and masks without a part to measure on"):
         SEGMENTATION.adopt(config, HeldOut(0.2, 0))
+
+
+def test_a_damaged_mask_is_told_before_anything_is_drawn(root: Path, tmp_path: Path) -> None:
+    data = undivided(tmp_path / "own")
+    (data / "annotations" / "7.png").write_bytes(b"no PNG")
+    (data / "annotations" / "8.png").unlink()
+    with pytest.raises(Faults) as caught:
+        SEGMENTATION.check_data(divided(data, HeldOut(0.25, 0)), ("left", "right", "rare"), False)
+    assert len(caught.value.texts) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from backbones.data.folders.drawing_lots import HeldOut
 from backbones.data.shapes import OBJECT_CLASSES, make_shapes
 from backbones.errors import UserError
 from transfer.data.scenes.scene import Box, Scene
+from transfer.openmmlab import ops_bridge
 from transfer.protocol.identity import config_hash
 from transfer.protocol.load import load_config
 from transfer.python import read_detections
@@ -27,6 +29,12 @@ SMALL = (
     *("train_cfg.max_epochs=1", "train_dataloader.dataset.pipeline.2.scale=(64,64)"),
     "test_dataloader.dataset.pipeline.1.scale=(64,64)",
 )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def bridge() -> None:
+    ops_bridge.install()
+    importlib.import_module("mmdet.datasets.transforms")  # registers what a pipeline names
 
 
 @pytest.fixture(autouse=True)
@@ -166,6 +174,20 @@ def test_what_has_lists_is_not_divided(root: Path, tmp_path: Path) -> None:
     set_data_root(config := load_config(DEMO, ()), tmp_path / "devkit")
     with pytest.raises(UserError, match="--split is for data without a part to measure on"):
         DETECTION.adopt(config, HeldOut(0.5, 0))
+
+
+def test_a_devkit_without_a_test_list_is_divided(tmp_path: Path) -> None:
+    data = make_shapes(tmp_path / "shapes", images=8, size=48, layouts=("detection",)) / "VOCdevkit"
+    config = load_config(DEMO, ())
+    set_data_root(config, data)
+    DETECTION.adopt(config, HeldOut(0.25, 0))
+    with pytest.raises(UserError, match=r"--split: .* has the part test to measure on"):
+        DETECTION.check_data(config, OBJECT_CLASSES, False)
+    for path in data.glob("*/ImageSets/Main/test.txt"):
+        path.unlink()
+    facts = DETECTION.check_data(config, OBJECT_CLASSES, False)
+    assert facts["split"] == {"share": 0.25, "seed": 0}
+    assert facts["test_images"] == (facts["train_images"] + facts["test_images"]) // 4
 
 
 def test_a_fraction_trains_on_as_many_images(root: Path) -> None:

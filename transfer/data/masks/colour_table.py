@@ -9,7 +9,7 @@ from backbones.errors import UserError
 from transfer.data.masks.coding import COLOURS, VALUES, VOID, Colour, MaskCoding
 from transfer.data.text_file import read_lines
 
-FILES = ("colors.txt", "colours.txt", "class_dict.csv", "labelmap.txt")
+FILES = ("colors.txt", "colours.txt", "class_dict.csv", "labelmap.txt", "label_colors.txt")
 VALUE_FILE = "_classes.csv"  # Roboflow's, of values and not of colours
 VOID_NAMES = ("void", "unlabeled", "unlabelled", "ignore")
 

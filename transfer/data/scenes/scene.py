@@ -8,10 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
+from backbones.data.folders.part_names import TEST, TRAIN, VAL, WHOLE
 from transfer.data.faults import Fault
 
-TRAIN, VAL, TEST = "train", "val", "test"
-WHOLE = "all"  # the only part of a data set that has none
+__all__ = ["TEST", "TRAIN", "VAL", "WHOLE", "Box", "Part", "Reading", "Scene", "SceneFolder"]
 
 
 class Box(NamedTuple):

@@ -1,9 +1,9 @@
 """The simple feature pyramid of ViTDet (Li et al. 2022, "Exploring Plain Vision Transformer Backbones for Object
 Detection", arXiv 2203.16527, Section 3): four maps out of a network's last one, for networks of a single stride.
 
-The paper starts at stride 16 and goes to 4, 8, 16 and 32; here the stride of the last map is the network's (8, 16 or
-32), and each level is as many transposed convolutions of stride 2 away from it, or one max pooling. Then come, as in
-the paper, a 1x1 and a 3x3 convolution, each with LayerNorm.
+The paper starts at stride 16 and goes to 4, 8, 16 and 32; here the stride of the map is 8, 16 or 32, on the nearest of
+which the trunk lays what has another, and each level is as many transposed convolutions of stride 2 away from it, or
+one max pooling. Then come, as in the paper, a 1x1 and a 3x3 convolution, each with LayerNorm.
 """
 
 from __future__ import annotations

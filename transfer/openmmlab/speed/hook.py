@@ -9,6 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
+from backbones.models.depthwise import quicken_depthwise
 from backbones.training.fused_update import fuse_updates
 from transfer.openmmlab.speed.bfloat16 import compute_in_bfloat16
 from transfer.openmmlab.speed.pixel_loss import use_per_image_loss
@@ -37,6 +38,7 @@ class SpeedHook(Hook):
         if not self.done:
             model = unwrap_model(runner)
             model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch does not declare memory_format
+            quicken_depthwise(model)
             compute_in_bfloat16(model, self.bfloat16_modules)
             pool_whole_pyramids(model)
             use_per_image_loss(model)

@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from studies.comparison.compare import compare_runs, compare_settings
+from studies.report.forms.text import as_text
 from studies.report.terminal import show as module
 from studies.report.terminal.show import show
 from studies.report.terminal.table import text_table
-from studies.report.text import as_text
 
 AddRun = Callable[..., Path]
 

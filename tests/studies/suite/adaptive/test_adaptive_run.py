@@ -8,13 +8,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import yaml
 from pytest import CaptureFixture, fixture, mark, raises
 from silent_suites import silent, write_two_classes
 
 from backbones.errors import UserError, not_none
 from studies.comparison.compare import compare_runs
 from studies.suite.adaptive.plan import plan_looks
-from studies.suite.adaptive.run import Budget, baseline_row, run_adaptively
+from studies.suite.adaptive.run import Budget, run_adaptively
+from studies.suite.comparison import baseline_row
 from studies.suite.costs.estimate import Estimate
 from studies.suite.executors.board import DONE, FAILED, Board
 from studies.suite.executors.local import Reporter
@@ -172,6 +174,31 @@ def test_a_damaged_plan_is_one_line(study: Study) -> None:
             compare_runs(plan.parent)
 
 
+@mark.parametrize("damage", ["{", "[]", None])
+def test_a_plan_that_is_damaged_or_missing_is_restored_from_its_copy(study: Study, damage: str | None) -> None:
+    study.run()
+    before = len(study.ran)
+    plans = [folder / "looks.json" for folder in (study.out, study.out / "compared")]
+    sound = plans[0].read_text()
+    for plan in plans:
+        plan.unlink() if damage is None else plan.write_text(damage)
+        with raises(UserError, match="was begun with --adaptive"):  # it is known all the same
+            study.run(counts=(2, 4, 8))
+        study.run()
+        assert [each.read_text() for each in plans] == [sound, sound]
+    assert len(study.ran) == before
+
+
+def test_a_plan_whose_copies_are_both_damaged_is_one_line_that_says_what_to_do(study: Study) -> None:
+    study.run()
+    for folder in (study.out, study.out / "compared"):
+        (folder / "looks.json").write_text("[]")
+    with raises(
+        UserError, match=r"looks.json is no plan of looks.*no sound copy.*delete looks.json in both, and repeat"
+    ):
+        study.run()
+
+
 def test_counts(study: Study) -> None:
     assert plan_looks(study.suite).counts == (3, 5, 8)
     assert plan_looks(study.suite, seeds=range(20)).counts == (3, 5, 8, 12, 18, 20)
@@ -191,3 +218,43 @@ def test_a_baseline_is_needed(study: Study) -> None:
     (study.suite.path).write_text(study.suite.path.read_text().replace("baseline: b-standard", "baseline: resnet"))
     with raises(UserError, match="the baseline, resnet, fits 0 rows"):
         baseline_row(read_suite(study.suite.path))
+
+
+@mark.parametrize(
+    ("controls", "others_run"),
+    [
+        ("{d-cosine: differs}", True),
+        ("{d-mixup: no sign}", True),
+        ("{d-mixup: differs}", False),
+        ("{d-cosine: no sign}", False),
+        ("{d-cosine: differs, d-mixup: carries over}", False),
+    ],
+)
+@mark.parametrize("adaptive", [True, False])
+def test_controls_come_first_and_stop_the_study(
+    controls: str, others_run: bool, adaptive: bool, study: Study, tmp_path: Path, capfd: CaptureFixture[str]
+) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(path.read_text() + f"controls: {controls}\n")
+    study.suite = read_suite(path)
+    code = (
+        study.run() if adaptive else run_suite(study.suite, Conduct(study.out, tool_parsers()), study.execute, silent)
+    )
+    printed = capfd.readouterr().out
+    first = {*yaml.safe_load(controls), "b-standard"}
+    rows = list(dict.fromkeys(row for row, _ in study.ran))
+    assert set(rows[: len(first)]) == first
+    assert (set(rows) == set(TRUE)) == others_run
+    assert ("CONTROL: " in printed) != others_run
+    assert ("the study stops here" in printed) != others_run
+    assert code == (0 if others_run else 1)
+    before = list(study.ran)
+    assert (study.run() if adaptive else 0) == (code if adaptive else 0)  # what stopped it stops it again
+    assert study.ran == before
+
+
+def test_the_only_rows_that_are_asked_for_may_be_controls(study: Study, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(path.read_text() + "controls: {d-mixup: differs}\n")
+    study.suite = read_suite(path)
+    assert study.run(rows=["b-standard", "d-mixup"]) == 0  # nothing that a control could stop

@@ -13,8 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from backbones.data.folders.drawing_lots import HeldOut
 from backbones.errors import UserError
 from transfer.data.faults import Faults
+from transfer.data.masks import coco_stuff as coco_stuff_names
 from transfer.data.masks.check import check_masks
 from transfer.data.masks.coding import VOID, read_mask
 from transfer.data.masks.folder import CAMVID, MaskFolder, recognise_masks
@@ -127,7 +129,50 @@ def cityscapes(root: Path, labels: Labels) -> None:
     each(labels, image, mask, write, root)
 
 
+def coded(codes: tuple[int, int, int, int]) -> Callable[[Path, np.ndarray], None]:
+    """Writes the values that stand for the first three classes and for void."""
+    table = np.zeros(256, np.uint8)
+    table[[0, 1, 2, VOID]] = codes
+
+    def write(path: Path, content: np.ndarray) -> None:
+        values(path, table[content])
+
+    return write
+
+
+def coco_stuff(root: Path, labels: Labels, image: str = "images/{part}2017/{name}.jpg") -> None:
+    each(labels, image, "annotations/{part}2017/{name}_labelTrainIds.png", values, root)
+    each(labels, image, "annotations/{part}2017/{name}.png", coded((9, 9, 9, 9)), root)  # which nobody reads
+
+
+def coco_stuff_published(root: Path, labels: Labels) -> None:
+    each(labels, "{part}2017/{name}.jpg", "stuffthingmaps/{part}2017/{name}.png", values, root)
+
+
+def coco_stuff_10k(root: Path, labels: Labels) -> None:
+    years = {"train": "train2014", "val": "test2014"}
+    for name, content in labels.items():
+        picture(root / "images" / years[part(name)] / f"{name}.jpg", content)
+        path = root / "annotations" / years[part(name)] / f"{name}_labelTrainIds.png"
+        coded((1, 2, 3, 0))(path, content)
+
+
+def pixelmaps(root: Path, labels: Labels) -> None:
+    mask = "annotations/stuff_{part}2017_pixelmaps/{name}.png"
+    each(labels, "{part}2017/{name}.jpg", mask, coded((92, 93, 94, 0)), root)
+
+
+def tiff(root: Path, labels: Labels) -> None:
+    each(labels, "images/{part}/{name}.tiff", "masks/{part}/{name}.png", values, root)
+    (root / "classes.txt").write_text("\n".join(NAMES))
+
+
 LAYOUTS = {
+    "COCO-Stuff": (coco_stuff, "COCO-Stuff in mmsegmentation's layout"),
+    "COCO-Stuff 10k": (coco_stuff_10k, "COCO-Stuff in mmsegmentation's layout (10k)"),
+    "COCO-Stuff as published": (coco_stuff_published, "COCO-Stuff"),
+    "COCO's pixelmaps": (pixelmaps, "COCO with pixelmaps of stuff"),
+    "TIFF": (tiff, "images and masks of values"),
     "own": (own, "images and masks of values"),
     "two folders": (two_folders, "images with masks in the colours of colors.txt"),
     "palette and colours": (with_palette, "images with masks in the colours of colors.txt"),
@@ -181,6 +226,7 @@ def test_labels_written_are_the_labels_read(name: str) -> None:
                 np.testing.assert_array_equal(read[each], content)
             summary = check_masks(found, "train")
             assert summary.images == 2
+            assert len(check_masks(found, found.measured).pixels) == len(found.classes)
             both = np.concatenate([labels["t1"].ravel(), labels["t2"].ravel()])
             assert list(summary.pixels.values())[:3] == [int((both == label).sum()) for label in range(3)]
             assert summary.unlabelled_share == pytest.approx((both == VOID).mean())
@@ -287,6 +333,53 @@ def test_outlines_are_drawn(root: Path) -> None:
     }
     (root / "classes.txt").write_text("road\ntree\n")
     assert check_masks(taken(root), "train").unlabelled_share == pytest.approx(float((expected == 0).mean()))
+
+
+def test_the_classes_of_coco_stuff_are_those_of_mmsegmentation() -> None:
+    from transfer.openmmlab import ops_bridge
+
+    ops_bridge.install()
+    from mmseg.datasets import COCOStuffDataset
+
+    assert tuple(COCOStuffDataset.METAINFO["classes"]) == coco_stuff_names.CLASSES
+
+
+@pytest.mark.parametrize(("value", "number"), [(0, 0), (10, 10), (12, 11), (24, 23), (89, 79), (91, 80), (181, 170)])
+def test_the_values_of_coco_stuff_that_name_classes(value: int, number: int, root: Path) -> None:
+    """Of the 182, mmsegmentation's converter has its numbers; eleven in between name none."""
+    coco_stuff_published(root, LABELS)
+    assert taken(root).coding.labels[value] == number
+    values(root / "stuffthingmaps" / "train2017" / "t1.png", np.array([[11, 0, 1], [0, 0, 0]], np.uint8))
+    with pytest.raises(Faults, match=r"t1\.png has the value 11"):
+        check_masks(taken(root), "train")
+
+
+def test_camvid_as_it_is_published_is_divided_on_request(root: Path) -> None:
+    labels = {f"t{number}": np.array([[0, 1, 2], [0, VOID, 1]], np.uint8) for number in range(4)}
+    each(labels, "701_StillsRaw_full/{name}.png", "LabeledApproved_full/{name}_L.png", colours, root)
+    lines = [line.rsplit(" ", 3) for line in TABLE.splitlines()]
+    (root / "label_colors.txt").write_text("".join(f"{r} {g} {b}\t{name}\n" for name, r, g, b in lines))
+    found = taken(root)
+    assert (list(found.parts), found.classes) == (["all"], NAMES)
+    train, val = (check_masks(found, part, HeldOut(0.25, 0)) for part in ("train", "val"))
+    assert (train.images, val.images) == (3, 1)
+    with pytest.raises(UserError, match="is not divided into training and validation; hold a part out with --split"):
+        check_masks(found, "train")
+
+
+def test_a_list_names_images_in_folders(root: Path) -> None:
+    for name in ("a/1", "b/1", "b/2.x"):
+        picture(root / "images" / f"{name}.png", LABELS["t1"])
+        values(root / "masks" / f"{name}.png", LABELS["t1"])
+    (root / "classes.txt").write_text("\n".join(NAMES))
+    (root / "train.txt").write_text("a/1\nb/1.png\n")
+    (root / "val.txt").write_text("2.x\n")
+    parts = taken(root).parts
+    assert [pair.image.parent.name for pair in parts["train"]] == ["a", "b"]
+    assert parts["val"][0].mask == root / "masks" / "b" / "2.x.png"
+    (root / "train.txt").write_text("1\n")
+    with pytest.raises(UserError, match=r"train\.txt names '1', which is several images here; write its path"):
+        taken(root)
 
 
 def test_index_pngs_are_read_as_ever(root: Path) -> None:

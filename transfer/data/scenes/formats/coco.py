@@ -14,10 +14,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from backbones.data.folders.part_names import part_folders, part_of
 from backbones.errors import UserError
 from backbones.text_files import open_regular, parse_json, read_text
 from transfer.data.faults import MOST_NAMES, Fault
-from transfer.data.scenes.names import best_folder, part_folders, part_of, relative_name
+from transfer.data.scenes.names import best_folder, relative_name
 from transfer.data.scenes.scene import WHOLE, Box, Part, Reading, Scene, SceneFolder
 
 LARGEST = 2**30  # bytes; COCO's own has 4.7e8

@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from backbones.data.folders.part_names import part_of
 from backbones.errors import UserError
 from backbones.text_files import open_regular
 from transfer.data.faults import Fault
-from transfer.data.scenes.names import best_folder, part_of, relative_name
+from transfer.data.scenes.names import best_folder, relative_name
 from transfer.data.scenes.scene import WHOLE, Box, Part, Reading, Scene, SceneFolder
 
 WHAT = "CVAT's own export (annotations.xml)"

@@ -11,11 +11,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from backbones.data.folders.part_names import part_folders
 from backbones.errors import UserError, not_none
 from backbones.text_files import open_regular, parse_json, read_text
 from transfer.data.faults import read_each
 from transfer.data.scenes.formats.pairs import Pair, part_of_pairs, size_of
-from transfer.data.scenes.names import files_in, is_image, part_folders
+from transfer.data.scenes.names import files_in, is_image
 from transfer.data.scenes.scene import WHOLE, Box, Part, Scene, SceneFolder
 
 WHAT = "images with labelme's JSON beside them"

@@ -14,10 +14,11 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+from backbones.data.folders.part_names import PART_WORDS, part_folders
 from backbones.errors import UserError, not_none
 from transfer.data.faults import read_each
 from transfer.data.scenes.formats.pairs import Pair, part_of_pairs, size_of
-from transfer.data.scenes.names import IMAGE_SUFFIXES, PART_WORDS, files_below, files_in, part_folders
+from transfer.data.scenes.names import IMAGE_SUFFIXES, files_below, files_in
 from transfer.data.scenes.scene import TEST, TRAIN, VAL, WHOLE, Box, Part, Scene, SceneFolder
 from transfer.data.text_file import read_lines
 from transfer.data.voc_annotation import read_annotation

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from backbones.cli.yaml_section import read_yaml
+from backbones.data.folders.part_names import PART_WORDS, part_folders
 from backbones.errors import UserError
 from backbones.text_files import read_text
 from transfer.data.class_names import OWN_NAMES, read_classes
 from transfer.data.faults import MOST_NAMES, Fault, Faults
 from transfer.data.scenes.formats.pairs import Pair, part_of_pairs, size_of
-from transfer.data.scenes.names import PART_WORDS, files_below, files_in, is_image, part_folders, relative_name
+from transfer.data.scenes.names import files_below, files_in, is_image, relative_name
 from transfer.data.scenes.scene import TRAIN, WHOLE, Box, Scene, SceneFolder
 
 WHAT = "YOLO's images and labels"

@@ -14,7 +14,7 @@ from pytest import approx, mark
 from scipy import stats
 
 from studies.comparison.compare import compare_runs
-from studies.comparison.rank_correlation import paper_spearman
+from studies.comparison.correlations.rank_correlation import paper_spearman
 from studies.statistics.spearman import spearman
 
 COLUMN = st.integers(3, 6).flatmap(

@@ -11,7 +11,7 @@ from pathlib import Path
 from pytest import approx, fixture
 
 from studies.comparison.compare import compare_runs
-from studies.report.text import as_csv, as_json, as_markdown, as_text
+from studies.report.forms.text import as_csv, as_json, as_markdown, as_text
 from studies.statistics.seeds import holm
 from studies.statistics.verdict import Verdict
 

@@ -17,8 +17,8 @@ from studies.comparison.compare import Comparison, check_comparison
 from studies.comparison.rows import Row
 from studies.comparison.tuned_arm import TunedTask
 from studies.report.answer import plain_answer
+from studies.report.forms.grids import Grid, statistics_sections
 from studies.report.front.finding import finding
-from studies.report.grids import Grid, statistics_sections
 from studies.report.noise_tables import noise_sections
 from studies.report.terminal.table import WIDTH, text_table, wrapped
 from studies.results.paper import setting

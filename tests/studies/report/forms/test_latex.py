@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from studies.comparison.compare import compare_runs
-from studies.report.latex import escape
+from studies.report.forms.latex import escape
 from studies.report.page import write_page
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pytest import approx, mark
 
 from studies.comparison.compare import compare_runs
-from studies.comparison.seed_correlation import pooled_correlation
-from studies.report.text import as_json, as_markdown, as_text
+from studies.comparison.correlations.seed_correlation import pooled_correlation
+from studies.report.forms.text import as_json, as_markdown, as_text
 
 VALUE = st.integers(0, 1000).map(lambda tenths: tenths / 10)
 PAIRS = st.lists(st.tuples(VALUE, VALUE), min_size=3, max_size=6)

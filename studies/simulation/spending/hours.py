@@ -6,7 +6,7 @@ from pathlib import Path
 
 from backbones.errors import not_none
 from backbones.runs.fingerprint import ROOT
-from studies.simulation.designs import Hours
+from studies.simulation.spending.designs import Hours
 from studies.simulation.truth import BASELINE
 from studies.suite.commands import Parsers
 from studies.suite.costs.estimate import Estimator

@@ -9,7 +9,7 @@ from backbones.reporting.numbers import plain, signed
 from backbones.reporting.printable import printable
 from studies.comparison.cells import Cell
 from studies.comparison.compare import Comparison
-from studies.report.grids import verdict_words
+from studies.report.forms.grids import verdict_words
 from studies.report.page_rows import PageRow
 from studies.results.paper import setting
 from studies.statistics.power import POWER

@@ -1,0 +1,1 @@
+"""Whether rows, or seeds, are good and bad together."""

@@ -1,0 +1,1 @@
+"""A comparison in other forms than the page: text, Markdown, CSV, JSON and LaTeX."""

@@ -1,5 +1,6 @@
 # `make demo` and `make test` do all their set-up: Python 3.10-3.14, pip and make are enough.
 # Another interpreter: make PYTHON=/path/to/python3.12 test
+# An environment that has the packages of requirements.txt already, in place of .venv: make RUN=/path/to/python READY= demo
 
 SUPPORTED := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 14))
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11 python3.10; do \

@@ -7,7 +7,9 @@ import atexit
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 from backbones.cli.streams import print_every_name, say, shut_streams, silence_streams, without_reader
@@ -26,6 +28,12 @@ class CommandParser(argparse.ArgumentParser):
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, **{"formatter_class": argparse.RawDescriptionHelpFormatter, **options})
 
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        # Path("") is the current folder, which nobody means who writes --out "$OUT" and has no OUT.
+        if action.type is Path and not arg_string.strip():
+            raise argparse.ArgumentError(action, "it is empty; name a file or a folder (is a shell variable not set?)")
+        return super()._get_value(action, arg_string)
+
     def error(self, message: str) -> NoReturn:
         name, separator, words = message.partition("unrecognized arguments: ")
         hint = did_you_mean(words.split("=")[0].split()[0], self._option_string_actions) if separator else ""
@@ -41,6 +49,8 @@ def run_command(main: Callable[[], None]) -> NoReturn:
     """
     print_every_name()
     name_user()
+    # mmengine's, in whichever tool is the first to import it: nothing that a user could do about.
+    warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
     try:
         main()
     except ToldError:

@@ -16,8 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from backbones.models.convolution import Convolution
+from backbones.runs.versions import is_version
 
-Pair = tuple[int, int]
+WRITTEN_FOR = "1.0.31"  # of timm, whose Conv2dSame.forward these lines stand in for
+Size2d = tuple[int, int]
 
 
 def quicken_depthwise(model: nn.Module) -> int:
@@ -48,7 +50,7 @@ def _is_depthwise(module: nn.Module) -> TypeGuard[nn.Conv2d]:
 def _pads_itself(module: nn.Module) -> bool:
     """Whether it is timm's ``Conv2dSame``, which cannot be where nobody has imported timm."""
     timm = sys.modules.get("timm.layers")
-    return timm is not None and type(module) is timm.Conv2dSame
+    return timm is not None and type(module) is timm.Conv2dSame and is_version("timm", WRITTEN_FOR)
 
 
 def _convolve(module: nn.Conv2d, otherwise: Any, images: Tensor) -> Tensor:
@@ -72,7 +74,7 @@ class _Depthwise(torch.autograd.Function):
     """Images (n, channels, height, width), weights (k * channels, 1, ...) in float32: bf16 maps, no bias."""
 
     @staticmethod
-    def forward(ctx: Any, images: Tensor, weight: Tensor, stride: Pair, padding: Pair, dilation: Pair) -> Tensor:
+    def forward(ctx: Any, images: Tensor, weight: Tensor, stride: Size2d, padding: Size2d, dilation: Size2d) -> Tensor:
         rounded, rounded_weight = images.bfloat16(), weight.bfloat16()
         ctx.save_for_backward(rounded, rounded_weight)
         ctx.geometry, ctx.precisions = (stride, padding, dilation), (images.dtype, weight.dtype)

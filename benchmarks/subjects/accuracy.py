@@ -23,7 +23,7 @@ from benchmarks.subjects.classification_loops import MEAN, STD
 
 
 @dataclass(frozen=True)
-class Training:
+class ComparedTraining:
     """``data`` is an ImageFolder tree; ``size`` in pixels."""
 
     data: Path
@@ -36,7 +36,7 @@ class Training:
     learning_rate: float = 0.03
 
 
-Program = Callable[[Training], float]
+Program = Callable[[ComparedTraining], float]
 Result = TypeVar("Result")
 MARGIN = 8 / 7  # evaluated images are resized by this, then cropped, as 256 to 224
 
@@ -49,13 +49,13 @@ def over_seeds(
 
 
 def each_seed(
-    programs: Mapping[str, tuple[Callable[[Training], Result], Path]], folder: Path, classes: int, seeds: int
+    programs: Mapping[str, tuple[Callable[[ComparedTraining], Result], Path]], folder: Path, classes: int, seeds: int
 ) -> dict[str, list[Result]]:
     """What each program gives for each seed: one after the other, each in a process of its own."""
     found: dict[str, list[Result]] = {name: [] for name in programs}
     for seed in range(seeds):
         for number, (name, (program, data)) in enumerate(programs.items()):
-            found[name].append(_alone(program, Training(data, folder / f"{number}_{seed}", classes, seed)))
+            found[name].append(_alone(program, ComparedTraining(data, folder / f"{number}_{seed}", classes, seed)))
     return found
 
 
@@ -67,7 +67,7 @@ def line(accuracies: list[float]) -> dict[str, float]:
     return found | {f"seed {seed}": accuracy for seed, accuracy in enumerate(accuracies)}
 
 
-def ours(training: Training, precision: str = "auto") -> float:
+def ours(training: ComparedTraining, precision: str = "auto") -> float:
     """Top-1 of ``tools/train_cls.py``, in percent."""
     request = ClassificationRequest(
         data=training.data,
@@ -86,7 +86,7 @@ def ours(training: Training, precision: str = "auto") -> float:
 
 
 @torch.no_grad()
-def plain_top1(model: nn.Module, training: Training) -> float:
+def plain_top1(model: nn.Module, training: ComparedTraining) -> float:
     """Top-1 in percent of a model of torchvision's or timm's: one central crop of each validation image."""
     steps = [transforms.Resize(round(training.size * MARGIN)), transforms.CenterCrop(training.size)]
     steps += [transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
@@ -98,6 +98,6 @@ def plain_top1(model: nn.Module, training: Training) -> float:
     return 100 * correct / len(data)
 
 
-def _alone(program: Callable[[Training], Result], training: Training) -> Result:
+def _alone(program: Callable[[ComparedTraining], Result], training: ComparedTraining) -> Result:
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(program, training).result()

@@ -28,7 +28,7 @@ from backbones.machine.processes import loader_workers
 from backbones.training import loop as training
 from backbones.training.request import ClassificationRequest
 from backbones.training.run import run_classification
-from benchmarks.harness.contender import Reporter
+from benchmarks.harness.contender import TurnReporter
 
 MEAN, STD = [value / 255 for value in IMAGENET_MEAN], [value / 255 for value in IMAGENET_STD]
 
@@ -56,7 +56,7 @@ def training_folder(root: Path, files: Sequence[Path], count: int, classes: int)
 
 
 def ours(
-    reporter: Reporter,
+    reporter: TurnReporter,
     work: Classifying,
     network: str,
     precision: str = "auto",
@@ -90,21 +90,21 @@ def ours(
         run_classification(request)
 
 
-def ours_in_processes(reporter: Reporter, work: Classifying, network: str, processes: int) -> None:
+def ours_in_processes(reporter: TurnReporter, work: Classifying, network: str, processes: int) -> None:
     """The same in several processes with one thread each, which load their images themselves."""
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(_free_port()), WORLD_SIZE=str(processes))
     context = multiprocessing.get_context("spawn")
     for rank in range(1, processes):
-        context.Process(target=_follower, args=(rank, work, network)).start()
-    _lead_or_follow(0, reporter, work, network)
+        context.Process(target=_other_rank, args=(rank, work, network)).start()
+    _train_as_rank(0, reporter, work, network)
 
 
-def _follower(rank: int, work: Classifying, network: str) -> None:
+def _other_rank(rank: int, work: Classifying, network: str) -> None:
     unheard, _ = multiprocessing.Pipe()
-    _lead_or_follow(rank, Reporter(unheard, sys.maxsize), work, network)
+    _train_as_rank(rank, TurnReporter(unheard, sys.maxsize), work, network)
 
 
-def _lead_or_follow(rank: int, reporter: Reporter, work: Classifying, network: str) -> None:
+def _train_as_rank(rank: int, reporter: TurnReporter, work: Classifying, network: str) -> None:
     if os.environ["WORLD_SIZE"] != "1":
         os.environ["RANK"] = str(rank)
     torch.set_num_threads(1)
@@ -117,7 +117,7 @@ def _free_port() -> int:
         return listener.getsockname()[1]
 
 
-def torchvision_loop(reporter: Reporter, work: Classifying, network: str) -> None:
+def torchvision_loop(reporter: TurnReporter, work: Classifying, network: str) -> None:
     """A plain loop around torchvision's model, data set and transforms."""
     loader = torchvision_training_loader(work.data, work.size, work.batch)
     model = torchvision_model(network, work.classes)
@@ -146,7 +146,7 @@ def torchvision_images(data: Path, size: int) -> Dataset:
     return ImageFolder(str(data / "train"), transforms.Compose([*steps, transforms.Normalize(MEAN, STD)]))
 
 
-def timm_loop(reporter: Reporter, work: Classifying, network: str) -> None:
+def timm_loop(reporter: TurnReporter, work: Classifying, network: str) -> None:
     """A loop around timm's ``create_model``, ``create_loader`` and ``create_optimizer_v2``."""
     from timm import create_model
     from timm.optim import create_optimizer_v2

@@ -9,7 +9,7 @@ from pathlib import Path
 from backbones.data.folders.folder_parts import listed_images
 from backbones.data.folders.image_split import Listed
 from backbones.data.folders.verification import FileStamp, content_fingerprint
-from backbones.data.shapes import LAYOUTS, cached_shapes, shapes_folder
+from backbones.data.shapes import LAYOUTS, cached_shapes, image_count, shapes_folder
 from backbones.errors import not_none
 from backbones.machine.processes import usable_cpus
 from studies.suite.definition import Data, Shapes
@@ -49,7 +49,11 @@ def train_images(data: Data) -> int | None:
 
 
 def make_images(shapes: Shapes) -> Path:
-    """Render what is not there yet."""
+    """Render what is not there yet, and say so: it takes seconds in which nothing else can be seen."""
+    folder = shapes_folder(shapes.images, shapes.size, shapes.seed, shapes.layouts)
+    if not folder.is_dir():
+        count = image_count(shapes.images, shapes.layouts)
+        print(f"rendering {count} images of {shapes.size} x {shapes.size} pixels into {folder}", flush=True)
     return cached_shapes(shapes.images, shapes.size, shapes.seed, shapes.layouts, workers=usable_cpus())
 
 

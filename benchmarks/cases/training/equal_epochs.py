@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 from backbones.data.shapes import make_shapes
 from benchmarks.harness.findings import Findings
 from benchmarks.harness.settings import Settings
-from benchmarks.subjects.accuracy import Training, ours, over_seeds, plain_top1
+from benchmarks.subjects.accuracy import ComparedTraining, ours, over_seeds, plain_top1
 from benchmarks.subjects.classification_loops import (
     torchvision_model,
     torchvision_training_loader,
@@ -36,12 +36,12 @@ def measure(settings: Settings) -> Findings:
     return Findings(figures=over_seeds(contenders, settings.scratch, classes, settings.amount(3, 1)))
 
 
-def ours_in_float32(training: Training) -> float:
+def ours_in_float32(training: ComparedTraining) -> float:
     """The same without 16 bits."""
     return ours(training, "fp32")
 
 
-def plain(training: Training) -> float:
+def plain(training: ComparedTraining) -> float:
     """Top-1 of the loop with torchvision, in percent."""
     torch.manual_seed(training.seed)
     loader = torchvision_training_loader(training.data, training.size, training.batch)

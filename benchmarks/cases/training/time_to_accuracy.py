@@ -23,7 +23,7 @@ from backbones.data.shapes import make_shapes
 from benchmarks.harness.findings import Findings
 from benchmarks.harness.settings import Settings
 from benchmarks.subjects import accuracy
-from benchmarks.subjects.accuracy import Training, each_seed, plain_top1
+from benchmarks.subjects.accuracy import ComparedTraining, each_seed, plain_top1
 from benchmarks.subjects.classification_loops import (
     timm_training_loader,
     torchvision_model,
@@ -64,21 +64,21 @@ def line(reached: list[tuple[float, bool]]) -> dict[str, float]:
     return figures | {f"seed {seed}": seconds for seed, seconds in enumerate(times)}
 
 
-def ours(training: Training) -> list[tuple[float, float]]:
+def ours(training: ComparedTraining) -> list[tuple[float, float]]:
     """``tools/train_cls.py``, by its own record."""
     accuracy.ours(training)
     records = [json.loads(text) for text in (training.folder / "metrics.jsonl").read_text().splitlines()]
     return [(each["total_seconds"], each["top1"]) for each in records if each["kind"] == "epoch"]
 
 
-def torchvision(training: Training) -> list[tuple[float, float]]:
+def torchvision(training: ComparedTraining) -> list[tuple[float, float]]:
     """A loop around torchvision's model, data set and transforms."""
     torch.manual_seed(training.seed)
     model = torchvision_model("resnet18", training.classes)
     return _train(training, model, torchvision_training_loader(training.data, training.size, training.batch))
 
 
-def timm(training: Training) -> list[tuple[float, float]]:
+def timm(training: ComparedTraining) -> list[tuple[float, float]]:
     """A loop around timm's model and loader."""
     from timm import create_model
 
@@ -87,7 +87,7 @@ def timm(training: Training) -> list[tuple[float, float]]:
     return _train(training, model, timm_training_loader(training.data, training.size, training.batch))
 
 
-def _train(training: Training, model: nn.Module, loader: Any) -> list[tuple[float, float]]:
+def _train(training: ComparedTraining, model: nn.Module, loader: Any) -> list[tuple[float, float]]:
     optimizer = torch.optim.SGD(model.parameters(), lr=training.learning_rate, momentum=0.9, weight_decay=1e-4)
     schedule = CosineAnnealingLR(optimizer, training.epochs * len(loader))
     started, found = time.perf_counter(), []

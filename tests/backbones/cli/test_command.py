@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
 from pytest import CaptureFixture, MonkeyPatch, fixture, mark, raises
 
-from backbones.cli.command import run_command
+from backbones.cli.command import CommandParser, run_command
 from backbones.errors import ToldError, UserError
 from backbones.machine.lacks import remedy_of
 
@@ -60,6 +62,19 @@ def test_how_a_command_ends(raised: BaseException | None, code: int, printed: st
     assert capsys.readouterr().err == printed
 
 
+@mark.parametrize("words", [["--out", ""], ["--out="], ["--out", "a", "--models", "b", " "], ["--out", "a", ""]])
+def test_a_path_that_is_empty_is_not_the_current_folder(words: list[str], capsys: CaptureFixture[str]) -> None:
+    parser = CommandParser(prog="tool")
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--models", type=Path, nargs="+")
+    parser.add_argument("place", type=Path, nargs="?")
+    assert parser.parse_args(["--out", ".", "b"]).out == Path()
+    with raises(SystemExit):
+        parser.parse_args(words)
+    told = capsys.readouterr().err
+    assert re.fullmatch(r"error: argument \S+: it is empty; name a file or a folder .*; see tool --help\n", told)
+
+
 def test_a_defect_keeps_its_traceback() -> None:
     def main() -> None:
         raise ZeroDivisionError
@@ -71,7 +86,7 @@ def test_a_defect_keeps_its_traceback() -> None:
 # Python frees what a module holds while it takes itself apart.
 AMONG_OTHERS = """
 import atexit
-from backbones.cli.command import run_command
+from backbones.cli.command import CommandParser, run_command
 
 class Freed:
     def __del__(self):
@@ -177,3 +192,13 @@ def test_a_removed_current_folder_is_told(tmp_path: Path) -> None:
         [sys.executable, "-c", script, str(ROOT)], cwd=folder, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (2, "error: the current folder is gone; change to another one\n")
+
+
+def test_a_library_of_a_library_has_nothing_to_tell_a_user(capsys: CaptureFixture[str]) -> None:
+    def main() -> None:
+        warnings.warn("pkg_resources is deprecated as an API. See https://...", UserWarning, stacklevel=1)
+        warnings.warn("this is news", UserWarning, stacklevel=1)
+
+    with warnings.catch_warnings(record=True) as caught, raises(SystemExit):
+        run_command(main)
+    assert [str(each.message) for each in caught] == ["this is news"]

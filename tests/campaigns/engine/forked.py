@@ -19,7 +19,8 @@ from backbones.errors import EXIT_USER_ERROR, UserError
 from backbones.reporting.printable import printable
 from campaigns.engine.trial import Ending
 
-SECONDS = 20.0  # the machine may be busy
+SECONDS = 20.0  # of a processor, or of waiting
+BUSY = 15  # times as long at most, if other programs have the processors
 MEMORY = 2**30  # bytes more than the process has as it begins
 _STATUS = Path("/proc/self/statm")
 
@@ -41,7 +42,7 @@ def call(function: Callable[[], Any], seconds: float = SECONDS, memory: int = ME
         _be_the_child(function, writer, memory)
     os.close(writer)
     try:
-        return _wait(child, reader, time.monotonic() + seconds)
+        return _wait(child, reader, seconds)
     finally:
         os.close(reader)
 
@@ -78,11 +79,12 @@ def _limit_memory(memory: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (used + memory, resource.RLIM_INFINITY))
 
 
-def _wait(child: int, reader: int, deadline: float) -> Ending:
+def _wait(child: int, reader: int, seconds: float) -> Ending:
     parts: list[bytes] = []
-    while (left := deadline - time.monotonic()) > 0:
-        if not select.select([reader], [], [], left)[0]:
-            break
+    patience = _Patience(child, seconds)
+    while patience.goes_on():
+        if not select.select([reader], [], [], min(1.0, seconds / 4))[0]:
+            continue
         part = os.read(reader, 1 << 16)
         if not part:
             code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -91,6 +93,28 @@ def _wait(child: int, reader: int, deadline: float) -> Ending:
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return Ending(None)
+
+
+class _Patience:
+    """How long a child is waited for: so long on a processor, or so long without wanting one."""
+
+    def __init__(self, child: int, seconds: float) -> None:
+        self._status = Path(f"/proc/{child}/stat")
+        self._seconds = seconds
+        self._begun = self._looked = time.monotonic()
+        self._asleep = 0.0
+
+    def goes_on(self) -> bool:
+        """Whether it is too early to call it a hang; to be asked every second or more often."""
+        now = time.monotonic()
+        if not self._status.is_file():  # elsewhere than on Linux the clock decides
+            return now - self._begun < self._seconds
+        fields = self._status.read_text().rpartition(")")[2].split()
+        used = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        if fields[0] != "R":
+            self._asleep += now - self._looked
+        self._looked = now
+        return max(used, self._asleep) < self._seconds and now - self._begun < BUSY * self._seconds
 
 
 def is_possible() -> bool:

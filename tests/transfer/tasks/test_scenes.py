@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 
@@ -33,6 +34,7 @@ SMALL = (
 @pytest.fixture(autouse=True, scope="module")
 def bridge() -> None:
     ops_bridge.install()
+    importlib.import_module("mmdet.datasets.transforms")  # registers what a pipeline names
 
 
 @pytest.fixture(autouse=True)

@@ -48,10 +48,15 @@ def read_colours(path: Path) -> tuple[tuple[str, ...], MaskCoding]:
 def _parsed(path: Path, number: int, line: str) -> tuple[str, Colour]:
     words = [word for word in re.split(r"[\s,:;]+", line) if word]
     for numbers, name in ((words[-3:], words[:-3]), (words[:3], words[3:])):
-        values = [int(word) for word in numbers if word.isascii() and word.isdigit() and int(word) < 256]
+        values = [value for word in numbers if (value := _value(word)) is not None and value < 256]
         if len(values) == 3 and name:
             return " ".join(name), (values[0], values[1], values[2])
     raise UserError(f"{path}, line {number} is {line[:60]!r}; write NAME R G B, each number from 0 to 255")
+
+
+def _value(text: str) -> int | None:
+    """A number of at most nine digits; Python refuses to make one of thousands."""
+    return int(text) if re.fullmatch("[0-9]{1,9}", text) else None
 
 
 def read_values(path: Path) -> tuple[tuple[str, ...], MaskCoding]:
@@ -63,10 +68,11 @@ def read_values(path: Path) -> tuple[tuple[str, ...], MaskCoding]:
     names: list[str] = []
     labels: dict[int | Colour | str, int] = {VOID: VOID}
     for number, line in enumerate(read_lines(path, "values")[1:], start=2):
-        value, _, name = (part.strip() for part in line.partition(","))
-        if not value.isascii() or not value.isdigit() or int(value) >= VOID or int(value) in labels or not name:
+        text, _, name = (part.strip() for part in line.partition(","))
+        value = _value(text)
+        if value is None or value >= VOID or value in labels or not name:
             raise UserError(f"{path}, line {number} is {line[:60]!r}; write VALUE, NAME, each value from 0 to 254 once")
-        labels[int(value)] = VOID if name.lower() in VOID_NAMES else len(names)
+        labels[value] = VOID if name.lower() in VOID_NAMES else len(names)
         names += [] if name.lower() in VOID_NAMES else [name]
     if not names:
         raise UserError(f"{path} names no class; write VALUE, NAME below a heading")

@@ -10,6 +10,7 @@ import hashlib
 import json
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -24,6 +25,7 @@ from backbones.files import atomic_path, cache_dir
 from transfer.data.faults import Fault
 from transfer.data.scenes.scene import Box, Part, Reading, Scene
 
+_LONGEST_SIDE = 2**31  # pixels
 _ARRAYS = ("texts", "images", "boxes", "names", "ignored")
 
 
@@ -37,13 +39,26 @@ def indexed(root: Path, name: str, part: Part) -> Reading:
     known = _load(path)
     if known is not None:
         return known
-    reading = part.read()
+    reading = _with_sizes_that_can_be(part.read())
     if not reading.faults:
         try:
             _save(path, reading)
         except OSError as error:
             warnings.warn(f"the next start will read {root} again: {error}", stacklevel=3)
     return reading
+
+
+def _with_sizes_that_can_be(reading: Reading) -> Reading:
+    """The reading without scenes of a size that no image has, and no array holds; with a fault for each."""
+    possible = [scene for scene in reading.scenes if max(map(abs, scene.size)) <= _LONGEST_SIDE]
+    if len(possible) == len(reading.scenes):
+        return reading
+    faults = [
+        Fault(Path(scene.image), f"{scene.source} records a size that no image has, beyond {_LONGEST_SIDE}; correct it")
+        for scene in reading.scenes
+        if max(map(abs, scene.size)) > _LONGEST_SIDE
+    ]
+    return replace(reading, scenes=possible, faults=[*reading.faults, *faults])
 
 
 def part_stamps(root: Path, part: Part) -> tuple[list[FileStamp], list[Fault]]:

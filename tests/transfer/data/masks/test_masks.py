@@ -263,6 +263,7 @@ def test_void_that_has_a_value_of_its_own(root: Path) -> None:
     [
         ("sky 1 2\n", "write NAME R G B"),
         ("sky 1 2 300\n", "write NAME R G B"),
+        (f"sky 1 2 {'3' * 5000}\n", "write NAME R G B"),
         ("sky 1 2 3\nroad 1 2 3\n", "the colour 1 2 3 is there twice"),
         ("sky 1 2 3\nsky 1 2 4\n", "class 'sky' is there twice"),
         ("void 1 2 3\n", "names 0 classes"),

@@ -64,6 +64,7 @@ WRONG: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "an absolute file": (lambda d: d["images"][0].update(file_name="/etc/passwd"), "must lead into the folder"),
     "no size": (lambda d: d["images"][0].pop("height"), "which must be whole pixels"),
     "another size": (lambda d: d["images"][0].update(height=17), "records a size of 20 x 17, but .* is 20 x 16"),
+    "a size beyond any": (lambda d: d["images"][0].update(height=10**30), "image 5 records a size that no image has"),
     "a missing file": (lambda d: d["images"][0].update(file_name="gone.png"), "gone.png, which does not exist"),
     "a category twice": (lambda d: d["categories"][1].update(id=3), "has the id 3"),
     "a name twice": (lambda d: d["categories"][1].update(name="cat"), "is called 'cat'"),

@@ -57,7 +57,7 @@ bench: $(READY)
 bench-quick: $(READY)
 	$(RUN) tools/bench.py --quick --out runs/bench-quick
 
-# What a CUDA GPU is asked, in sittings of less than ten minutes; repeat it to go on. Writes docs/gpu.{json,md}.
+# What a CUDA GPU is asked, in rounds of less than ten minutes; repeat it to go on. Writes docs/gpu.{json,md}.
 gpu: $(READY)
 	$(RUN) -m benchmarks.gpu
 

@@ -13,23 +13,23 @@ if TYPE_CHECKING:
 
 
 def count(place: Place) -> int:
-    """How many sittings there were, this one included."""
-    file = place.scratch / "sittings"
+    """How many rounds there were, this one included."""
+    file = place.scratch / "rounds"
     number = int(file.read_text()) + 1 if file.exists() else 1
     file.write_text(str(number))
     return number
 
 
 def quick(place: Place) -> Found:
-    return Found({"here": {"sittings": count(place)}}, ("a note",))
+    return Found({"here": {"rounds": count(place)}}, ("a note",))
 
 
 def broken(place: Place) -> Found:
-    raise MachineError(f"sitting {count(place)} found no such thing")
+    raise MachineError(f"round {count(place)} found no such thing")
 
 
 def in_three(place: Place) -> Found:
-    return Found({"here": {"sittings": count(place)}}, whole=count(place) >= 6)  # two counts in each sitting
+    return Found({"here": {"rounds": count(place)}}, whole=count(place) >= 6)  # two counts in each round
 
 
 def endless(place: Place) -> Found:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 EXAMPLE = """examples:
   python -m benchmarks.gpu                    # all that this GPU has not been asked yet; the same command goes on
-  python -m benchmarks.gpu --sittings 1       # one sitting of less than ten minutes, then leave
+  python -m benchmarks.gpu --rounds 1         # one round of less than ten minutes, then leave
   python -m benchmarks.gpu rates loops --again
   python -m benchmarks.gpu --list
 """
@@ -30,9 +30,9 @@ def build_parser() -> CommandParser:
     parser.add_argument("--list", action="store_true", help="print the steps and how long they should take, and leave")
     parser.add_argument("--again", action="store_true", help="what is measured on this GPU, too")
     parser.add_argument("--device", default="cuda", metavar="CUDA", help="cuda or cuda:N (%(default)s)")
-    parser.add_argument("--seconds", type=positive_int, default=590, help="of a sitting, at most (%(default)s)")
+    parser.add_argument("--seconds", type=positive_int, default=590, help="of a round, at most (%(default)s)")
     parser.add_argument(
-        "--sittings", type=positive_int, metavar="N", help="leave after so many (default: when all is done)"
+        "--rounds", type=positive_int, metavar="N", help="leave after so many (default: when all is done)"
     )
     parser.add_argument("--photographs", type=pathlib.Path, metavar="DIR", help="JPEG files to load (default: made up)")
     parser.add_argument(
@@ -68,7 +68,7 @@ def _run(steps: Sequence[Step], options: argparse.Namespace) -> None:
     import torch
 
     from backbones.machine.precision import resolve_device
-    from benchmarks.gpu.runner import Session, run_steps
+    from benchmarks.gpu.runner import Asked, run_steps
 
     if not torch.cuda.is_available():
         raise MachineError(
@@ -77,11 +77,11 @@ def _run(steps: Sequence[Step], options: argparse.Namespace) -> None:
         )
     if not options.device.startswith("cuda"):
         raise UserError(f"--device {options.device}: these steps are for a GPU; give cuda or cuda:N")
-    session = Session(
+    asked = Asked(
         *(resolve_device(options.device), options.out, options.scratch.resolve(), options.photographs),
-        *(float(options.seconds), options.sittings, options.again),
+        *(float(options.seconds), options.rounds, options.again),
     )
-    if failed := run_steps(steps, session, lambda line: print(line, flush=True)):
+    if failed := run_steps(steps, asked, lambda line: print(line, flush=True)):
         raise MachineError(f"{failed} of {len(steps)} steps failed; {options.out / 'gpu.md'} says why")
 
 

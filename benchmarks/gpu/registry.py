@@ -114,7 +114,7 @@ STEPS: tuple[Step, ...] = (
         "study",
         STUDY,
         "the seven rows of Section 6 at 64 px with three seeds and both tasks (suites/section6-gpu-hour.yaml), in as "
-        "many sittings as it takes",
+        "many rounds as it takes",
         3600,
         f"{_WORK}.study:run",
     ),

@@ -32,8 +32,8 @@ _TOLD = 2000  # characters of its output that are kept of a step that fails
 
 
 @dataclass(frozen=True)
-class Session:
-    """What was asked for. ``seconds`` is the time of a sitting, ``sittings`` how many there may be, None: as it takes.
+class Asked:
+    """What was asked for. ``seconds`` is the time of a round, ``rounds`` how many there may be, None: as it takes.
 
     ``registry`` is the module that has the steps: another one in tests.
     """
@@ -43,35 +43,35 @@ class Session:
     scratch: Path
     photographs: Path | None
     seconds: float
-    sittings: int | None
+    rounds: int | None
     again: bool
     tiny: bool = False
     registry: str = "benchmarks.gpu.registry"
 
 
-def run_steps(steps: Sequence[Step], session: Session, say: Callable[[str], None]) -> int:
-    """Do what is not measured on this GPU yet, and write ``gpu.json`` and ``gpu.md`` after every sitting.
+def run_steps(steps: Sequence[Step], asked: Asked, say: Callable[[str], None]) -> int:
+    """Do what is not measured on this GPU yet, and write ``gpu.json`` and ``gpu.md`` after every round.
 
     A step that fails is written down, and the others go on. Returns how many have failed.
     """
-    record = Record(session.out / "gpu.json", str(hardware(session.device)["name"]))
-    left = len(steps) * 1000 if session.sittings is None else session.sittings
+    record = Record(asked.out / "gpu.json", str(hardware(asked.device)["name"]))
+    left = len(steps) * 1000 if asked.rounds is None else asked.rounds
     failed = 0
     for step in steps:
-        if record.is_measured(step.name) and not session.again:
+        if record.is_measured(step.name) and not asked.again:
             say(f"{step.name}: measured before")
             continue
         while left > 0:
             left -= 1
             say(f"{step.name}: {step.asks} (about {step.estimate} s)")
-            entry = _sitting(step, session, record.entry(step.name))
+            entry = _one_round(step, asked, record.entry(step.name))
             record.write(step.name, entry)
-            write_document(session.out)
+            write_document(asked.out)
             say(f"{step.name}: {entry['status']} after {entry['seconds']:.0f} s" + _reason(entry))
             if entry["status"] != UNFINISHED:
                 failed += entry["status"] == FAILED
                 break
-    write_document(session.out)
+    write_document(asked.out)
     return failed
 
 
@@ -85,24 +85,24 @@ def _reason(entry: Entry) -> str:
     return f": {lines[-1]}" if lines else ""
 
 
-def _sitting(step: Step, session: Session, earlier: Entry | None) -> Entry:
-    """Have the step's process work for a sitting; what it found, or why it did not."""
-    scratch = session.scratch / step.name
+def _one_round(step: Step, asked: Asked, earlier: Entry | None) -> Entry:
+    """Have the step's process work for a round; what it found, or why it did not."""
+    scratch = asked.scratch / step.name
     scratch.mkdir(parents=True, exist_ok=True)
     answer = scratch / "found.json"
     answer.unlink(missing_ok=True)
     started = time.perf_counter()
-    ended, said = _run_child(step, session, answer, scratch / "log.txt")
+    ended, said = _run_child(step, asked, answer, scratch / "log.txt")
     before = earlier["seconds"] if earlier and earlier["status"] == UNFINISHED else 0.0
     entry: Entry = {
         "command": command_line(),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "seconds": round(before + time.perf_counter() - started, 1),
-        "hardware": {**hardware(session.device), "cpus": usable_cpus(), "driver": _driver()},
+        "hardware": {**hardware(asked.device), "cpus": usable_cpus(), "driver": _driver()},
         "versions": package_versions(PACKAGES),
     }
     if ended is None:
-        error = f"it was ended after the {session.seconds:.0f} s of a sitting"
+        error = f"it was ended after the {asked.seconds:.0f} s of a round"
         return {**entry, "status": FAILED, "error": error}
     if ended or not answer.exists():
         return {**entry, "status": FAILED, "error": said or f"it ended with code {ended} and said nothing"}
@@ -114,30 +114,30 @@ def _of(found: dict[str, Any]) -> dict[str, Any]:
     return {"figures": found["figures"], "notes": list(found["notes"])}
 
 
-def _run_child(step: Step, session: Session, answer: Path, log: Path) -> tuple[int | None, str]:
+def _run_child(step: Step, asked: Asked, answer: Path, log: Path) -> tuple[int | None, str]:
     """Exit code, None for a process that had to be ended, and the last of what it printed."""
-    asked = {
-        "registry": session.registry,
+    order = {
+        "registry": asked.registry,
         "step": step.name,
-        "device": session.device.type,
+        "device": asked.device.type,
         "scratch": str(log.parent),
-        "photographs": str(session.photographs) if session.photographs else None,
-        "seconds": session.seconds - 2 * GRACE if session.seconds > 4 * GRACE else session.seconds / 2,
-        "tiny": session.tiny,
+        "photographs": str(asked.photographs) if asked.photographs else None,
+        "seconds": asked.seconds - 2 * GRACE if asked.seconds > 4 * GRACE else asked.seconds / 2,
+        "tiny": asked.tiny,
         "answer": str(answer),
     }
     with open(log, "wb") as stream:
         process = subprocess.Popen(
-            [sys.executable, "-m", CHILD, json.dumps(asked)],
+            [sys.executable, "-m", CHILD, json.dumps(order)],
             cwd=ROOT,
             stdout=stream,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            env=_environment(session.device),
+            env=_environment(asked.device),
             start_new_session=True,
         )
         try:
-            code: int | None = process.wait(session.seconds)
+            code: int | None = process.wait(asked.seconds)
         except subprocess.TimeoutExpired:
             code = None
         finally:

@@ -14,9 +14,9 @@ Figures = dict[str, dict[str, float]]
 class Place:
     """Where a step works.
 
-    ``device`` is "cuda", or "cpu" in tests. ``scratch`` is the step's own folder; it stays between sittings, so that a
+    ``device`` is "cuda", or "cpu" in tests. ``scratch`` is the step's own folder; it stays between rounds, so that a
     step can go on where it was ended. ``photographs`` is a folder with JPEG files to load, None for made-up ones.
-    ``seconds`` is the time of a sitting.
+    ``seconds`` is the time of a round.
     ``tiny``: as little as can be measured at all, for tests.
     """
 
@@ -33,7 +33,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Found:
-    """``figures`` are the lines of a table: name to numbers by column. Not ``whole``: another sitting goes on."""
+    """``figures`` are the lines of a table: name to numbers by column. Not ``whole``: another round goes on."""
 
     figures: Figures = field(default_factory=dict)
     notes: tuple[str, ...] = ()

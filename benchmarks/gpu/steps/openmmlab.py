@@ -56,8 +56,8 @@ def _compared(place: Place, work: Work, programs: dict[str, Program]) -> Found:
 
 
 def _empty(place: Place) -> Path:
-    """A folder that no earlier sitting has left anything in."""
-    number = sum(1 for _ in place.scratch.glob("sitting*"))
-    folder = place.scratch / f"sitting{number}"
+    """A folder that no earlier round has left anything in."""
+    number = sum(1 for _ in place.scratch.glob("round*"))
+    folder = place.scratch / f"round{number}"
     folder.mkdir(parents=True)
     return folder

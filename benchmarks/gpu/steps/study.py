@@ -1,4 +1,4 @@
-"""A study that a GPU makes possible: the suite is what resumes it, a sitting only ends it in time."""
+"""A study that a GPU makes possible: the suite is what resumes it, a round only ends it in time."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ JOBS = 3  # runs that share the GPU, which one of small images does not fill
 
 
 def run(place: Place) -> Found:
-    """Go on with the suite; unfinished when the sitting is over."""
+    """Go on with the suite; unfinished when the round is over."""
     return run_suite(place, ROOT / SUITE)
 
 
 def run_suite(place: Place, suite: Path) -> Found:
-    """``tools/run_suite.py`` for a sitting.
+    """``tools/run_suite.py`` for a round.
 
     Raises:
         RuntimeError: It failed; its words are above.

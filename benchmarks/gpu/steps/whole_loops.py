@@ -48,7 +48,7 @@ def rate(program: Callable[..., None], arguments: tuple[Any, ...], steps: int, b
 
 
 def whole_loop_work(place: Place, images: int, side: int, batch: int) -> Classifying:
-    """A folder of links to photographs, made anew for each sitting."""
+    """A folder of links to photographs, made anew for each round."""
     folder = place.scratch / f"data{time.time_ns()}"
     settings = Settings(folder, photographs=place.photographs)
     files = photographs(settings, place.amount(DIFFERENT, 4))

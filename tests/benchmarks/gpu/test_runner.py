@@ -20,7 +20,7 @@ from benchmarks.gpu import __main__ as command
 from benchmarks.gpu.document import NOT_YET, document
 from benchmarks.gpu.record import Record, read_machines
 from benchmarks.gpu.registry import STEPS
-from benchmarks.gpu.runner import Session, run_steps
+from benchmarks.gpu.runner import Asked, run_steps
 from benchmarks.gpu.step import Step
 
 pytestmark = mark.processes
@@ -28,9 +28,9 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 @fixture
-def session(tmp_path: Path, monkeypatch: MonkeyPatch) -> Session:
+def asked(tmp_path: Path, monkeypatch: MonkeyPatch) -> Asked:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "tests")]))
-    return Session(
+    return Asked(
         torch.device("cpu"), tmp_path, tmp_path / "scratch", None, 60.0, None, False, True, tiny_gpu_steps.__name__
     )
 
@@ -39,74 +39,74 @@ def steps(*names: str) -> list[Step]:
     return [step for name in names for step in tiny_gpu_steps.STEPS if step.name == name]
 
 
-def entries(session: Session) -> dict[str, dict]:
-    (found,) = read_machines(session.out / "gpu.json").values()
+def entries(asked: Asked) -> dict[str, dict]:
+    (found,) = read_machines(asked.out / "gpu.json").values()
     return found
 
 
-def sittings(session: Session, name: str) -> int:
-    return int((session.scratch / name / "sittings").read_text())
+def rounds(asked: Asked, name: str) -> int:
+    return int((asked.scratch / name / "rounds").read_text())
 
 
-def test_what_fails_is_written_down_and_the_others_go_on(session: Session) -> None:
+def test_what_fails_is_written_down_and_the_others_go_on(asked: Asked) -> None:
     said: list[str] = []
-    assert run_steps(steps("quick", "broken", "in-three"), session, said.append) == 1
-    found = entries(session)
+    assert run_steps(steps("quick", "broken", "in-three"), asked, said.append) == 1
+    found = entries(asked)
     assert {name: entry["status"] for name, entry in found.items()} == {
         "quick": "measured",
         "broken": "failed",
         "in-three": "measured",
     }
-    assert found["broken"]["error"].strip() == "error: sitting 1 found no such thing"
-    assert found["quick"]["figures"] == {"here": {"sittings": 1}}
-    assert sittings(session, "in-three") == 6  # of two counts each
+    assert found["broken"]["error"].strip() == "error: round 1 found no such thing"
+    assert found["quick"]["figures"] == {"here": {"rounds": 1}}
+    assert rounds(asked, "in-three") == 6  # of two counts each
     assert {"command", "date", "seconds", "hardware", "versions"} <= found["quick"].keys()
-    assert any("broken: failed" in line and "sitting 1 found no such thing" in line for line in said)
-    text = (session.out / "gpu.md").read_text()
+    assert any("broken: failed" in line and "round 1 found no such thing" in line for line in said)
+    text = (asked.out / "gpu.md").read_text()
     assert NOT_YET in text  # the real steps, of which none was done
 
-    assert run_steps(steps("quick", "broken"), session, said.append) == 1
-    assert (sittings(session, "quick"), sittings(session, "broken")) == (1, 2)
-    assert run_steps(steps("quick"), replace(session, again=True), said.append) == 0
-    assert sittings(session, "quick") == 2
+    assert run_steps(steps("quick", "broken"), asked, said.append) == 1
+    assert (rounds(asked, "quick"), rounds(asked, "broken")) == (1, 2)
+    assert run_steps(steps("quick"), replace(asked, again=True), said.append) == 0
+    assert rounds(asked, "quick") == 2
 
 
-def test_one_sitting_and_then_the_next(session: Session) -> None:
-    once = replace(session, sittings=1)
+def test_one_round_and_then_the_next(asked: Asked) -> None:
+    once = replace(asked, rounds=1)
     for count, status in ((2, "unfinished"), (4, "unfinished"), (6, "measured")):
         assert run_steps(steps("in-three", "quick"), once, print) == 0
-        assert sittings(session, "in-three") == count
-        assert entries(session)["in-three"]["status"] == status
-    assert "quick" not in entries(session)
+        assert rounds(asked, "in-three") == count
+        assert entries(asked)["in-three"]["status"] == status
+    assert "quick" not in entries(asked)
     run_steps(steps("in-three", "quick"), once, print)
-    assert entries(session)["quick"]["status"] == "measured"
+    assert entries(asked)["quick"]["status"] == "measured"
 
 
-def test_what_takes_too_long_is_ended(session: Session) -> None:
-    assert run_steps(steps("endless"), replace(session, seconds=3.0), print) == 1
-    assert entries(session)["endless"]["error"] == "it was ended after the 3 s of a sitting"
-    assert entries(session)["endless"]["seconds"] < 30
+def test_what_takes_too_long_is_ended(asked: Asked) -> None:
+    assert run_steps(steps("endless"), replace(asked, seconds=3.0), print) == 1
+    assert entries(asked)["endless"]["error"] == "it was ended after the 3 s of a round"
+    assert entries(asked)["endless"]["seconds"] < 30
 
 
-def test_a_kill_loses_one_step_alone(session: Session) -> None:
+def test_a_kill_loses_one_step_alone(asked: Asked) -> None:
     script = (
         "import torch, sys; from pathlib import Path\n"
-        "from benchmarks.gpu.runner import Session, run_steps; import tiny_gpu_steps as t\n"
+        "from benchmarks.gpu.runner import Asked, run_steps; import tiny_gpu_steps as t\n"
         "out = Path(sys.argv[1])\n"
-        "run_steps([t.STEPS[0], t.STEPS[4]], Session(torch.device('cpu'), out, out / 'scratch', None, 60.0, None, "
+        "run_steps([t.STEPS[0], t.STEPS[4]], Asked(torch.device('cpu'), out, out / 'scratch', None, 60.0, None, "
         "False, True, t.__name__), print)"
     )
-    process = subprocess.Popen([sys.executable, "-c", script, session.out], start_new_session=True)
-    waiting = session.scratch / "waits-once" / "sittings"
+    process = subprocess.Popen([sys.executable, "-c", script, asked.out], start_new_session=True)
+    waiting = asked.scratch / "waits-once" / "rounds"
     deadline = time.monotonic() + 120
     while not waiting.exists() and time.monotonic() < deadline:
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    assert entries(session).keys() == {"quick"}
-    assert run_steps([tiny_gpu_steps.STEPS[0], tiny_gpu_steps.STEPS[4]], session, print) == 0
-    assert entries(session)["waits-once"]["status"] == "measured"
-    assert sittings(session, "quick") == 1
+    assert entries(asked).keys() == {"quick"}
+    assert run_steps([tiny_gpu_steps.STEPS[0], tiny_gpu_steps.STEPS[4]], asked, print) == 0
+    assert entries(asked)["waits-once"]["status"] == "measured"
+    assert rounds(asked, "quick") == 1
 
 
 def test_without_a_gpu_there_is_one_line(monkeypatch: MonkeyPatch, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def test_every_step_has_its_work_and_its_part() -> None:
         module, _, function = step.work.partition(":")
         assert callable(getattr(__import__(module, fromlist=[function]), function))
         assert step.part in PARTS
-        assert step.estimate < 600 or step.name == "study"  # which goes on in other sittings
+        assert step.estimate < 600 or step.name == "study"  # which goes on in other rounds
 
 
 def test_the_tests_that_are_named_are_there() -> None:

@@ -1,4 +1,4 @@
-"""ImageNet classifiers trained as in Bag of Tricks (arXiv 1812.01187); needs torch and torchvision only.
+"""ImageNet classifiers trained as in Bag of Tricks (arXiv 1812.01187); needs torch, torchvision and timm.
 
 ``__all__`` is for use from Python (``docs/python.md``); each name is loaded when it is first asked for.
 """

@@ -44,7 +44,7 @@ def test_a_name_loads_what_it_needs(code: str, needed: tuple[str, ...], spared: 
 def test_names(package: object) -> None:
     for name in package.__all__:
         assert name in dir(package)
-        assert getattr(package, name).__module__.startswith(f"{package.__name__}.")
+        assert f"{getattr(package, name).__module__}.".startswith(f"{package.__name__}.")
         assert not (ROOT / package.__name__ / f"{name}.py").exists()  # a module's name would win once it is imported
         assert not (ROOT / package.__name__ / name).exists()
     with raises(AttributeError, match="has no attribute 'nothing_like_it'"):

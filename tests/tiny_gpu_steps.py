@@ -9,7 +9,7 @@ from backbones.errors import MachineError
 from benchmarks.gpu.step import Found, Place, Step
 
 if TYPE_CHECKING:
-    from benchmarks.harness.contender import Reporter
+    from benchmarks.harness.contender import TurnReporter
 
 
 def count(place: Place) -> int:
@@ -44,7 +44,7 @@ def waits_once(place: Place) -> Found:
     return quick(place)
 
 
-def tell_of_steps(reporter: Reporter, steps: int) -> None:
+def tell_of_steps(reporter: TurnReporter, steps: int) -> None:
     """A contender's program."""
     for number in range(steps):
         reporter.step_done(number / 2)

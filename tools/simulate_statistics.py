@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = sys.argv[1:] if arguments is None else arguments
     options = build_parser().parse_args(words)
     starting("loading")
-    from studies.simulation.files import QUICK, Effort, document_again, simulate_adaptive, simulate_to_files
+    from studies.simulation.files import QUICK, SimulationEffort, document_again, simulate_adaptive, simulate_to_files
     from tools.run_suite import tool_parsers
 
     if options.document:
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     command, effort = (
         shell_command(["python", "tools/simulate_statistics.py", *words]),
-        QUICK if options.quick else Effort(),
+        QUICK if options.quick else SimulationEffort(),
     )
     if options.adaptive:
         print(simulate_adaptive(options.out, effort, command))

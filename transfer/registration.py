@@ -11,8 +11,8 @@ ops_bridge.install()  # before anything imports mmdet's models
 
 from transfer import detection_metric, drawn_share, segmentation_metric  # noqa: E402, F401 -- what they register
 from transfer.openmmlab import checkpoints, passes, trunk  # noqa: E402, F401 -- what they register
-from transfer.openmmlab.reading import read_alike  # noqa: E402 -- imports what the ops are answered for
+from transfer.openmmlab.reading import read_as_checked  # noqa: E402 -- imports what the ops are answered for
 from transfer.openmmlab.speed import hook  # noqa: E402, F401 -- what it registers
 
 for framework in ("mmdet", "mmseg"):
-    read_alike(framework)
+    read_as_checked(framework)

@@ -6,7 +6,7 @@ import argparse
 import inspect
 import os
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields
 from numbers import Integral, Real
 from pathlib import Path
@@ -68,14 +68,9 @@ def read_keywords(function: str, request: type[Request], given: Mapping[str, Any
         UserError: A name that there is not, one that is missing, or a value of another type or out of its limits.
     """
     known = {each.name: each.default is MISSING for each in fields(cast(Any, request))}
-    for name in given:
-        if name not in known:
-            raise UserError(f"{function}() has no {name!r}; {did_you_mean(name, known)}it takes {', '.join(known)}")
-    missing = [name for name, needed in known.items() if needed and name not in given]
-    if missing:
-        raise UserError(f"{function}() needs {', '.join(f'{name}=' for name in missing)}")
+    require_arguments(function, known, given)
     kinds = get_type_hints(request)
-    values = {name: _converted(f"{function}({name}={value!r})", kinds[name], value) for name, value in given.items()}
+    values = {name: converted(f"{function}({name}={value!r})", kinds[name], value) for name, value in given.items()}
     for name, value in values.items():
         if value is not None and name in limits:
             try:
@@ -83,6 +78,26 @@ def read_keywords(function: str, request: type[Request], given: Mapping[str, Any
             except argparse.ArgumentTypeError as error:
                 raise UserError(f"{function}({name}={value!r}): {error}") from None
     return request(**values)
+
+
+def require_arguments(function: str, known: Mapping[str, bool], given: Iterable[str]) -> None:
+    """See that a call has the arguments that it needs, and no other than those there are.
+
+    Args:
+        function: Its name.
+        known: By name whether the argument is needed.
+        given: Names.
+
+    Raises:
+        UserError: One is unknown, or some are missing.
+    """
+    given = list(given)
+    for name in given:
+        if name not in known:
+            raise UserError(f"{function}() has no {name!r}; {did_you_mean(name, known)}it takes {', '.join(known)}")
+    missing = [name for name, needed in known.items() if needed and name not in given]
+    if missing:
+        raise UserError(f"{function}() needs {', '.join(f'{name}=' for name in missing)}")
 
 
 def as_path(call: str, value: Any) -> Path:
@@ -106,12 +121,26 @@ def is_list_of_texts(value: Any) -> bool:
     return listed and all(isinstance(each, str) for each in value)
 
 
-def _converted(call: str, kind: Any, value: Any) -> Any:
-    """The value as the field has it."""
-    choices = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
-    if value is None and type(None) in choices:
+def choices(kind: Any) -> tuple[Any, ...]:
+    """The kinds that an annotation allows."""
+    return get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
+
+
+def converted(call: str, kind: Any, value: Any) -> Any:
+    """A value as a field or an argument has it.
+
+    Args:
+        call: The function with its argument, for the message.
+        kind: What the annotation says; of several kinds the first counts, and None.
+        value: What somebody gave.
+
+    Raises:
+        UserError: It is of another type.
+    """
+    kinds = choices(kind)
+    if value is None and type(None) in kinds:
         return None
-    kind = choices[0]
+    kind = kinds[0]
     if kind is bool and isinstance(value, bool):
         return value
     if kind is int and isinstance(value, Integral) and not isinstance(value, bool):
@@ -120,7 +149,7 @@ def _converted(call: str, kind: Any, value: Any) -> Any:
         return float(value)
     if kind in (str, Path) and isinstance(value, (str, os.PathLike)):
         return kind(value)
-    if kind is Path and Sequence[Path] in choices and isinstance(value, Sequence) and value:
+    if kind is Path and Sequence[Path] in kinds and isinstance(value, Sequence) and value:
         return tuple(as_path(call, each) for each in value)
     if kind not in _WANTED and is_list_of_texts(value):
         return tuple(value)

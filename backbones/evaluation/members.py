@@ -115,7 +115,7 @@ def predict_members(
     device = members[0].known.order.device
     sizes = sorted({member.size for member in members})
     alone: list[list[Predictions]] = [[] for _ in members]
-    together = []
+    averaged = []
     with ExitStack() as stack:
         share = max(1, workers // len(sizes)) if workers else 0
         streams = [stack.enter_context(closing(_batches(split, size, batch_size, share, device))) for size in sizes]
@@ -126,10 +126,10 @@ def predict_members(
             for member, own, collected in zip(members, logits, alone, strict=True):
                 collected.append(reduce_batch(own, labels, member.source))
             if len(members) > 1:
-                together.append(reduce_batch(mean_probabilities(logits), labels, "the mean of their probabilities"))
+                averaged.append(reduce_batch(mean_probabilities(logits), labels, "the mean of their probabilities"))
             progress(len(labels))
     each = [join_predictions(collected) for collected in alone]
-    return each, join_predictions(together) if together else each[0]
+    return each, join_predictions(averaged) if averaged else each[0]
 
 
 def _batches(

@@ -26,9 +26,9 @@ from backbones.evaluation.pictures import draw_class_accuracy, draw_confusion, d
 from backbones.external.classifiers import joint_record
 from backbones.files import emptied_on_error, write_bytes, write_json
 from backbones.machine.precision import resolve_device, resolve_precision
+from backbones.machine.versions import hardware, package_versions
 from backbones.reporting.csv_text import csv_text
 from backbones.runs.run_folder import command_line
-from backbones.runs.versions import hardware, package_versions
 
 FORMAT = 1
 LISTED_CONFUSIONS = 20

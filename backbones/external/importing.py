@@ -20,8 +20,8 @@ from backbones.external.keys import head_modules, spellings
 from backbones.external.weights import PublicWeights, choose_download, choose_for_file
 from backbones.files import sha256_file
 from backbones.machine.lacks import blame_machine
+from backbones.machine.versions import package_versions
 from backbones.models import create_classifier
-from backbones.runs.versions import package_versions
 
 _LIBRARIES = {"torchvision": backbones.external.torchvision, "timm": backbones.external.timm}
 _VERSIONED = ("torch", "torchvision", "timm", "safetensors")

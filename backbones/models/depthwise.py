@@ -15,11 +15,11 @@ from typing import Any, TypeGuard
 import torch
 from torch import Tensor, nn
 
+from backbones.machine.versions import is_version
 from backbones.models.convolution import Convolution
-from backbones.runs.versions import is_version
 
 WRITTEN_FOR = "1.0.31"  # of timm, whose Conv2dSame.forward these lines stand in for
-Pair = tuple[int, int]
+Size2d = tuple[int, int]
 
 
 def quicken_depthwise(model: nn.Module) -> int:
@@ -74,7 +74,7 @@ class _Depthwise(torch.autograd.Function):
     """Images (n, channels, height, width), weights (k * channels, 1, ...) in float32: bf16 maps, no bias."""
 
     @staticmethod
-    def forward(ctx: Any, images: Tensor, weight: Tensor, stride: Pair, padding: Pair, dilation: Pair) -> Tensor:
+    def forward(ctx: Any, images: Tensor, weight: Tensor, stride: Size2d, padding: Size2d, dilation: Size2d) -> Tensor:
         rounded, rounded_weight = images.bfloat16(), weight.bfloat16()
         ctx.save_for_backward(rounded, rounded_weight)
         ctx.geometry, ctx.precisions = (stride, padding, dilation), (images.dtype, weight.dtype)

@@ -114,6 +114,6 @@ class Progress:
             print(text, flush=True)
 
     def remaining(self, step: int) -> str:
-        """Time still needed after ``step`` batches at the pace of this sitting, as [hours:]minutes:seconds."""
+        """Time still needed after ``step`` batches at the pace since this start, as [hours:]minutes:seconds."""
         seconds = (time.monotonic() - self._started) / max(1, step - self._first) * (self._total - step)
         return tqdm.format_interval(seconds)

@@ -32,13 +32,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from backbones.errors import UserError
 from backbones.machine.precision import resolve_device, resolve_precision, tuned_convolutions
+from backbones.machine.versions import hardware, package_versions
 from backbones.models import create_classifier, default_image_size
 from backbones.models.convolution import adopt_convolutions, no_products
 from backbones.models.depthwise import quicken_depthwise
 from backbones.profiling.stopwatch import Stopwatch
 from backbones.recipes.recipe import find_recipe
 from backbones.runs.run_folder import command_line
-from backbones.runs.versions import hardware, package_versions
 from backbones.training.optimizer import create_optimizer
 from backbones.tricks.low_precision import autocast, gradient_scaler
 

@@ -18,11 +18,11 @@ class ConfusedPair(NamedTuple):
 
 def frequent_pairs(counts: np.ndarray, most: int) -> list[ConfusedPair]:
     """The highest counts beside the diagonal, the highest first; those of 0 are left out."""
-    mistakes = counts.copy()
-    np.fill_diagonal(mistakes, 0)
-    order = np.argsort(-mistakes, axis=None, kind="stable")[:most]
-    places = zip(*np.unravel_index(order, mistakes.shape), strict=True)
-    found = [(int(row), int(column), int(mistakes[row, column])) for row, column in places]
+    errors = counts.copy()
+    np.fill_diagonal(errors, 0)
+    order = np.argsort(-errors, axis=None, kind="stable")[:most]
+    places = zip(*np.unravel_index(order, errors.shape), strict=True)
+    found = [(int(row), int(column), int(errors[row, column])) for row, column in places]
     return [
         ConfusedPair(row, column, count, 100.0 * count / int(counts[row].sum()))
         for row, column, count in found

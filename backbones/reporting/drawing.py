@@ -193,7 +193,7 @@ def _draw_dense_matrix(path: Path, confusion: Confusion) -> None:
     margin, panel = 80, 760
     with picture(path, margin + side + 100 + panel, 50 + side + 60) as figure:
         axes = pixel_axes(figure, margin, 50, side, side)
-        # A root of the share: one mistake in fifty images is to be seen.
+        # A root of the share: one error in fifty images must be visible.
         image = axes.imshow(confusion.shares, cmap="Blues", norm=PowerNorm(0.35, 0, 100), interpolation="nearest")
         axes.set(xlabel=confusion.column_axis, ylabel=confusion.row_axis)
         axes.set_title(f"{confusion.title}; colour: % of the row")

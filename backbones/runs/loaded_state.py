@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 _WEIGHTS = "params"
 
 
-def require_alike(there: Any, own: Any, name: str) -> None:
+def require_same_structure(there: Any, own: Any, name: str) -> None:
     """See that plain values, and what is in dictionaries and lists of them, are of the kinds of one's own.
 
     A switch, which is True, False or None, may be lacking: other versions have others, with defaults.
@@ -36,8 +36,8 @@ def require_alike(there: Any, own: Any, name: str) -> None:
         if not isinstance(there, (list, tuple)) or len(there) != len(own):
             raise ValueError(f"{name} is {reprlib.repr(there)}, not {len(own)} values")
         for number, (theirs, ours) in enumerate(zip(there, own, strict=True)):
-            require_alike(theirs, ours, f"{name}.{number}")
-    elif not _is_alike(there, own):
+            require_same_structure(theirs, ours, f"{name}.{number}")
+    elif not _is_of_same_kind(there, own):
         raise ValueError(f"{name} is {reprlib.repr(there)}, not of the kind of {reprlib.repr(own)}")
 
 
@@ -46,12 +46,12 @@ def _require_entries(there: Any, own: Mapping[Any, Any], name: str) -> None:
         raise ValueError(f"{name} is {reprlib.repr(there)}, not a section")
     for key, ours in own.items():
         if key in there:
-            require_alike(there[key], ours, f"{name}.{key}")
+            require_same_structure(there[key], ours, f"{name}.{key}")
         elif not _is_switch(ours):
             raise ValueError(f"{name} lacks {key}")
 
 
-def _is_alike(there: Any, own: Any) -> bool:
+def _is_of_same_kind(there: Any, own: Any) -> bool:
     if _is_switch(own):
         return _is_switch(there) or (own is None and _is_finite(there))
     if _is_number(own):
@@ -123,7 +123,7 @@ def _require_groups(there: Any, optimizer: Optimizer) -> None:
         raise ValueError(f"optimizer.param_groups is not a list of {len(own)}")
     for number, (theirs, ours) in enumerate(zip(there, own, strict=True)):
         name = f"optimizer.param_groups.{number}"
-        require_alike(theirs, ours, name)
+        require_same_structure(theirs, ours, name)
         if list(theirs[_WEIGHTS]) != list(ours[_WEIGHTS]):
             raise ValueError(f"{name}.{_WEIGHTS} are not the weights of this model")
         for key, value in _rates(theirs):

@@ -59,7 +59,7 @@ PLUGIN = "settings.plugin"  # its SHA-256
 class RunFolder:
     """The files of a run. Make one with ``RunFolder.open``, or with ``check``, ``locked`` and ``begin``.
 
-    ``run`` is what this sitting was asked; ``run.json`` is what the first one was.
+    ``run`` is what this start was asked; ``run.json`` is what the first one was.
     """
 
     def __init__(self, path: Path, run: dict[str, Any], resume: bool = False) -> None:
@@ -144,7 +144,7 @@ class RunFolder:
 
     @property
     def record(self) -> dict[str, Any]:
-        """What this sitting was asked, in plain values as JSON has them: what ``last.pt`` says of which run it is."""
+        """What this start was asked, in plain values as JSON has them: what ``last.pt`` says of which run it is."""
         plain: dict[str, Any] = json.loads(json.dumps(self.run))
         return plain
 

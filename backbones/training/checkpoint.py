@@ -25,7 +25,7 @@ from backbones.runs.checkpoint_file import (
     remedied,
     unusable_on_error,
 )
-from backbones.runs.loaded_state import require_alike, require_optimizer_state
+from backbones.runs.loaded_state import require_optimizer_state, require_same_structure
 from backbones.training.ema import WeightAverage
 
 FORMAT = 2
@@ -39,7 +39,7 @@ class Progression:
     ``step`` counts batches done; ``evaluated_step`` is the step of the last evaluation, ``top1`` and ``top5`` its
     outcome in percent, ``best_step`` and ``best_top1`` the same for the best evaluation. ``loss_sum`` adds up the
     losses of the current epoch so far. ``train_seconds`` is time spent on training batches, ``total_seconds`` includes
-    evaluation and saving; both over all sittings.
+    evaluation and saving; both over all parts of the run.
     """
 
     step: int = 0
@@ -117,7 +117,7 @@ def load_checkpoint(
                 _load_tensors(average.module, state["average"])
             require_optimizer_state(state["optimizer"], optimizer)
             optimizer.load_state_dict(state["optimizer"])
-            require_alike(state["scaler"], scaler.state_dict(), "scaler")
+            require_same_structure(state["scaler"], scaler.state_dict(), "scaler")
             scaler.load_state_dict(state["scaler"])
             return _progression(state["progression"])
 

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, Optimizer
 
-from backbones.runs.versions import is_version
+from backbones.machine.versions import is_version
 
 WRITTEN_FOR = "2.11"  # of PyTorch, whose SGD._init_group and fused kernel these lines know
 _MOMENTUM = "momentum_buffer"

@@ -17,6 +17,7 @@ from backbones.data.sampling import check_shares, count_steps
 from backbones.errors import UserError
 from backbones.machine.distributed import World
 from backbones.machine.precision import precision_for, resolve_device
+from backbones.machine.versions import hardware, package_versions
 from backbones.models import TIMM_PREFIX, default_image_size, initialisation
 from backbones.monitoring.trackers import check_trackers
 from backbones.recipes.plugin import check_origin, load_plugin
@@ -25,7 +26,6 @@ from backbones.recipes.recipe_file import chosen_recipe
 from backbones.recipes.schedule import Schedule, peak_learning_rate, resolve_schedule
 from backbones.recipes.switches import needs_teacher, switch, tricks_with
 from backbones.runs.fingerprint import recorded_code
-from backbones.runs.versions import hardware, package_versions
 from backbones.training.request import ClassificationRequest
 
 DESCRIPTIVE = ("name", "summary")  # of a recipe; a better wording does not make another run

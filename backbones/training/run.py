@@ -272,7 +272,7 @@ def _finish(
             "timings": {
                 "train_seconds": round(progression.train_seconds, 2),
                 "total_seconds": round(progression.total_seconds, 2),
-                "peak_memory_bytes": peak_bytes(job.device),  # of the last sitting, in the leading process
+                "peak_memory_bytes": peak_bytes(job.device),  # since the last start, in the leading process
                 **energy_record(meter, folder.sessions),
             },
         }

@@ -95,5 +95,5 @@ def teachers_record(teachers: Sequence[Teacher], paths: Sequence[str | os.PathLi
 def describe_teachers(teachers: Sequence[Teacher], paths: Sequence[str | os.PathLike[str]]) -> list[str]:
     """A line for each, and what is made of several."""
     lines = [f"teacher   {teacher.network} from {path}" for teacher, path in zip(teachers, paths, strict=True)]
-    together = f"          {len(lines)} teachers: the student learns from the mean of their probabilities"
-    return [*lines, together] if len(lines) > 1 else lines
+    joint = f"          {len(lines)} teachers: the student learns from the mean of their probabilities"
+    return [*lines, joint] if len(lines) > 1 else lines

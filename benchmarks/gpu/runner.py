@@ -18,9 +18,9 @@ import torch
 
 from backbones.files import read_json, write_bytes
 from backbones.machine.processes import usable_cpus
+from backbones.machine.versions import hardware, package_versions
 from backbones.runs.fingerprint import ROOT
 from backbones.runs.run_folder import command_line
-from backbones.runs.versions import hardware, package_versions
 from benchmarks.gpu.document import document
 from benchmarks.gpu.record import FAILED, MEASURED, UNFINISHED, Entry, Record, read_machines
 from benchmarks.gpu.step import Step

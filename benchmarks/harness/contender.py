@@ -31,7 +31,7 @@ _TOLD = 3000  # characters of its output when a contender fails
 
 
 @dataclass(frozen=True)
-class Report:
+class TurnReport:
     """What a contender says at the end of a turn. ``losses`` are those of its steps since the last one."""
 
     peak_bytes: int
@@ -39,7 +39,7 @@ class Report:
 
 
 @dataclass
-class Reporter:
+class TurnReporter:
     """The contender's end: tell it of each step; after every ``steps`` of them, a turn is over.
 
     Losses may be tensors. They are read at the end of a turn, which then waits for the device; no step does.
@@ -60,7 +60,7 @@ class Reporter:
             self.losses.append(loss)
         self.done += 1
         if self.done % self.steps == 0:
-            self.connection.send(Report(peak_host_bytes(), tuple(map(float, self.losses))))
+            self.connection.send(TurnReport(peak_host_bytes(), tuple(map(float, self.losses))))
             self.losses.clear()
 
 
@@ -68,7 +68,7 @@ class Contender:
     """A program and its turns. Leaving the context ends its processes.
 
     Args:
-        program: Called in the new process with a ``Reporter`` and ``arguments``; a module's function.
+        program: Called in the new process with a ``TurnReporter`` and ``arguments``; a module's function.
         steps: To a turn.
         arguments: What pickles.
         log: File for what it prints.
@@ -77,7 +77,7 @@ class Contender:
     def __init__(self, program: Callable[..., None], steps: int, arguments: Sequence[Any], log: Path) -> None:
         self.steps = steps
         self.log = log
-        self.reports: list[Report] = []
+        self.reports: list[TurnReport] = []
         self._program, self._arguments = program, arguments
         self._process: SpawnProcess | None = None
 
@@ -156,7 +156,7 @@ def _run(program: Callable[..., None], connection: Connection, steps: int, argum
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
     try:
-        program(Reporter(connection, steps), *arguments)
+        program(TurnReporter(connection, steps), *arguments)
     except BaseException:
         traceback.print_exc()
         raise SystemExit(1) from None

@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 
 from backbones.files import read_json, write_bytes, write_json
 from backbones.machine.processes import usable_cpus
+from backbones.machine.versions import hardware, package_versions
 from backbones.runs.run_folder import command_line
-from backbones.runs.versions import hardware, package_versions
 from benchmarks.harness.document import describe, document, picture_name
 from benchmarks.harness.findings import findings_from_json
 from benchmarks.harness.registry import load

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import torch
@@ -27,7 +28,7 @@ from backbones.machine.processes import loader_workers
 from backbones.training import loop as training
 from backbones.training.request import ClassificationRequest
 from backbones.training.run import run_classification
-from benchmarks.harness.contender import Reporter
+from benchmarks.harness.contender import TurnReporter
 
 MEAN, STD = [value / 255 for value in IMAGENET_MEAN], [value / 255 for value in IMAGENET_STD]
 
@@ -55,7 +56,7 @@ def training_folder(root: Path, files: Sequence[Path], count: int, classes: int)
 
 
 def ours(
-    reporter: Reporter,
+    reporter: TurnReporter,
     work: Classifying,
     network: str,
     precision: str = "auto",
@@ -89,21 +90,21 @@ def ours(
         run_classification(request)
 
 
-def ours_in_processes(reporter: Reporter, work: Classifying, network: str, processes: int) -> None:
+def ours_in_processes(reporter: TurnReporter, work: Classifying, network: str, processes: int) -> None:
     """The same in several processes with one thread each, which load their images themselves."""
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(_free_port()), WORLD_SIZE=str(processes))
     context = multiprocessing.get_context("spawn")
     for rank in range(1, processes):
-        context.Process(target=_follower, args=(rank, work, network)).start()
-    _lead_or_follow(0, reporter, work, network)
+        context.Process(target=_other_rank, args=(rank, work, network)).start()
+    _train_as_rank(0, reporter, work, network)
 
 
-def _follower(rank: int, work: Classifying, network: str) -> None:
+def _other_rank(rank: int, work: Classifying, network: str) -> None:
     unheard, _ = multiprocessing.Pipe()
-    _lead_or_follow(rank, Reporter(unheard, sys.maxsize), work, network)
+    _train_as_rank(rank, TurnReporter(unheard, sys.maxsize), work, network)
 
 
-def _lead_or_follow(rank: int, reporter: Reporter, work: Classifying, network: str) -> None:
+def _train_as_rank(rank: int, reporter: TurnReporter, work: Classifying, network: str) -> None:
     if os.environ["WORLD_SIZE"] != "1":
         os.environ["RANK"] = str(rank)
     torch.set_num_threads(1)
@@ -116,7 +117,7 @@ def _free_port() -> int:
         return listener.getsockname()[1]
 
 
-def torchvision_loop(reporter: Reporter, work: Classifying, network: str) -> None:
+def torchvision_loop(reporter: TurnReporter, work: Classifying, network: str) -> None:
     """A plain loop around torchvision's model, data set and transforms."""
     loader = torchvision_training_loader(work.data, work.size, work.batch)
     model = torchvision_model(network, work.classes)
@@ -145,23 +146,29 @@ def torchvision_images(data: Path, size: int) -> Dataset:
     return ImageFolder(str(data / "train"), transforms.Compose([*steps, transforms.Normalize(MEAN, STD)]))
 
 
-def timm_loop(reporter: Reporter, work: Classifying, network: str) -> None:
+def timm_loop(reporter: TurnReporter, work: Classifying, network: str) -> None:
     """A loop around timm's ``create_model``, ``create_loader`` and ``create_optimizer_v2``."""
     from timm import create_model
-    from timm.data import ImageDataset, create_loader
     from timm.optim import create_optimizer_v2
 
-    loader = create_loader(
-        ImageDataset(str(work.data / "train")),
-        input_size=(3, work.size, work.size),
-        batch_size=work.batch,
+    loader = timm_training_loader(work.data, work.size, work.batch)
+    model = create_model(network, num_classes=work.classes)
+    optimizer = create_optimizer_v2(model, opt="sgd", lr=0.1, momentum=0.9, weight_decay=1e-4)
+    train_one_epoch(loader, model, optimizer, reporter.step_done)
+
+
+def timm_training_loader(data: Path, size: int, batch: int) -> Any:
+    """Of an ImageFolder tree's ``train``, at timm's defaults."""
+    from timm.data import ImageDataset, create_loader
+
+    return create_loader(
+        ImageDataset(str(data / "train")),
+        input_size=(3, size, size),
+        batch_size=batch,
         is_training=True,
         num_workers=loader_workers(),
         device=torch.device("cpu"),
     )
-    model = create_model(network, num_classes=work.classes)
-    optimizer = create_optimizer_v2(model, opt="sgd", lr=0.1, momentum=0.9, weight_decay=1e-4)
-    train_one_epoch(loader, model, optimizer, reporter.step_done)
 
 
 def train_one_epoch(

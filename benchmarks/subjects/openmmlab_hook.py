@@ -12,7 +12,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
-from benchmarks.harness.contender import Reporter
+from benchmarks.harness.contender import TurnReporter
 
 
 class TurnsHook(Hook):
@@ -24,7 +24,7 @@ class TurnsHook(Hook):
 
     priority = "LOWEST"
 
-    def __init__(self, reporter: Reporter, images: int, seed: int, start: Callable[[Runner], None]) -> None:
+    def __init__(self, reporter: TurnReporter, images: int, seed: int, start: Callable[[Runner], None]) -> None:
         self.reporter = reporter
         self.images = images
         self.seed = seed

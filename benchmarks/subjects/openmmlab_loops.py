@@ -21,7 +21,7 @@ from mmengine.hub import get_config
 from mmengine.runner import Runner
 
 from backbones.runs.fingerprint import ROOT
-from benchmarks.harness.contender import Reporter
+from benchmarks.harness.contender import TurnReporter
 from benchmarks.subjects.openmmlab_hook import TurnsHook, set_hook
 from benchmarks.subjects.same_weights import load_ours, load_stock, save_stock
 from transfer.openmmlab import ops_bridge
@@ -78,13 +78,13 @@ class Work:
         return 0.01 * self.batch / PROTOCOL_BATCH
 
 
-def stock(reporter: Reporter, work: Work) -> None:
+def stock(reporter: TurnReporter, work: Work) -> None:
     """Train and evaluate with what OpenMMLab ships; leaves its initial weights behind unless there are some."""
     ops_bridge.install()
     _run_stock(reporter, work, stock_config(work))
 
 
-def tuned_stock(reporter: Reporter, work: Work) -> None:
+def tuned_stock(reporter: TurnReporter, work: Work) -> None:
     """``stock`` with what its own configuration can be asked for to be quick (``tune``)."""
     ops_bridge.install()
     _run_stock(reporter, work, tune(stock_config(work), get_device() != "cpu"))
@@ -109,7 +109,7 @@ def tune(config: Config, gpu: bool) -> Config:
     return config
 
 
-def _run_stock(reporter: Reporter, work: Work, config: Config) -> None:
+def _run_stock(reporter: TurnReporter, work: Work, config: Config) -> None:
 
     def start(runner: Runner) -> None:
         if work.weights.exists():
@@ -124,7 +124,7 @@ def _run_stock(reporter: Reporter, work: Work, config: Config) -> None:
     runner.test()
 
 
-def ours(reporter: Reporter, work: Work, precision: str = "auto") -> None:
+def ours(reporter: TurnReporter, work: Work, precision: str = "auto") -> None:
     """Train and evaluate with ``run_transfer``, from the weights that stock has left, if it has."""
     ops_bridge.install()  # before the configuration is read, which imports from OpenMMLab
 
@@ -142,6 +142,7 @@ def ours(reporter: Reporter, work: Work, precision: str = "auto") -> None:
         data=str(work.data),
         seed=work.seed,
         precision=precision,
+        allow_shared_images=True,  # both splits have the same few pictures
     )
     run_transfer(TASKS[work.task], options)
 

@@ -17,12 +17,12 @@ from torch.nn import functional
 from backbones.machine.precision import resolve_precision
 from backbones.machine.processes import loader_workers
 from backbones.tricks.low_precision import autocast, gradient_scaler
-from benchmarks.harness.contender import Reporter
+from benchmarks.harness.contender import TurnReporter
 from benchmarks.subjects.classification_loops import Classifying, torchvision_images, torchvision_model
 
 
 def tuned_torchvision_loop(
-    reporter: Reporter, work: Classifying, network: str, device: str = "cpu", workers: int | None = None
+    reporter: TurnReporter, work: Classifying, network: str, device: str = "cpu", workers: int | None = None
 ) -> None:
     """torchvision's model, data set and transforms."""
     place = torch.device(device)
@@ -40,7 +40,7 @@ def tuned_torchvision_loop(
 
 
 def tuned_timm_loop(
-    reporter: Reporter, work: Classifying, network: str, device: str = "cpu", workers: int | None = None
+    reporter: TurnReporter, work: Classifying, network: str, device: str = "cpu", workers: int | None = None
 ) -> None:
     """timm's ``create_model``, ``create_loader`` and ``create_optimizer_v2``."""
     from timm import create_model

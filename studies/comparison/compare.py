@@ -148,13 +148,11 @@ def compare_tree(
     reference = grouped.get(chosen, [])
     baseline_recipe = stated_recipes.get(chosen[0], chosen[0])
     compared_with = _Reference(chosen, reference, find_row(baseline_recipe, ""))
-    rows = _judged(
-        [
-            _row(names[key], grouped[key], compared_with, stated_recipes.get(key[0]), metrics, tree, noise)
-            for key in names
-        ],
-        chosen[0],
-    )
+    measured = [
+        _row(name, grouped[key], compared_with, stated_recipes.get(key[0]), metrics, tree, noise)
+        for key, name in names.items()
+    ]
+    rows = _judged(measured, chosen[0])
     named = {name: grouped[key] for key, name in names.items()}
     tuned = tuned_tasks(named, chosen_name, tree.root, noise, {row.name: _direction(row, chosen[0]) for row in rows})
     told = (

@@ -59,7 +59,7 @@ SECTIONS = {
 
 
 @dataclass(frozen=True)
-class Study:
+class PageStudy:
     """One comparison of the page: what it holds, its name, what its anchors begin with, and the folder of its files."""
 
     comparison: Comparison
@@ -115,7 +115,7 @@ def write_pages(
     return folder / PAGE
 
 
-def read_studies(comparisons: Sequence[Comparison]) -> list[Study]:
+def read_studies(comparisons: Sequence[Comparison]) -> list[PageStudy]:
     """What the page needs of each comparison.
 
     Raises:
@@ -124,13 +124,15 @@ def read_studies(comparisons: Sequence[Comparison]) -> list[Study]:
     records = [read_records(comparison) for comparison in comparisons]
     names = name_settings(records)
     return [
-        Study(comparison, found, page_rows(comparison, found), name.words, f"s{place + 1}-" * (place > 0), name.folder)
+        PageStudy(
+            comparison, found, page_rows(comparison, found), name.words, f"s{place + 1}-" * (place > 0), name.folder
+        )
         for place, (comparison, found, name) in enumerate(zip(comparisons, records, names, strict=True))
     ]
 
 
 def render(
-    studies: Sequence[Study], title: str | None, with_images: bool = True, seeds_command: str | None = None
+    studies: Sequence[PageStudy], title: str | None, with_images: bool = True, seeds_command: str | None = None
 ) -> str:
     """The page as text: one file that loads nothing."""
     templates = _environment()
@@ -172,13 +174,13 @@ def _environment() -> Environment:
     return environment
 
 
-def _counted(studies: Sequence[Study]) -> str:
+def _counted(studies: Sequence[PageStudy]) -> str:
     rows = len({row.name for study in studies for row in study.comparison.rows})
     runs = len({each.folder for study in studies for each in study.records.finished})
     return f"comparison of {rows} row{'s' * (rows != 1)}, {runs} finished run{'s' * (runs != 1)}"
 
 
-def _content(study: Study, with_images: bool) -> dict[str, Any]:
+def _content(study: PageStudy, with_images: bool) -> dict[str, Any]:
     comparison, records = study.comparison, study.records
     return {
         "comparison": comparison,

@@ -28,7 +28,7 @@ JSON, DOCUMENT = "simulations.json", "simulations.md"
 
 
 @dataclass(frozen=True)
-class Effort:
+class SimulationEffort:
     """How many studies.
 
     Attributes:
@@ -50,10 +50,12 @@ class Effort:
     further_test_sets: int = 100
 
 
-QUICK = Effort(studies=1_000, designs=200, planned=5, nested=200, adaptive=40, test_sets=5, further_test_sets=5)
+QUICK = SimulationEffort(
+    studies=1_000, designs=200, planned=5, nested=200, adaptive=40, test_sets=5, further_test_sets=5
+)
 
 
-def simulate_to_files(folder: Path, effort: Effort, command: str, parsers: Parsers) -> Path:
+def simulate_to_files(folder: Path, effort: SimulationEffort, command: str, parsers: Parsers) -> Path:
     """Simulate, write both files into a folder, and return the document's path.
 
     Args:
@@ -77,7 +79,7 @@ def simulate_to_files(folder: Path, effort: Effort, command: str, parsers: Parse
     return document_again(folder)
 
 
-def simulate_adaptive(folder: Path, effort: Effort, command: str) -> Path:
+def simulate_adaptive(folder: Path, effort: SimulationEffort, command: str) -> Path:
     """Simulate adaptive studies alone, beside the other numbers that are in a folder, and write the document again.
 
     Raises:
@@ -106,7 +108,7 @@ def _known(folder: Path) -> dict[str, Any]:
     return result
 
 
-def _simulations(effort: Effort, parsers: Parsers) -> dict[str, Callable[[], Any]]:
+def _simulations(effort: SimulationEffort, parsers: Parsers) -> dict[str, Callable[[], Any]]:
     return {
         "errors": lambda: error_table(effort.studies),
         "power": lambda: power_table(effort.studies),

@@ -137,9 +137,9 @@ def _shift(replicates: Replicates) -> float:
 
 def _miou(confusion: NDArray) -> float:
     """In percent, of the classes that the labels hold."""
-    right, together = np.diagonal(confusion), confusion.sum(axis=0) + confusion.sum(axis=1)
+    right, both = np.diagonal(confusion), confusion.sum(axis=0) + confusion.sum(axis=1)
     there = confusion.sum(axis=1) > 0
-    return 100 * float(np.mean(right[there] / (together - right)[there]))
+    return 100 * float(np.mean(right[there] / (both - right)[there]))
 
 
 def _covered(bounds: NDArray, truth: float) -> float:

@@ -79,8 +79,8 @@ def image_interval(mine: Sequence[Replicates], baseline: Sequence[Replicates] = 
 
     None without runs, for runs that were not all tested on the same images, and below ``LEAST_IMAGES``.
     """
-    together = [*mine, *baseline]
-    if not mine or len({each.images for each in together}) > 1 or together[0].count < LEAST_IMAGES:
+    both = [*mine, *baseline]
+    if not mine or len({each.images for each in both}) > 1 or both[0].count < LEAST_IMAGES:
         return None
     values = np.mean([each.values for each in mine], axis=0)
     if baseline:

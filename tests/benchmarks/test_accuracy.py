@@ -11,13 +11,13 @@ from backbones.data.folders.image_folder import open_image_folder
 from backbones.data.shapes import make_shapes
 from benchmarks.cases.reading.resize_cache_accuracy import ORIGINAL, SHORT_SIDE, make_smaller
 from benchmarks.subjects import accuracy
-from benchmarks.subjects.accuracy import Training
+from benchmarks.subjects.accuracy import ComparedTraining
 
 
 def test_every_training_has_its_own_data_folder_and_seed(tmp_path: Path, monkeypatch: MonkeyPatch) -> None:
-    trained: list[Training] = []
+    trained: list[ComparedTraining] = []
 
-    def at_once(program: accuracy.Program, training: Training) -> float:
+    def at_once(program: accuracy.Program, training: ComparedTraining) -> float:
         trained.append(training)
         return program(training)
 

@@ -21,7 +21,7 @@ STEPS = 3
 
 
 class Collected:
-    """In place of a ``Reporter``."""
+    """In place of a ``TurnReporter``."""
 
     def __init__(self) -> None:
         self.losses: list[float] = []

@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 from pytest import raises
 
-from benchmarks.harness.contender import Contender, Reporter, race
+from benchmarks.harness.contender import Contender, TurnReporter, race
 
 PROGRAM = """
 import subprocess, sys, time
@@ -110,7 +110,7 @@ class Collected(list):
 
 def test_a_report_holds_the_losses_since_the_last_one() -> None:
     sent = Collected()
-    reporter = Reporter(sent, 2)
+    reporter = TurnReporter(sent, 2)
     for loss in (1.0, 2.0, 3.0):
         reporter.step_done(loss)
     assert [report.losses for report in sent] == [(1.0, 2.0)]
@@ -120,7 +120,7 @@ def test_a_report_holds_the_losses_since_the_last_one() -> None:
 
 def test_other_steps_are_counted_anew() -> None:
     sent = Collected()
-    reporter = Reporter(sent, 4)
+    reporter = TurnReporter(sent, 4)
     for _ in range(6):
         reporter.step_done()
     reporter.begin(5)

@@ -14,7 +14,7 @@ from backbones.data.shapes import make_shapes
 from benchmarks.cases.training import equal_epochs
 from benchmarks.subjects import accuracy
 from benchmarks.subjects import classification_loops as classifying
-from benchmarks.subjects.accuracy import Training
+from benchmarks.subjects.accuracy import ComparedTraining
 
 
 class Always(nn.Module):
@@ -31,23 +31,23 @@ class Always(nn.Module):
 
 
 @pytest.fixture(scope="module")
-def training(tmp_path_factory: pytest.TempPathFactory) -> Training:
+def training(tmp_path_factory: pytest.TempPathFactory) -> ComparedTraining:
     folder = tmp_path_factory.mktemp("equal_epochs")
     data = make_shapes(folder / "data", images=12, size=48, layouts=["classification"])
-    return Training(data / "classification", folder / "run", classes=6, seed=0, batch=6, epochs=1)
+    return ComparedTraining(data / "classification", folder / "run", classes=6, seed=0, batch=6, epochs=1)
 
 
-def test_top1_is_the_share_of_images_that_are_right(training: Training) -> None:
+def test_top1_is_the_share_of_images_that_are_right(training: ComparedTraining) -> None:
     counts = [len(list(folder.iterdir())) for folder in sorted((training.data / "val").iterdir())]
     for label, count in enumerate(counts):
         model = Always(label)
-        assert equal_epochs._top1(model, training) == approx(100 * count / sum(counts))
+        assert equal_epochs.plain_top1(model, training) == approx(100 * count / sum(counts))
         assert sum(map(len, model.shown)) == sum(counts)
         assert {shown.shape[1:] for shown in model.shown} == {(3, training.size, training.size)}
         assert not model.training
 
 
-def test_both_ways_end_with_an_accuracy(training: Training, monkeypatch: MonkeyPatch, tmp_path: Path) -> None:
+def test_both_ways_end_with_an_accuracy(training: ComparedTraining, monkeypatch: MonkeyPatch, tmp_path: Path) -> None:
     for module in (classifying, accuracy):
         monkeypatch.setattr(module, "loader_workers", lambda: 0)
     images = len(list((training.data / "val").rglob("*.jpg")))

@@ -23,7 +23,7 @@ CAMPAIGNS = {"mutation": 0.4, "kill": 0.3, "resources": 0.3}
 
 @dataclass
 class Tally:
-    """How many trials of a sitting have passed and failed."""
+    """How many trials of a campaign have passed and failed."""
 
     passed: int = 0
     failed: int = 0

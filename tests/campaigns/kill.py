@@ -14,7 +14,7 @@ from random import Random
 from campaigns.engine import commands
 from campaigns.engine.commands import Command
 from campaigns.engine.records import Records
-from campaigns.engine.trial import DIED, HANG, PASSING, REFUSED, SAME, Ending, Trial, judge
+from campaigns.engine.trial import DIED, HANG, PASSING, REFUSED, SAME, Ending, Trial, classify_ending
 from campaigns.engine.workloads import Inputs, Workload, outcome_of, workloads
 
 CAMPAIGN = "kill"
@@ -66,7 +66,7 @@ class Subject:
                 break
         else:
             ending = self._finish(folder)
-            outcome, kind = judge(ending, (self.wanted,), (str(folder),))
+            outcome, kind = classify_ending(ending, (self.wanted,), (str(folder),))
             if outcome == REFUSED:
                 outcome, kind = DIED, "cannot be continued"
             detail = ending.errors or f"{ending.result[:280]}\ninstead of\n{self.wanted[:280]}"
@@ -94,7 +94,7 @@ class Subject:
             return SAME, "", ""
         if ending.code == 0:
             return SAME, "", ""
-        return *judge(ending, (), (str(folder), "process", "memory", "worker")), ending.errors
+        return *classify_ending(ending, (), (str(folder), "process", "memory", "worker")), ending.errors
 
 
 def _send(command: Command, way: str, random: Random) -> None:

@@ -10,7 +10,7 @@ from random import Random
 from campaigns.engine import commands, forked
 from campaigns.engine.records import Records
 from campaigns.engine.sandbox import Sandbox
-from campaigns.engine.trial import PASSING, REFUSED, SAME, SILENT, TOUCHED, Ending, Trial, judge
+from campaigns.engine.trial import PASSING, REFUSED, SAME, SILENT, TOUCHED, Ending, Trial, classify_ending
 from campaigns.formats import all_formats, light_formats
 from campaigns.formats.format import Format
 from campaigns.mutators.entries import change_entry
@@ -45,7 +45,7 @@ class Subject:
         ending, touched = self._sandbox.run(self._trial(by_command), damage.do, self.format.may_write)
         seconds = round(time.monotonic() - started, 3)
         named = (victim.name, victim.stem, *self.format.named, *damage.named)
-        outcome, kind = judge(ending, (wanted,), named, damage.may_differ)
+        outcome, kind = classify_ending(ending, (wanted,), named, damage.may_differ)
         if touched and outcome in (SAME, REFUSED):
             outcome, kind = TOUCHED, "files that a reader has no business with"
             ending = Ending(ending.code, "", f"{ending.errors}\ntouched: {', '.join(touched[:5])}")

@@ -11,8 +11,8 @@ from typing import Any
 
 from backbones.errors import UserError
 from backbones.files import write_bytes, write_json
+from backbones.machine.versions import package_versions
 from backbones.reporting.markdown import markdown_table
-from backbones.runs.versions import package_versions
 from campaigns.engine.records import read_trials
 from campaigns.engine.trial import PASSING, Trial
 

@@ -11,7 +11,7 @@ from random import Random
 
 from campaigns.engine import commands
 from campaigns.engine.records import Records
-from campaigns.engine.trial import DIED, PASSING, REFUSED, Ending, Trial, judge
+from campaigns.engine.trial import DIED, PASSING, REFUSED, Ending, Trial, classify_ending
 from campaigns.engine.workloads import Inputs, Workload, outcome_of, workloads
 from campaigns.starving.lacks import LACKS, Lack, has_namespaces
 
@@ -56,10 +56,10 @@ class Subject:
         folder = self._folder / str(seed)
         started = time.monotonic()
         ending = self._starve(folder, value)
-        outcome, kind = judge(ending, (self._wanted,), (str(folder), *self.lack.named))
+        outcome, kind = classify_ending(ending, (self._wanted,), (str(folder), *self.lack.named))
         if outcome in PASSING:
             again = finish(self.workload, folder, self._patience)
-            after, why = judge(again, (self._wanted,), (str(folder),))
+            after, why = classify_ending(again, (self._wanted,), (str(folder),))
             if after not in PASSING or after == REFUSED:
                 outcome, kind, ending = DIED, f"afterwards, with enough: {why or 'refused'}", again
         shutil.rmtree(folder, ignore_errors=True)

@@ -223,7 +223,7 @@ def test_a_run_can_be_stopped_and_continued(shapes: Path, bundle: Path, tmp_path
     assert not (tmp_path / "run/result.json").exists()
     stopped_at = torch.load(marker.read_text(), weights_only=True)["meta"]["iter"]
     metrics = tmp_path / "run/metrics.jsonl"
-    first_sitting = metrics.read_text().splitlines()
+    first_part = metrics.read_text().splitlines()
     words[-2] = f"train_cfg.max_iters={stopped_at + 4}"
     assert "holds another run" in run([*words, "--resume"]).stderr  # the schedule is part of the protocol
     words[-2] = "train_cfg.max_iters=400"
@@ -241,7 +241,7 @@ def test_a_run_can_be_stopped_and_continued(shapes: Path, bundle: Path, tmp_path
     assert max(steps) > stopped_at
     assert len(steps) == len(set(steps))
     # What was done is not done again: the same lines, with the speed of then.
-    done = [line for line in first_sitting if json.loads(line)["step"] <= stopped_at]
+    done = [line for line in first_part if json.loads(line)["step"] <= stopped_at]
     assert metrics.read_text().splitlines()[: len(done)] == done
     assert len(done) > 0
 

@@ -10,8 +10,9 @@ import numpy as np
 from pytest import MonkeyPatch, approx, fixture, mark, raises
 
 from studies.comparison.compare import compare_runs
+from studies.report.forms.csv_lines import as_csv
 from studies.report.forms.records import read_records
-from studies.report.forms.text import as_csv, as_text, write_report
+from studies.report.forms.text import as_text, write_report
 from studies.report.page import write_page
 from studies.report.proofs import proofs
 from studies.suite.reading import read_suite

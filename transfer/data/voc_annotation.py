@@ -116,10 +116,10 @@ def _check_object(
 
 def shown_class(name: str | None, classes: Sequence[str]) -> str:
     """A name; beside a class that looks like it, in characters that tell the two apart."""
-    alike = [each for each in classes if name and _bare(each) == _bare(name)]
-    if not alike:
+    similar = [each for each in classes if name and _bare(each) == _bare(name)]
+    if not similar:
         return repr(name)
-    return f"{name!a}, which only looks like {alike[0]!a}"
+    return f"{name!a}, which only looks like {similar[0]!a}"
 
 
 def _bare(name: str) -> str:

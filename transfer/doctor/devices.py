@@ -59,7 +59,7 @@ def driver_version() -> str | None:
 def _check_cpu() -> Iterator[Finding]:
     import torch
 
-    from backbones.runs.versions import hardware
+    from backbones.machine.versions import hardware
 
     device = torch.device("cpu")
     features = torch.cpu.get_capabilities()

@@ -63,8 +63,8 @@ def _check_core(package: str, found: str | None, pin: str | None) -> Finding:
         return problem(package, "not installed", reinstall([package]))
     if conflict := _conflict(package, found):
         # torch and torchvision move together, or the one that moves leaves the other behind.
-        together = ("torch", "torchvision") if package in ("torch", "torchvision") else (package,)
-        return problem(package, conflict, reinstall(together))
+        replaced = ("torch", "torchvision") if package in ("torch", "torchvision") else (package,)
+        return problem(package, conflict, reinstall(replaced))
     if pin and not agrees(found, f"=={pin}"):
         return warning(package, f"{found} is not the {pin} that this project is tested with", reinstall([package]))
     return ok(package, found)

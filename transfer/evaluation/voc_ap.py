@@ -69,12 +69,6 @@ class Judged(NamedTuple):
     wrong: NDArray
 
 
-def voc_precision(images: Sequence[EvaluatedImage], label: int) -> VocPrecision | None:
-    """Average precision of a class; None when the images hold no object of it that is not difficult."""
-    curve = voc_curve(images, label)
-    return None if curve is None else curve.average_precision()
-
-
 def voc_curve(images: Sequence[EvaluatedImage], label: int) -> VocCurve | None:
     """The curve of a class; None when the images hold no object of it that is not difficult."""
     objects = sum(int(np.sum((image.labels == label) & ~image.difficult)) for image in images)

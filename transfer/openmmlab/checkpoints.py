@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from backbones.bundles.ledger import name_tensors
 from backbones.errors import MachineError, UserError
 from backbones.runs.checkpoint_file import UnusableCheckpoint, check_same_run, read_checkpoint
-from backbones.runs.loaded_state import require_alike, require_optimizer_state
+from backbones.runs.loaded_state import require_optimizer_state, require_same_structure
 
 NAME = re.compile(r"(?:epoch|iter)_(\d+)\.pth")
 # Of run.json, what a checkpoint does not say: into how many parts a batch was cut.
@@ -135,11 +135,11 @@ def check_training_state(content: Mapping[str, Any], wrapper: OptimWrapper, sche
     """
     state, own = content["optimizer"], wrapper.state_dict()
     require_optimizer_state(state, wrapper.optimizer)
-    require_alike(state, {key: value for key, value in own.items() if key not in OPTIMIZER_PARTS}, "optimizer")
+    require_same_structure(state, {key: value for key, value in own.items() if key not in OPTIMIZER_PARTS}, "optimizer")
     _refuse_strangers(state, own, "optimizer")
     if schedules:
         own_states = [schedule.state_dict() for schedule in schedules]
-        require_alike(content["param_schedulers"], own_states, "param_schedulers")
+        require_same_structure(content["param_schedulers"], own_states, "param_schedulers")
         for number, (there, here) in enumerate(zip(content["param_schedulers"], own_states, strict=True)):
             _refuse_strangers(there, here, f"param_schedulers.{number}")
 
@@ -156,7 +156,7 @@ def _check_tensors(path: Path, there: Mapping[Any, Any], model: nn.Module) -> No
         "it lacks": [name for name in wanted if name not in there],
         "the model has no": [str(name) for name in there if name not in wanted],
         "of another shape or type": [
-            name for name in wanted if name in there and not _is_alike(there[name], wanted[name])
+            name for name in wanted if name in there and not _has_same_shape_and_type(there[name], wanted[name])
         ],
     }
     if any(faults.values()):
@@ -164,7 +164,7 @@ def _check_tensors(path: Path, there: Mapping[Any, Any], model: nn.Module) -> No
         raise UnusableCheckpoint(f"{path}: not a checkpoint of this model: {words}")
 
 
-def _is_alike(there: Any, wanted: Tensor) -> bool:
+def _has_same_shape_and_type(there: Any, wanted: Tensor) -> bool:
     return isinstance(there, Tensor) and there.shape == wanted.shape and there.dtype == wanted.dtype
 
 

@@ -20,7 +20,7 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from backbones.errors import UserError
-from backbones.runs.versions import is_version
+from backbones.machine.versions import is_version
 
 WRITTEN_FOR = "0.10.7"  # of mmengine, whose train_step and OptimWrapper these lines know
 

@@ -13,16 +13,27 @@ from typing import Any
 
 import mmengine
 
+from backbones.errors import UserError
+from backbones.machine.versions import is_version
 from transfer.data.text_file import read_lines
 from transfer.data.voc_annotation import settle
 
+# Whose places of looking things up are taken here.
+WRITTEN_FOR = {"mmdet": ("mmdet", "3.3.0"), "mmseg": ("mmsegmentation", "1.2.2")}
 
-def read_alike(framework: str) -> None:
+
+def read_as_checked(framework: str) -> None:
     """Put the checks' reading in the place of OpenMMLab's, for this process and those it starts.
 
     Args:
         framework: "mmdet" or "mmseg", whose ops must be answered for already.
+
+    Raises:
+        UserError: It is another version than this was written for, which may read elsewhere.
     """
+    package, written_for = WRITTEN_FOR[framework]
+    if not is_version(package, written_for):
+        raise UserError(f"{package} {written_for} is needed: what is checked has to be what is trained on; install it")
     if framework == "mmdet":
         from mmdet.datasets import xml_style
 

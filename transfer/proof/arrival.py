@@ -118,8 +118,8 @@ def check_features(
     dense = output_stride != CLASSIFICATION_STRIDE or backbone.padded != reference.padded
     expected = as_built = _features([reference.to(device)], batch)
     if dense:
-        alike = _fresh_trunk(bundle, output_stride=output_stride, padded=backbone.padded)
-        as_built = _features([alike.to(device)], batch)
+        same_geometry = _fresh_trunk(bundle, output_stride=output_stride, padded=backbone.padded)
+        as_built = _features([same_geometry.to(device)], batch)
         _compare(bundle.feature_info, as_built, _features(parts, batch))
         rebuilt = create_backbone(bundle.architecture)
         rebuilt.load_state_dict({name: value for part in parts for name, value in part.state_dict().items()})

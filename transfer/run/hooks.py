@@ -33,12 +33,12 @@ def check_loss(loss: float, runner: Runner) -> None:
 
 
 class ClockHook(Hook):
-    """Seconds of training over all sittings, without evaluations in between.
+    """Seconds of training over all parts of a run, without evaluations in between.
 
-    A sitting that was killed counts up to the checkpoint that it left.
+    A part that was killed counts up to the checkpoint that it left.
 
     Args:
-        started: Begin of this sitting, as ``time.perf_counter`` tells it.
+        started: Begin of this part, as ``time.perf_counter`` tells it.
     """
 
     def __init__(self, started: float) -> None:

@@ -13,7 +13,7 @@ from backbones.runs.keeping import KEEP_HELP, KEEPS, WEIGHTS
 
 
 def add_transfer_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of a transfer; their names are the fields of ``transfer.run.run.TransferOptions``."""
+    """Add the options of a transfer; their names are the fields of ``transfer.run.request.TransferOptions``."""
     _add_subject(parser)
     _add_computation(parser)
     _add_output(parser)

@@ -15,9 +15,9 @@ from backbones.errors import UserError
 from backbones.external.sources import RANDOM_PREFIX, Opened
 from backbones.machine.distributed import World
 from backbones.machine.precision import resolve_device, resolve_precision
+from backbones.machine.versions import hardware, package_versions
 from backbones.monitoring.trackers import check_trackers
 from backbones.runs.fingerprint import recorded_code
-from backbones.runs.versions import hardware, package_versions
 from transfer.catalogue import TASKS
 from transfer.openmmlab.batch_norm import images_per_estimate
 from transfer.openmmlab.trunk import bundle_trunk, open_backbone

@@ -135,7 +135,7 @@ def _run(plan: TransferPlan, folder: RunFolder, rollback: Rollback, started: flo
             "train_seconds": round(train_seconds, 2),
             "test_seconds": round(test_seconds, 2),
             "total_seconds": round(train_seconds + test_seconds, 2),
-            "peak_memory_bytes": peak_bytes(plan.device),  # of the last sitting, in the leading process
+            "peak_memory_bytes": peak_bytes(plan.device),  # since the last start, in the leading process
             **(energy_record(meter, folder.sessions) if plan.world.leads else {}),
         },
     }

@@ -35,7 +35,7 @@ from transfer.openmmlab.checkpoints import (
     remedy,
 )
 from transfer.openmmlab.modules.multi_scale import BothProtocolsLoop
-from transfer.openmmlab.reading import read_alike
+from transfer.openmmlab.reading import read_as_checked
 from transfer.openmmlab.train_loop import ResumingTrainLoop
 from transfer.openmmlab.unwrap import unwrap_model
 from transfer.protocol.config_errors import named_as
@@ -175,7 +175,7 @@ def set_run(plan: TransferPlan, work_dir: Path) -> None:
         for split in ("val", "test"):
             _collect_in_memory(config.get(f"{split}_evaluator"))
     importlib.import_module(f"{plan.task.framework}.utils").register_all_modules()
-    read_alike(plan.task.framework)
+    read_as_checked(plan.task.framework)
 
 
 def _collect_in_memory(evaluator: Any) -> None:

@@ -16,17 +16,17 @@ import numpy as np
 
 from backbones.data.folders.image_split import IMAGE_SUFFIXES, ImageSplit, Listed
 from backbones.data.folders.part_names import PART_WORDS, WHOLE, part_of
-from backbones.data.folders.table_rows import Row, read_rows
+from backbones.data.folders.table_rows import TableRow, read_rows
 from backbones.data.folders.tables import Table
 from backbones.data.folders.verification import refuse_irregular
 from backbones.errors import UserError
 from backbones.machine.lacks import blame_machine
 
 _MOST_NAMES = 10
-Tables = Mapping[str, tuple[Table, Sequence[Row]]]
+Tables = Mapping[str, tuple[Table, Sequence[TableRow]]]
 
 
-def read_tables(tables: Mapping[str, Table]) -> dict[str, tuple[Table, list[Row]]]:
+def read_tables(tables: Mapping[str, Table]) -> dict[str, tuple[Table, list[TableRow]]]:
     """The rows of each part. A table of all images is divided where it has a column called split, or where all paths
     begin with the name of a part's folder.
 
@@ -37,7 +37,7 @@ def read_tables(tables: Mapping[str, Table]) -> dict[str, tuple[Table, list[Row]
     if set(read) != {WHOLE}:
         return read
     table, rows = read[WHOLE]
-    divided: dict[str, list[Row]] = {}
+    divided: dict[str, list[TableRow]] = {}
     for number, row in enumerate(rows, start=1):
         part = part_of(row.part) if row.part else _folder_of(row.name)
         if row.part and part is None:
@@ -88,7 +88,7 @@ def _classes(tables: Tables) -> list[str]:
 
 
 def _split(
-    root: Path, part: str, table: Table, rows: Sequence[Row], classes: list[str], digest: hashlib._Hash
+    root: Path, part: str, table: Table, rows: Sequence[TableRow], classes: list[str], digest: hashlib._Hash
 ) -> ImageSplit:
     numbers = {name: number for number, name in enumerate(classes)}
     below = table.folder.relative_to(root).as_posix()

@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,14 +130,14 @@ def _compare(first: SplitImages, second: SplitImages) -> list[tuple[int, int]]:
     """
     splits = (first, second)
     sizes = np.intersect1d(first.sizes, second.sizes)
-    alike: list[_Side] = []
+    candidates: list[_Side] = []
     for split in splits:
         places = np.flatnonzero(np.isin(split.sizes, sizes))
-        alike.append(list(zip(places.tolist(), split.sizes[places].tolist(), strict=True)))
+        candidates.append(list(zip(places.tolist(), split.sizes[places].tolist(), strict=True)))
     for digest in (_peek, _checksum):
-        alike = _in_both([_digested(split, side, digest) for split, side in zip(splits, alike, strict=True)])
-    place_of = {content: place for place, content in reversed(alike[0])}
-    return [(place_of[content], place) for place, content in alike[1]]
+        candidates = _in_both([_digested(split, side, digest) for split, side in zip(splits, candidates, strict=True)])
+    place_of = {content: place for place, content in reversed(candidates[0])}
+    return [(place_of[content], place) for place, content in candidates[1]]
 
 
 def _digested(split: SplitImages, side: _Side, digest: Callable[[Source], str]) -> _Side:
@@ -150,18 +152,25 @@ def _in_both(sides: Sequence[_Side]) -> list[_Side]:
 
 def _peek(source: Source) -> str:
     """Digest of the middle of a file."""
-    try:
-        with open_bytes(source) as stream:
-            stream.seek(max(0, stream.seek(0, os.SEEK_END) - _PEEK) // 2)
-            return hashlib.sha256(stream.read(_PEEK)).hexdigest()
-    except (OSError, ValueError) as error:
-        blame_machine(error, f"{source_name(source)} cannot be read")
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"{source_name(source)} cannot be read ({reason})") from None
+    with _opened(source) as stream:
+        stream.seek(max(0, stream.seek(0, os.SEEK_END) - _PEEK) // 2)
+        return hashlib.sha256(stream.read(_PEEK)).hexdigest()
 
 
 def _checksum(source: Source) -> str:
     """Digest of a whole file."""
     if not isinstance(source, Member):
         return sha256_file(source)
-    return hashlib.sha256(open_bytes(source).read()).hexdigest()
+    with _opened(source) as stream:
+        return hashlib.sha256(stream.read()).hexdigest()
+
+
+@contextmanager
+def _opened(source: Source) -> Iterator[IO[bytes]]:
+    try:
+        with open_bytes(source) as stream:
+            yield stream
+    except (OSError, ValueError) as error:
+        blame_machine(error, f"{source_name(source)} cannot be read")
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{source_name(source)} cannot be read ({reason})") from None

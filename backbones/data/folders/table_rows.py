@@ -17,7 +17,7 @@ LABELS = ("label", "class", "target", "category", "class_name", "label_name", "y
 _PARTS = ("split", "part", "subset")
 
 
-class Row(NamedTuple):
+class TableRow(NamedTuple):
     """An image, its label, and the part that it is of where the table has such a column."""
 
     name: str
@@ -46,7 +46,7 @@ def names_labels(path: Path) -> bool:
         return False
 
 
-def read_rows(path: Path) -> list[Row]:
+def read_rows(path: Path) -> list[TableRow]:
     """What a table says of each image; blank lines are passed over.
 
     Raises:
@@ -63,7 +63,7 @@ def read_rows(path: Path) -> list[Row]:
         raise UserError(f"cannot read {path} ({getattr(error, 'strerror', None) or error}); give UTF-8 text") from None
 
 
-def _of_csv(path: Path, lines: list[list[str]]) -> Iterator[Row]:
+def _of_csv(path: Path, lines: list[list[str]]) -> Iterator[TableRow]:
     columns = _Columns(0, -1)
     if lines and lines[0] and not lines[0][0].strip().lower().endswith(IMAGE_SUFFIXES):
         columns = _columns(path, lines[0])
@@ -74,7 +74,7 @@ def _of_csv(path: Path, lines: list[list[str]]) -> Iterator[Row]:
         if len(line) <= max(1, columns.name, columns.label, columns.part or 0):
             raise UserError(f"{path}, line {number} is {' '.join(line)[:80]!r}; write a path and a label in each")
         part = "" if columns.part is None else line[columns.part].strip()
-        yield Row(line[columns.name].strip(), line[columns.label].strip(), part)
+        yield TableRow(line[columns.name].strip(), line[columns.label].strip(), part)
 
 
 def _columns(path: Path, heading: list[str]) -> _Columns:
@@ -87,16 +87,16 @@ def _columns(path: Path, heading: list[str]) -> _Columns:
     return _Columns(names[0], labels[0], parts[0] if parts else None)
 
 
-def _of_text(path: Path, text: str) -> Iterator[Row]:
+def _of_text(path: Path, text: str) -> Iterator[TableRow]:
     for number, line in enumerate(text.split("\n"), start=1):
         words = line.split()
         if len(words) == 1:
             raise UserError(f"{path}, line {number} is {words[0][:80]!r}; write a path and a label in each")
         if words:
-            yield Row(" ".join(words[:-1]), words[-1])
+            yield TableRow(" ".join(words[:-1]), words[-1])
 
 
-def _of_json(path: Path, text: str) -> Iterator[Row]:
+def _of_json(path: Path, text: str) -> Iterator[TableRow]:
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
@@ -112,4 +112,4 @@ def _of_json(path: Path, text: str) -> Iterator[Row]:
             raise UserError(
                 f"{path}, line {number} is {line[:80]!r}; write file_name, a text, and label, a text or a whole number"
             )
-        yield Row(name.strip(), str(label).strip(), part if isinstance(part, str) else "")
+        yield TableRow(name.strip(), str(label).strip(), part if isinstance(part, str) else "")

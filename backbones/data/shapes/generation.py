@@ -39,7 +39,7 @@ _CHUNK = 32  # images a process makes between two reports
 _DIGEST_MODULUS = 1 << 256
 _TOKEN_BYTES = 4
 
-Progress = Callable[[int], object]
+OnImages = Callable[[int], object]
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def make_shapes(
     seed: int = 0,
     layouts: Sequence[str] = tuple(LAYOUTS),
     workers: int = 1,
-    progress: Progress | None = None,
+    progress: OnImages | None = None,
 ) -> Path:
     """Make a data set of ``size`` x ``size`` pictures with ``images`` training images in every layout.
 
@@ -115,7 +115,7 @@ def cached_shapes(
     seed: int = 0,
     layouts: Sequence[str] = tuple(LAYOUTS),
     workers: int = 1,
-    progress: Progress | None = None,
+    progress: OnImages | None = None,
 ) -> Path:
     """The data set of :func:`make_shapes` in the cache folder, made on the first call with these arguments."""
     folder = shapes_folder(images, size, seed, layouts)
@@ -201,7 +201,7 @@ def _chunks(arguments: _Arguments) -> Iterator[_Chunk]:
                 number += count
 
 
-def _write_images(folder: Path, arguments: _Arguments, workers: int, progress: Progress) -> int:
+def _write_images(folder: Path, arguments: _Arguments, workers: int, progress: OnImages) -> int:
     """Write the files of all images and return the sum of their digests."""
     chunks = _chunks(arguments)
     total = 0

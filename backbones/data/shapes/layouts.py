@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from backbones.data.shapes.outlines import OBJECT_CLASSES
-from backbones.data.shapes.scene import CENTERED, SCATTERED, Scene, SceneObject, Style
+from backbones.data.shapes.scene import CENTERED, SCATTERED, DrawnScene, SceneObject, Style
 from backbones.data.shapes.textures import STUFF_CLASSES
 
 JPEG_QUALITY = 92
@@ -20,7 +20,7 @@ Files = dict[str, bytes]
 
 
 @dataclass(frozen=True)
-class Layout:
+class WrittenLayout:
     """A folder layout.
 
     ``splits`` are the training split and the one for measuring. ``files(scene, label, split, number)`` are those of one
@@ -31,7 +31,7 @@ class Layout:
     style: Style
     splits: tuple[str, str]
     folders: tuple[str, ...]
-    files: Callable[[Scene, int, str, int], Files]
+    files: Callable[[DrawnScene, int, str, int], Files]
     list_file: str | None
     class_file: str | None
     class_names: tuple[str, ...]
@@ -42,11 +42,11 @@ class Layout:
         return self.folders[0].partition("/")[0]
 
 
-def _classification_files(scene: Scene, label: int, split: str, number: int) -> Files:
+def _classification_files(scene: DrawnScene, label: int, split: str, number: int) -> Files:
     return {f"classification/{split}/{OBJECT_CLASSES[label]}/{number:08d}.jpg": _jpeg(scene.image)}
 
 
-def _detection_files(scene: Scene, label: int, split: str, number: int) -> Files:
+def _detection_files(scene: DrawnScene, label: int, split: str, number: int) -> Files:
     year = "VOCdevkit/VOC2007"
     return {
         f"{year}/JPEGImages/{number:06d}.jpg": _jpeg(scene.image),
@@ -54,7 +54,7 @@ def _detection_files(scene: Scene, label: int, split: str, number: int) -> Files
     }
 
 
-def _segmentation_files(scene: Scene, label: int, split: str, number: int) -> Files:
+def _segmentation_files(scene: DrawnScene, label: int, split: str, number: int) -> Files:
     name = f"ADE_{'train' if split == 'training' else 'val'}_{number:08d}"
     root = "ADEChallengeData2016"
     return {
@@ -63,8 +63,8 @@ def _segmentation_files(scene: Scene, label: int, split: str, number: int) -> Fi
     }
 
 
-LAYOUTS: dict[str, Layout] = {
-    "classification": Layout(
+LAYOUTS: dict[str, WrittenLayout] = {
+    "classification": WrittenLayout(
         style=CENTERED,
         splits=("train", "val"),
         folders=tuple(f"classification/{split}/{name}" for split in ("train", "val") for name in OBJECT_CLASSES),
@@ -73,7 +73,7 @@ LAYOUTS: dict[str, Layout] = {
         class_file=None,
         class_names=OBJECT_CLASSES,
     ),
-    "detection": Layout(
+    "detection": WrittenLayout(
         style=SCATTERED,
         splits=("trainval", "test"),
         folders=tuple(f"VOCdevkit/VOC2007/{name}" for name in ("JPEGImages", "Annotations", "ImageSets/Main")),
@@ -82,7 +82,7 @@ LAYOUTS: dict[str, Layout] = {
         class_file="VOCdevkit/classes.txt",
         class_names=OBJECT_CLASSES,
     ),
-    "segmentation": Layout(
+    "segmentation": WrittenLayout(
         style=SCATTERED,
         splits=("training", "validation"),
         folders=tuple(
@@ -115,7 +115,7 @@ def _png(labels: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
-def _voc_xml(scene: Scene, file_name: str) -> str:
+def _voc_xml(scene: DrawnScene, file_name: str) -> str:
     width, height = scene.image.size
     objects = "".join(map(_voc_object, scene.objects))
     return f"""<annotation>

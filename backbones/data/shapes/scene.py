@@ -10,7 +10,7 @@ from PIL import Image, ImageFilter
 
 from backbones.data.shapes import difficulty
 from backbones.data.shapes.outlines import OBJECT_CLASSES, OUTLINES
-from backbones.data.shapes.stamps import Box, Stamp, blob_stamp, extent, object_stamp, stroke_stamp
+from backbones.data.shapes.stamps import PixelBox, Stamp, blob_stamp, extent, object_stamp, stroke_stamp
 from backbones.data.shapes.textures import STUFF_CLASSES, paint, pick_color
 
 _OUTLINES = tuple(OUTLINES.values())
@@ -54,7 +54,7 @@ class SceneObject:
 
     label: int
     mask: np.ndarray
-    box: Box
+    box: PixelBox
     visible: float
     truncated: bool
 
@@ -71,7 +71,7 @@ class SceneObject:
 
 
 @dataclass(frozen=True)
-class Scene:
+class DrawnScene:
     """A picture and what is in it, nearest object first.
 
     ``stuff`` (size, size) numbers the texture of the background at every pixel, from 0; ``clutter`` (size, size) is
@@ -130,7 +130,7 @@ class _Stack:
         return SceneObject(label, seen, box, visible, box != extent(stamp.crisp, stamp.left, stamp.top))
 
 
-def compose_scene(random: np.random.Generator, size: int, style: Style, main_label: int) -> Scene:
+def compose_scene(random: np.random.Generator, size: int, style: Style, main_label: int) -> DrawnScene:
     """A picture of ``size`` x ``size`` pixels whose foremost object has class ``main_label``."""
     stack = _Stack.empty(size)
     objects = [_place_main(random, stack, style, main_label)]
@@ -143,7 +143,7 @@ def compose_scene(random: np.random.Generator, size: int, style: Style, main_lab
     image = Image.fromarray(surface)
     for stamp in reversed(stack.stamps):
         _paint_stamp(random, image, stamp)
-    return Scene(_photograph(random, image), objects, stuff, stack.clutter)
+    return DrawnScene(_photograph(random, image), objects, stuff, stack.clutter)
 
 
 def _count(random: np.random.Generator, ends: tuple[int, int]) -> int:

@@ -19,7 +19,7 @@ _BLOB_CORNERS = 36
 _BLOB_HARMONICS = (2, 3, 4, 5)
 
 
-class Box(NamedTuple):
+class PixelBox(NamedTuple):
     """First and last column and row that belong to the box, counted from 0."""
 
     left: int
@@ -48,12 +48,12 @@ class Stamp(NamedTuple):
         return canvas
 
 
-def extent(mask: np.ndarray, left: int = 0, top: int = 0) -> Box | None:
+def extent(mask: np.ndarray, left: int = 0, top: int = 0) -> PixelBox | None:
     """Smallest box around the pixels of a mask (height, width) with its corner at ``left``, ``top``; None if empty."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
         return None
-    return Box(left + int(columns[0]), top + int(rows[0]), left + int(columns[-1]), top + int(rows[-1]))
+    return PixelBox(left + int(columns[0]), top + int(rows[0]), left + int(columns[-1]), top + int(rows[-1]))
 
 
 def object_stamp(random: np.random.Generator, outline: Outline, center: tuple[float, float], scale: float) -> Stamp:

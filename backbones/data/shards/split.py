@@ -68,7 +68,9 @@ def find_shards(root: Path) -> dict[str, list[Path]]:
 
 
 def _archives(folder: Path) -> list[Path]:
-    names = sorted(each.name for each in os.scandir(folder) if not each.name.startswith(".") and not each.is_dir())
+    names = sorted(
+        each.name for each in os.scandir(folder) if not each.name.startswith(".") and not os.path.isdir(each)
+    )
     packed = [name for name in names if name.lower().endswith(_PACKED)]
     shards = [folder / name for name in names if name.lower().endswith(".tar")]
     if shards and packed:
@@ -79,7 +81,7 @@ def _archives(folder: Path) -> list[Path]:
 
 
 def _has_folders(folder: Path) -> bool:
-    return any(each.is_dir() for each in os.scandir(folder) if not each.name.startswith("."))
+    return any(os.path.isdir(folder / name) for name in os.listdir(folder) if name[0] != ".")
 
 
 def list_shards(root: Path, shards: Mapping[str, Sequence[Path]], parts: Sequence[str]) -> Listed:

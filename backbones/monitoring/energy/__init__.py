@@ -34,7 +34,7 @@ class EnergyMeter:
 
 
 def energy_record(meter: EnergyMeter | None, sessions: int) -> dict[str, Any]:
-    """What ``timings`` say of a run's energy: nothing where a part of the run was before this sitting.
+    """What ``timings`` say of a run's energy: nothing where a part of the run was done by an earlier start.
 
     "kwh_of" has each part, with null where it cannot be read; "kwh" is the sum of those that can.
     """

@@ -37,7 +37,7 @@ class Record:
 
     def find_in_sessions(self, keys: str) -> list[Any]:
         """What stands there for the run's beginning, and for each resumption that was made with something else."""
-        later = [_look_up(sitting, keys) for sitting in self.find("sittings", list) or []]
+        later = [_look_up(start, keys) for start in self.find("sittings", list) or []]
         return [_look_up(self.content, keys), *(value for value in later if value is not None)]
 
 

@@ -33,5 +33,5 @@ def hours_of(suite: str, parsers: Parsers) -> Hours:
         else:
             teachers += hours
     baseline = rows.pop(BASELINE)
-    together = {task: sum(each[task] for each in rows.values()) for task in baseline}
-    return Hours(together, baseline, teachers)
+    total = {task: sum(each[task] for each in rows.values()) for task in baseline}
+    return Hours(total, baseline, teachers)

@@ -103,9 +103,9 @@ def _table(runs: Sequence[PlannedRun], estimates: Estimates, numbers: Mapping[st
         costs = [estimates[run.name] for run in group if run.name in estimates]
         lines.append((group[0].row, group[0].kind, states, *_cells(costs, numbers)))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for row, task, states, each, together, what in lines:
+    for row, task, states, each, total, what in lines:
         line = f"{row:<{widths[0]}}  {task:<{widths[1]}}  {states:<{widths[2]}}  "
-        yield f"{line}{each:>{widths[3]}}  {together:>{widths[4]}}  {what}".rstrip()
+        yield f"{line}{each:>{widths[3]}}  {total:>{widths[4]}}  {what}".rstrip()
 
 
 def _cells(costs: Sequence[Estimate], numbers: Mapping[str, int]) -> tuple[str, str, str]:

@@ -7,7 +7,7 @@ from pytest import MonkeyPatch, mark, raises
 
 from backbones.errors import UserError
 from backbones.machine.precision import precision_for, resolve_device, resolve_precision
-from backbones.runs.versions import hardware
+from backbones.machine.versions import hardware
 
 CPU = torch.device("cpu")
 

@@ -59,7 +59,7 @@ def test_without_a_terminal_a_line_comes_every_thirty_seconds(clock: Clock, caps
     assert lines[0] == "batch 3/100: loss 1.500, lr 0.05, 1 img/s, data wait 10%, 16:10 left"
 
 
-def test_time_left_goes_by_this_sitting_only(clock: Clock) -> None:
+def test_time_left_goes_by_this_start_only(clock: Clock) -> None:
     progress = Progress(total_steps=100, done_steps=90)
     clock.now += 5.0
     assert progress.remaining(95) == "00:05"

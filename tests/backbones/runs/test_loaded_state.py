@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pytest import fixture, mark, raises
 from torch import nn
 
-from backbones.runs.loaded_state import require_alike, require_optimizer_state
+from backbones.runs.loaded_state import require_optimizer_state, require_same_structure
 
 OWN = {"rate": 0.1, "steps": 3, "on": False, "how": None, "name": "a", "betas": (0.9, 0.99), "inner": {"x": 1}}
 plain = st.recursive(
@@ -24,13 +24,13 @@ plain = st.recursive(
 
 @given(plain)
 def test_everything_is_of_its_own_kind(value: Any) -> None:
-    require_alike(copy.deepcopy(value), value, "state")
+    require_same_structure(copy.deepcopy(value), value, "state")
 
 
 @mark.parametrize("value", [{"on": None}, {"on": True}, {"rate": 2}, {"betas": [0, 1]}, {"more": "x"}, {"how": 0.5}])
-def test_what_differs_in_value_alone_is_alike(value: dict[str, Any]) -> None:
-    require_alike({**OWN, **value}, OWN, "state")
-    require_alike({key: each for key, each in OWN.items() if key not in ("on", "how")}, OWN, "state")
+def test_what_differs_in_value_alone_has_the_same_structure(value: dict[str, Any]) -> None:
+    require_same_structure({**OWN, **value}, OWN, "state")
+    require_same_structure({key: each for key, each in OWN.items() if key not in ("on", "how")}, OWN, "state")
 
 
 @mark.parametrize(
@@ -53,7 +53,7 @@ def test_what_differs_in_value_alone_is_alike(value: dict[str, Any]) -> None:
 )
 def test_what_is_of_another_kind_is_named(value: dict[str, Any], words: str) -> None:
     with raises(ValueError, match=words):
-        require_alike({**OWN, **value}, OWN, "state")
+        require_same_structure({**OWN, **value}, OWN, "state")
 
 
 def make(optimizer: Callable[..., torch.optim.Optimizer]) -> torch.optim.Optimizer:

@@ -346,16 +346,16 @@ def test_a_resumed_run_says_who_began_it_and_who_resumed_it(tmp_path: Path, monk
     sit("second.py", versions={"torch": "2"}, code="mended")
     result = sit("third.py").finish({"metrics": {"top1": 1.0}})
     assert (result["command"], result["versions"]) == ("python first.py", {"torch": "1"})
-    assert [sitting["command"] for sitting in result["sittings"]] == [
+    assert [start["command"] for start in result["sittings"]] == [
         *("python first.py", "python second.py", "python third.py"),
     ]
-    assert [sitting.get("versions") for sitting in result["sittings"]] == [None, {"torch": "2"}, None]
-    assert [sitting.get("code") for sitting in result["sittings"]] == [None, "mended", None]
+    assert [start.get("versions") for start in result["sittings"]] == [None, {"torch": "2"}, None]
+    assert [start.get("code") for start in result["sittings"]] == [None, "mended", None]
     assert result["sittings"][0]["started"] == result["started"]
     assert json.loads((tmp_path / "run.json").read_text())["sittings"] == result["sittings"]
 
 
-def test_a_run_of_before_sittings_were_noted_has_its_first_one(tmp_path: Path) -> None:
+def test_a_run_of_before_starts_were_noted_has_its_first_one(tmp_path: Path) -> None:
     old = {**ASKED, "command": "python old.py", "started": "2020"}
     (tmp_path / "run.json").write_text(json.dumps(old))
     result = RunFolder.open(tmp_path, ASKED, resume=True).finish({})

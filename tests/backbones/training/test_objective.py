@@ -156,7 +156,7 @@ def test_several_teachers_equal_the_slow_reference(batch: Batch, mixup: float) -
     """Each sees the student's mixture in its own normalisation, and its classes in the student's order."""
     wanted, model = objective(0.1, mixup, 20.0), Linear(seed=1)
     fellow = Teacher(Linear(seed=4).eval(), FELLOW, torch.tensor(FELLOW_ORDER), "linear", "")
-    together = replace(wanted, fellows=(fellow,))
+    several = replace(wanted, fellows=(fellow,))
     draws = (0.3,) if mixup else ()
     soft = []
     for seed, contract, order in ((2, TEACHER, ORDER), (4, FELLOW, FELLOW_ORDER)):
@@ -168,12 +168,12 @@ def test_several_teachers_equal_the_slow_reference(batch: Batch, mixup: float) -
     plain = normalised(batch, STUDENT)
     logits = logits_of(blend(plain, 0.3) if mixup else plain, model.weights[0])
     expected = reference(batch, model, 0.1, mixup, 0.0, 0.3) + 400 * cross_entropy(mean, logits, 20.0)
-    loss = together.loss(model, batch, identity_color(IMAGES), draws)
+    loss = several.loss(model, batch, identity_color(IMAGES), draws)
     assert loss.item() == approx(expected, rel=2e-5)
     alone = wanted.loss(model, batch, identity_color(IMAGES), draws)
     assert abs(loss - alone) > 0.01
     loss.backward()
-    assert all(each.grad is None for teacher in together.teachers for each in teacher.model.parameters())
+    assert all(each.grad is None for teacher in several.teachers for each in teacher.model.parameters())
 
 
 def test_every_trick_makes_a_difference(batch: Batch) -> None:

@@ -26,7 +26,7 @@ from campaigns.engine.trial import (
     TRACEBACK,
     Ending,
     Trial,
-    judge,
+    classify_ending,
 )
 
 pytestmark = mark.processes
@@ -56,11 +56,11 @@ TRACE = 'Traceback (most recent call last):\n  File "/x/backbones/files.py", lin
     ],
 )
 def test_endings(ending: Ending, wanted: tuple[str, str]) -> None:
-    assert judge(ending, ("as ever", "as good"), ("a.txt", "--data")) == wanted
+    assert classify_ending(ending, ("as ever", "as good"), ("a.txt", "--data")) == wanted
 
 
 def test_another_input_may_have_another_result() -> None:
-    assert judge(Ending(0, "b"), ("a",), (), may_differ=True) == (OTHER, "")
+    assert classify_ending(Ending(0, "b"), ("a",), (), may_differ=True) == (OTHER, "")
 
 
 def _die() -> NoReturn:

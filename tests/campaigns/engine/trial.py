@@ -67,7 +67,9 @@ class Trial:
         return self.outcome in PASSING
 
 
-def judge(ending: Ending, wanted: Collection[str], named: Sequence[str], may_differ: bool = False) -> tuple[str, str]:
+def classify_ending(
+    ending: Ending, wanted: Collection[str], named: Sequence[str], may_differ: bool = False
+) -> tuple[str, str]:
     """The outcome of a trial, and the kind of its failure ("" if it is none).
 
     Args:

@@ -7,10 +7,22 @@ from campaigns.formats.format import Format
 
 def light_formats() -> dict[str, Format]:
     """By name, those whose readers need no OpenMMLab."""
-    from campaigns.formats import archives, bundles, checkpoints, pictures, runs, scenes, segmentation, tables, yamls
+    from campaigns.formats import (
+        archives,
+        bundles,
+        checkpoints,
+        labels,
+        pictures,
+        runs,
+        scenes,
+        segmentation,
+        tables,
+        yamls,
+    )
 
     table = (
         *(pictures.JPEG, pictures.PNG),
+        *(labels.SHARD, labels.TABLE, labels.METADATA),
         *(segmentation.MASK, segmentation.IMAGE, segmentation.LISTS, segmentation.CLASSES),
         *(bundles.BUNDLE, bundles.HEADER, bundles.PICKLED, bundles.PICKLED_FIELDS, bundles.FOREIGN),
         *(checkpoints.LAST_BYTES, checkpoints.LAST_FIELDS),

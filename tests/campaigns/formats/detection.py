@@ -83,9 +83,9 @@ def _voc_dataset() -> Any:
     ops_bridge.install()  # before mmdet, which cannot be imported without mmcv's ops
     from mmdet.datasets import VOCDataset
 
-    from transfer.openmmlab.reading import read_alike
+    from transfer.openmmlab.reading import read_as_checked
 
-    read_alike("mmdet")  # as every transfer does
+    read_as_checked("mmdet")  # as every transfer does
     return VOCDataset
 
 

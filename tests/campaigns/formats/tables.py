@@ -19,7 +19,7 @@ from campaigns.mutators.fields import json_field
 from campaigns.mutators.mutation import BYTES, MISSING, TYPE, VALUE, WORDS
 from campaigns.mutators.words import JSON, LINES, with_words
 from studies.comparison.compare import compare_runs
-from studies.report.text import as_text
+from studies.report.forms.text import as_text
 from studies.statistics.looks import Looks
 from transfer.data.masks.check import check_masks
 from transfer.data.masks.folder import recognise_masks

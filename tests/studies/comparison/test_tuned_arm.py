@@ -18,7 +18,8 @@ from studies.comparison.cells import Cell, make_cell, values_by_seed
 from studies.comparison.compare import Comparison, compare_runs
 from studies.comparison.judging import judge_and_plan
 from studies.comparison.tuned_arm import TunedRow, tuned_tasks
-from studies.report.forms.text import ARM_FIELDS, CSV_FIELDS, as_csv, as_json, as_markdown, as_text
+from studies.report.forms.csv_lines import ARM_FIELDS, CSV_FIELDS, as_csv
+from studies.report.forms.text import as_json, as_markdown, as_text
 from studies.results.run_record import Run, Tuning
 
 FIXED_HASH = "0f0f0f0f0f0f"

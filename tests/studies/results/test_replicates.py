@@ -12,7 +12,8 @@ from pytest import MonkeyPatch, approx, fixture, raises
 from backbones.errors import UserError
 from studies.comparison.cells import Cell
 from studies.comparison.compare import Comparison, compare_runs
-from studies.report.forms.text import as_csv, as_json, as_markdown, as_text
+from studies.report.forms.csv_lines import as_csv
+from studies.report.forms.text import as_json, as_markdown, as_text
 from studies.results import replicates as image_noise
 from studies.statistics.bootstrap import image_interval, measure, percentile_interval, resample
 from transfer.catalogue import MULTI_SCALE, SINGLE_SCALE

@@ -13,7 +13,7 @@ from scipy import stats
 from backbones.errors import UserError
 from backbones.files import read_json
 from studies.simulation.document import share, simulation_document
-from studies.simulation.files import Effort, document_again, simulate_to_files
+from studies.simulation.files import SimulationEffort, document_again, simulate_to_files
 from studies.simulation.found import found_shares
 from studies.simulation.spending.designs import ENOUGH, Design
 from studies.simulation.spending.hours import hours_of
@@ -147,7 +147,7 @@ def test_the_figures_in_the_statistics_are_simulated_ones(result: dict[str, Any]
 
 
 def test_everything_is_simulated_and_written_and_written_again(tmp_path: Path) -> None:
-    tiny = Effort(studies=50, designs=20, planned=1, nested=20, test_sets=1, further_test_sets=1)
+    tiny = SimulationEffort(studies=50, designs=20, planned=1, nested=20, test_sets=1, further_test_sets=1)
     document = simulate_to_files(tmp_path / "new", tiny, "python x.py", tool_parsers())
     text = document.read_text(encoding="utf-8")
     assert "{{" not in text

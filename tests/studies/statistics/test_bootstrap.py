@@ -78,11 +78,11 @@ def really_drawn(evaluation: DetectionEvaluation | SegmentationEvaluation, times
 
 
 def slow_detection(evaluation: DetectionEvaluation, times: np.ndarray) -> dict[str, float]:
-    from transfer.evaluation.voc_ap import voc_precision
+    from transfer.evaluation.voc_ap import voc_curve
 
     images = really_drawn(evaluation, times)
-    by_class = [voc_precision(images, label) for label in range(len(evaluation.classes))]
-    known = [precision for precision in by_class if precision is not None]
+    curves = [voc_curve(images, label) for label in range(len(evaluation.classes))]
+    known = [curve.average_precision() for curve in curves if curve is not None]
     means = [100 * fmean(column) for column in zip(*known, strict=True)] or [np.nan, np.nan]
     return dict(zip(("voc07_map", "voc_map"), means, strict=True))
 

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from backbones.errors import UserError
 from transfer.data.index_png import check_index_png
 from transfer.data.voc import check_voc
 from transfer.openmmlab import ops_bridge
-from transfer.openmmlab.reading import read_alike
+from transfer.openmmlab.reading import read_as_checked
 
 WIDTH, HEIGHT = 60, 40
 BOX = "<bndbox><xmin>2</xmin><ymin>3</ymin><xmax>20</xmax><ymax>12</ymax></bndbox>"
@@ -71,7 +72,7 @@ def test_mmdet_reads_what_the_check_counts(devkit: Path) -> None:
     assert (summary.images, summary.objects, summary.difficult) == (2, {"cat": 2, "dog": 1}, {"cat": 0, "dog": 1})
     with pytest.raises((FileNotFoundError, TypeError)):
         of_mmdet(devkit)  # why its own reading will not do
-    read_alike("mmdet")
+    read_as_checked("mmdet")
     images = of_mmdet(devkit)
     assert [Path(image["img_path"]).name for image in images] == ["a.jpg", "my photo.jpg"]
     found = [(each["bbox_label"], each["ignore_flag"], each["bbox"]) for image in images for each in image["instances"]]
@@ -104,6 +105,15 @@ def test_mmseg_reads_what_the_check_counts(tmp_path: Path) -> None:
         return [info[key] for info in infos for key in ("img_path", "seg_map_path")]
 
     assert not all(Path(path).is_file() for path in paths())  # why its own reading will not do
-    read_alike("mmseg")
+    read_as_checked("mmseg")
     assert len(paths()) == 4
     assert all(Path(path).is_file() for path in paths())
+
+
+@pytest.mark.parametrize(("framework", "package"), [("mmdet", "mmdet"), ("mmseg", "mmsegmentation")])
+def test_another_version_may_read_elsewhere_and_is_refused(
+    framework: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transfer.openmmlab.reading.is_version", lambda name, expected: name != package)
+    with pytest.raises(UserError, match=rf"^{package} \d+\.\d+\.\d+ is needed: "):
+        read_as_checked(framework)

@@ -77,7 +77,7 @@ def test_the_order_goes_on_and_nothing_is_read_for_nothing(workers: int, data: P
         first = Watch(patch, stop=STOP)
         with pytest.raises(KeyboardInterrupt):
             run(data, tmp_path / "run", workers)
-    # Loading processes of the first sitting may still be there, and have inherited the lock of its folder.
+    # Loading processes of the first part may still be there, and have inherited the lock of its folder.
     shutil.copytree(tmp_path / "run", tmp_path / "copy")
     with pytest.MonkeyPatch.context() as patch:
         second = Watch(patch)

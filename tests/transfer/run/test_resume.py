@@ -1,4 +1,4 @@
-"""A training in two sittings: stopped, continued where it was, wherever the folder is now, and timed as a whole."""
+"""A training in two parts: stopped, continued where it was, wherever the folder is now, and timed as a whole."""
 
 from __future__ import annotations
 
@@ -141,9 +141,9 @@ def test_it_goes_on_at_the_last_checkpoint_wherever_the_folder_is_now(
     assert LONG_AGO < timings["train_seconds"] < 2 * LONG_AGO
     assert timings["total_seconds"] == pytest.approx(timings["train_seconds"] + timings["test_seconds"], abs=0.02)
     records = [json.loads(line)["step"] for line in (moved / "metrics.jsonl").read_text().splitlines()]
-    assert records == [1, 2, 3, 4, 5, 6]  # those after the checkpoint of the second sitting
+    assert records == [1, 2, 3, 4, 5, 6]  # those after the checkpoint of the second part
     kept = sorted(path.name for path in (moved / "openmmlab").glob("*.pth"))
-    # max_keep_ckpts=2 holds over both sittings
+    # max_keep_ckpts=2 holds over both parts
     assert kept == {"seg": ["iter_4.pth", "iter_6.pth"], "det": ["epoch_1.pth", "epoch_2.pth"]}[kind]
 
 

@@ -166,6 +166,6 @@ def draw_class_confusion(path: Path, counts: NDArray, classes: Sequence[str], th
         explanation="row: annotated (how many), column: detected, % of the row",
         row_axis="annotated: number of the class, from 0; last: background",
         column_axis="detected: number of the class, from 0; last: missed",
-        pairs_title="most frequent mistakes: annotated → detected",
+        pairs_title="most frequent errors: annotated → detected",
     )
     draw_confusion_matrix(path, confusion)

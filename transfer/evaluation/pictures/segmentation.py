@@ -99,13 +99,13 @@ def _panels(pixels: NDArray, maps: Maps, colors: Sequence[str]) -> dict[str, NDA
     panels = {
         "label map\n(white: no label)": colorize(maps.label, colors),
         "prediction": colorize(maps.prediction, colors),
-        "wrong pixels": show_mistakes(pixels, maps, len(colors)),
+        "wrong pixels": show_wrong_pixels(pixels, maps, len(colors)),
     }
     fitted = {title: fit(panel, WIDTH, HEIGHT, smooth=False)[0] for title, panel in panels.items()}
     return {"image": fit(pixels, WIDTH, HEIGHT)[0], **fitted}
 
 
-def show_mistakes(pixels: NDArray, maps: Maps, classes: int) -> NDArray:
+def show_wrong_pixels(pixels: NDArray, maps: Maps, classes: int) -> NDArray:
     """The image in light gray, with the labelled pixels in colour that are given another class."""
     gray = fade(np.repeat(pixels.mean(axis=2, keepdims=True), 3, axis=2), 0.5)
     gray[(maps.label < classes) & (maps.label != maps.prediction)] = to_rgb(WRONG)

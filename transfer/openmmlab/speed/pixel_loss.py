@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from backbones.runs.versions import is_version
+from backbones.machine.versions import is_version
 
 WRITTEN_FOR = "1.2.2"  # of mmsegmentation, whose BaseDecodeHead.loss_by_feat these lines stand in for
 _ACCURACY = "acc_seg"

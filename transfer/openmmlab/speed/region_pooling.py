@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from backbones.runs.versions import is_version
+from backbones.machine.versions import is_version
 from transfer.openmmlab import ops_bridge
 from transfer.openmmlab.modules.roi_align import Sampling, interpolation_matrix, multiply, transposed
 

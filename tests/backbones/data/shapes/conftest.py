@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from backbones.data.shapes import OBJECT_CLASSES, make_shapes
-from backbones.data.shapes.scene import Scene, Style, compose_scene
+from backbones.data.shapes.scene import DrawnScene, Style, compose_scene
 
 
 @pytest.fixture(scope="session")
@@ -19,10 +19,10 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def compose() -> Callable[[int, int, Style], Scene]:
+def compose() -> Callable[[int, int, Style], DrawnScene]:
     """A scene by its number, whose foremost object has class number modulo their count."""
 
-    def make(number: int, size: int, style: Style) -> Scene:
+    def make(number: int, size: int, style: Style) -> DrawnScene:
         random = np.random.Generator(np.random.Philox(np.random.SeedSequence([7, number])))
         return compose_scene(random, size, style, number % len(OBJECT_CLASSES))
 

@@ -15,12 +15,12 @@ from PIL import Image, ImageDraw
 
 from backbones.data.shapes import LAYOUTS, OBJECT_CLASSES, STUFF_CLASSES, difficulty, scene
 from backbones.data.shapes.outlines import OUTLINES
-from backbones.data.shapes.scene import CENTERED, SCATTERED, Scene, Style
+from backbones.data.shapes.scene import CENTERED, SCATTERED, DrawnScene, Style
 
 # Annotations
 
 
-def test_xml_box_is_the_extent_of_the_visible_pixels(compose: Callable[[int, int, Style], Scene]) -> None:
+def test_xml_box_is_the_extent_of_the_visible_pixels(compose: Callable[[int, int, Style], DrawnScene]) -> None:
     for number in range(40):
         picture = compose(number, 64, SCATTERED)
         files = LAYOUTS["detection"].files(picture, 0, "trainval", 1)
@@ -37,7 +37,7 @@ def test_xml_box_is_the_extent_of_the_visible_pixels(compose: Callable[[int, int
 
 
 def test_masks_are_what_the_picture_shows(
-    compose: Callable[[int, int, Style], Scene], monkeypatch: pytest.MonkeyPatch
+    compose: Callable[[int, int, Style], DrawnScene], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Painted flat, each surface in a colour of its own, the picture must show each object where its mask is."""
     palette = np.random.default_rng(0).integers(0, 256, (100, 3), dtype=np.uint8)  # no colour is a blend of others
@@ -63,14 +63,14 @@ def test_masks_are_what_the_picture_shows(
             assert (inner & ~solid).sum() <= 0.05 * inner.sum()  # faint edges of what lies in front
 
 
-def test_masks_of_a_scene_are_disjoint(compose: Callable[[int, int, Style], Scene]) -> None:
+def test_masks_of_a_scene_are_disjoint(compose: Callable[[int, int, Style], DrawnScene]) -> None:
     for number in range(40):
         picture = compose(number, 64, SCATTERED)
         layers = sum(item.mask.astype(int) for item in picture.objects) + picture.clutter
         assert layers.max() == 1
 
 
-def test_label_map_agrees_with_the_scene(compose: Callable[[int, int, Style], Scene]) -> None:
+def test_label_map_agrees_with_the_scene(compose: Callable[[int, int, Style], DrawnScene]) -> None:
     for number in range(20):
         picture = compose(number, 64, SCATTERED)
         labels = picture.label_map()
@@ -86,7 +86,7 @@ def test_label_map_agrees_with_the_scene(compose: Callable[[int, int, Style], Sc
         assert (stuff > 0).mean() > 0.7
 
 
-def test_truncated_and_difficult_mean_what_they_say(compose: Callable[[int, int, Style], Scene]) -> None:
+def test_truncated_and_difficult_mean_what_they_say(compose: Callable[[int, int, Style], DrawnScene]) -> None:
     objects = [item for number in range(150) for item in compose(number, 64, SCATTERED).objects]
     for item in objects:
         tiny = item.mask.sum() < (difficulty.DIFFICULT_SIDE * 64) ** 2
@@ -132,7 +132,7 @@ def test_no_rotation_or_reflection_makes_two_outlines_alike() -> None:
         assert overlap.max() < 0.9, (one, other)
 
 
-def test_colors_do_not_separate_the_classes(compose: Callable[[int, int, Style], Scene]) -> None:
+def test_colors_do_not_separate_the_classes(compose: Callable[[int, int, Style], DrawnScene]) -> None:
     """Analysis of variance between the classes; the negative control leaks a tenth of the range into one class."""
     features, labels = [], []
     for number in range(1200):
@@ -152,7 +152,7 @@ def test_colors_do_not_separate_the_classes(compose: Callable[[int, int, Style],
     assert separation(table[:, 3] + 25 * (classes == 4)) < 1e-3
 
 
-def test_sizes_and_places_do_not_separate_the_classes(compose: Callable[[int, int, Style], Scene]) -> None:
+def test_sizes_and_places_do_not_separate_the_classes(compose: Callable[[int, int, Style], DrawnScene]) -> None:
     first = [compose(number, 48, CENTERED).objects[0] for number in range(800)]
     labels = np.array([item.label for item in first])
     area = np.array([item.mask.sum() / item.visible for item in first])
@@ -162,7 +162,7 @@ def test_sizes_and_places_do_not_separate_the_classes(compose: Callable[[int, in
         assert scipy.stats.f_oneway(*groups).pvalue > 1e-3
 
 
-def test_scenes_hold_all_classes_equally_often(compose: Callable[[int, int, Style], Scene]) -> None:
+def test_scenes_hold_all_classes_equally_often(compose: Callable[[int, int, Style], DrawnScene]) -> None:
     counts = Counter(item.label for number in range(400) for item in compose(number, 32, SCATTERED).objects)
     assert scipy.stats.chisquare([counts[label] for label in range(len(OBJECT_CLASSES))]).pvalue > 1e-3
     lengths = {len(compose(number, 64, SCATTERED).objects) for number in range(60)}

@@ -235,6 +235,14 @@ def test_a_damaged_image_is_named_with_its_shard(root: Path) -> None:
         verify_images(open_images(root))
 
 
+def test_a_shard_that_is_a_link_to_itself(root: Path) -> None:
+    path = root / "imagenet-val-000000.tar"
+    path.unlink()
+    path.symlink_to(path)
+    with pytest.raises(UserError, match=r"imagenet-val-000000\.tar cannot be read \(Too many levels"):
+        open_images(root)
+
+
 def test_compressed_shards_are_refused(root: Path) -> None:
     (root / "imagenet-train-000003.tar.gz").touch()
     with pytest.raises(UserError, match=r"train-000003\.tar\.gz is compressed, .* unpack it to \.tar"):

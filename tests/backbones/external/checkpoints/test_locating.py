@@ -99,6 +99,16 @@ def whole_shapes(plain: Tensors) -> dict[str, tuple[Any, str | None]]:
 
 def trunk_shapes(plain: Tensors) -> dict[str, tuple[Any, str | None]]:
     trunk = trunk_of(plain)
+    return {
+        **contrasted_shapes(plain, trunk),
+        **distilled_shapes(trunk),
+        **predicted_shapes(trunk),
+        "a trunk": (trunk, None),
+        "mmpretrain's neck": ({"state_dict": {**under("backbone.", trunk), **projection("neck.fc")}}, None),
+    }
+
+
+def contrasted_shapes(plain: Tensors, trunk: Tensors) -> dict[str, tuple[Any, str | None]]:
     moco = {
         **under("module.encoder_q.", plain),
         **under("module.encoder_k.", other(plain)),
@@ -114,6 +124,14 @@ def trunk_shapes(plain: Tensors) -> dict[str, tuple[Any, str | None]]:
         **under("module.momentum_encoder.", {**other(trunk), **projection("fc.", 3)}),
         **projection("module.predictor."),
     }
+    return {
+        "MoCo": ({"state_dict": moco, "arch": "resnet18", "optimizer": {}}, None),
+        "MoCo v2": ({"state_dict": moco2}, None),
+        "MoCo v3": ({"state_dict": moco3}, None),
+    }
+
+
+def distilled_shapes(trunk: Tensors) -> dict[str, tuple[Any, str | None]]:
     student = {
         **under("module.backbone.", trunk),
         **projection("module.head.mlp."),
@@ -126,6 +144,15 @@ def trunk_shapes(plain: Tensors) -> dict[str, tuple[Any, str | None]]:
         "dino_loss": {"center": torch.ones(2)},
         "args": argparse.Namespace(a=1),
     }
+    return {
+        "DINO": (dino, "student"),
+        "DINO in one": ({**under("student.backbone.", trunk), **under("teacher.backbone.", other(trunk))}, "student"),
+        "DINO, student alone": ({**under("student.backbone.", trunk), **projection("student.head.mlp.")}, None),
+    }
+
+
+def predicted_shapes(trunk: Tensors) -> dict[str, tuple[Any, str | None]]:
+    simsiam = {**under("encoder.", {**trunk, **projection("fc.")}), **projection("predictor.")}
     swav = {
         **under("module.", trunk),
         **projection("module.projection_head."),
@@ -140,21 +167,10 @@ def trunk_shapes(plain: Tensors) -> dict[str, tuple[Any, str | None]]:
     }
     solo = {**under("backbone.", trunk), **under("momentum_backbone.", other(trunk)), **projection("projector.")}
     return {
-        "MoCo": ({"state_dict": moco, "arch": "resnet18", "optimizer": {}}, None),
-        "MoCo v2": ({"state_dict": moco2}, None),
-        "MoCo v3": ({"state_dict": moco3}, None),
-        "SimSiam": (
-            {"state_dict": {**under("encoder.", {**trunk, **projection("fc.")}), **projection("predictor.")}},
-            None,
-        ),
-        "DINO": (dino, "student"),
-        "DINO in one": ({**under("student.backbone.", trunk), **under("teacher.backbone.", other(trunk))}, "student"),
-        "DINO, student alone": ({**under("student.backbone.", trunk), **projection("student.head.mlp.")}, None),
+        "SimSiam": ({"state_dict": simsiam}, None),
         "SwAV": (swav, None),
         "BYOL": (byol, None),
         "BYOL of solo-learn": ({"state_dict": solo, "hyper_parameters": {"lr": 0.1}}, None),
-        "a trunk": (trunk, None),
-        "mmpretrain's neck": ({"state_dict": {**under("backbone.", trunk), **projection("neck.fc")}}, None),
     }
 
 

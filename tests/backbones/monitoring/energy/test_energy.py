@@ -140,7 +140,7 @@ def test_a_run_records_the_parts_that_can_be_read(
     assert energy_record(on_gpu, sessions=1) == {"kwh": 0.001, "kwh_of": {"cpu": 0.001, "gpu": None}}
     (counters / "intel-rapl:1" / "energy_uj").unlink()
     assert energy_record(on_gpu, sessions=1) == {"kwh_of": {"cpu": None, "gpu": None}}
-    assert energy_record(on_gpu, sessions=2) == {}  # what the first sitting used is not known
+    assert energy_record(on_gpu, sessions=2) == {}  # what the first start used is not known
     assert energy_record(None, sessions=1) == {}
 
 

@@ -1,4 +1,4 @@
-"""Verdicts, losses and correlations as a reader sees them, and in the files."""
+"""Verdicts, drops and correlations as a reader sees them, and in the files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pathlib import Path
 from pytest import approx, fixture
 
 from studies.comparison.compare import compare_runs
-from studies.report.forms.text import as_csv, as_json, as_markdown, as_text
+from studies.report.forms.csv_lines import as_csv
+from studies.report.forms.text import as_json, as_markdown, as_text
 from studies.statistics.seeds import holm
 from studies.statistics.verdict import Verdict
 
@@ -36,7 +37,7 @@ def section(text: str, title: str) -> list[list[str]]:
     return [line.split() for line in lines[start : lines.index(lines[start - 1], start)]]
 
 
-def test_verdicts_and_losses_are_shown(segmentation_study: Path) -> None:
+def test_verdicts_and_drops_are_shown(segmentation_study: Path) -> None:
     comparison = compare_runs(segmentation_study)
     text = as_text(comparison)
     verdicts = section(text, "verdicts on the differences from b-standard")
@@ -44,9 +45,9 @@ def test_verdicts_and_losses_are_shown(segmentation_study: Path) -> None:
     assert verdicts[0][:4] == ["mIoU", "d-cosine", "+3.00", "0.45"]
     # Nobody measured top-1. 3 ± 0.45 leaves out the paper's 2.28.
     assert " ".join(verdicts[0][6:]) == "differs +2.28 same sign, larger"
-    losses = section(text, "verdicts on the differences from d-cosine")
-    assert [line[:3] for line in losses] == [["mIoU", "d-smooth", "-1.50"], ["pixAcc", "d-smooth", "-1.50"]]
-    assert [" ".join(line[6:]) for line in losses] == [
+    drops = section(text, "verdicts on the differences from d-cosine")
+    assert [line[:3] for line in drops] == [["mIoU", "d-smooth", "-1.50"], ["pixAcc", "d-smooth", "-1.50"]]
+    assert [" ".join(line[6:]) for line in drops] == [
         "differs -0.58 same sign, larger",
         "differs -0.61 same sign, larger",
     ]
@@ -90,22 +91,22 @@ def test_p_values_are_adjusted_over_the_rows_of_one_metric(segmentation_study: P
     for metric in ("miou", "pixel_accuracy"):
         differences = [row.cells[metric].difference for row in comparison.rows if row.name != "b-standard"]
         assert [each.adjusted_p for each in differences] == holm([each.p_value for each in differences])
-    (loss,) = comparison.drops
-    assert loss.cells["miou"].difference.adjusted_p == loss.cells["miou"].difference.p_value  # a family of its own
+    (drop,) = comparison.drops
+    assert drop.cells["miou"].difference.adjusted_p == drop.cells["miou"].difference.p_value  # a family of its own
 
 
-def test_losses_are_those_of_the_comparison_with_cosine(segmentation_study: Path) -> None:
-    (loss,) = compare_runs(segmentation_study).drops
+def test_drops_are_those_of_the_comparison_with_cosine(segmentation_study: Path) -> None:
+    (drop,) = compare_runs(segmentation_study).drops
     other = compare_runs(segmentation_study, "d-cosine")
     assert other.drops == ()
-    mine = next(row for row in other.rows if row.name == loss.name).cells["miou"]
-    assert loss.reference == "d-cosine"
-    assert loss.cells["miou"].difference.value == approx(mine.difference.value)
-    assert loss.cells["miou"].paper == mine.paper
+    mine = next(row for row in other.rows if row.name == drop.name).cells["miou"]
+    assert drop.reference == "d-cosine"
+    assert drop.cells["miou"].difference.value == approx(mine.difference.value)
+    assert drop.cells["miou"].paper == mine.paper
     assert mine.paper.difference == approx(-0.58)
 
 
-def test_losses_stay_on_their_network(segmentation_study: Path, add_run: Callable[..., Path]) -> None:
+def test_drops_stay_on_their_network(segmentation_study: Path, add_run: Callable[..., Path]) -> None:
     add_run(segmentation_study, "segmentation", "d-mixup", (70, 30), network="resnet50_d")
     drops = compare_runs(segmentation_study, "b-standard (resnet18_d)").drops
     assert [(row.name, row.reference) for row in drops] == [("d-smooth (resnet18_d)", "d-cosine (resnet18_d)")]

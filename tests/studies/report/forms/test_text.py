@@ -13,7 +13,8 @@ import pytest
 
 from backbones.errors import UserError
 from studies.comparison.compare import compare_runs
-from studies.report.forms.text import CSV_FIELDS, as_csv, as_json, as_markdown, as_text, write_report
+from studies.report.forms.csv_lines import CSV_FIELDS, as_csv
+from studies.report.forms.text import as_json, as_markdown, as_text, write_report
 
 
 def test_text_is_aligned_and_at_most_120_wide(tmp_path: Path, add_run: Callable[..., Path]) -> None:

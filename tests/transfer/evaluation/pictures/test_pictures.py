@@ -225,13 +225,13 @@ def test_segmentation_shows_where_it_is_wrong(classes: int, tmp_path: Path) -> N
         assert shares[0] < shares[1] < shares[2]
 
 
-def test_mistakes_are_marked_where_there_is_a_label() -> None:
+def test_wrong_pixels_are_marked_where_there_is_a_label() -> None:
     from transfer.evaluation.pictures.jobs import Maps
     from transfer.evaluation.pictures.palette import WRONG
-    from transfer.evaluation.pictures.segmentation import show_mistakes
+    from transfer.evaluation.pictures.segmentation import show_wrong_pixels
 
     maps = Maps(np.array([[0, 1, 255, 1]]), np.array([[0, 0, 1, 1]]))
-    shown = show_mistakes(np.zeros((1, 4, 3), np.uint8), maps, 2)
+    shown = show_wrong_pixels(np.zeros((1, 4, 3), np.uint8), maps, 2)
     assert (shown[0] == tuple(bytes.fromhex(WRONG[1:]))).all(axis=1).tolist() == [False, True, False, False]
 
 

@@ -15,7 +15,7 @@ from backbones.data.folders.part_names import part_folders
 from backbones.errors import UserError, not_none
 from backbones.text_files import open_regular, parse_json, read_text
 from transfer.data.faults import read_each
-from transfer.data.scenes.formats.pairs import Pair, part_of_pairs, size_of
+from transfer.data.scenes.formats.pairs import AnnotatedImage, part_of_pairs, size_of
 from transfer.data.scenes.names import files_in, is_image
 from transfer.data.scenes.scene import WHOLE, Box, Part, Scene, SceneFolder
 
@@ -53,7 +53,7 @@ def _part(root: Path, folder: Path) -> Part:
     files = files_in(folder)
     images = {path.stem: path for path in files if is_image(path)}
     described = {path.stem: path for path in files if path.suffix.lower() == ".json"}
-    pairs = [Pair(images.get(stem, path.with_suffix(".jpg")), path) for stem, path in described.items()]
+    pairs = [AnnotatedImage(images.get(stem, path.with_suffix(".jpg")), path) for stem, path in described.items()]
     bare = sorted(set(images) - set(described))
     shown = ", ".join(bare[:10]) + (f" and {len(bare) - 10} more" if len(bare) > 10 else "")
     remarks = [f"{len(bare)} images in {folder} have no JSON and are passed over: {shown}"] if bare else []
@@ -80,7 +80,7 @@ def _without_pixels(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-def read_scene(root: Path, pair: Pair) -> Scene:
+def read_scene(root: Path, pair: AnnotatedImage) -> Scene:
     """One file of shapes with its image.
 
     Raises:

@@ -14,7 +14,7 @@ from transfer.data.faults import Fault, texts
 from transfer.data.scenes.scene import Part, Reading, Scene
 
 
-class Pair(NamedTuple):
+class AnnotatedImage(NamedTuple):
     """An image and the file of its annotations; None where having none means that nothing is in the picture."""
 
     image: Path
@@ -23,8 +23,8 @@ class Pair(NamedTuple):
 
 def part_of_pairs(
     root: Path,
-    pairs: Sequence[Pair],
-    read: Callable[[Path, Pair], Scene],
+    pairs: Sequence[AnnotatedImage],
+    read: Callable[[Path, AnnotatedImage], Scene],
     classes: tuple[str, ...] | None = None,
     remarks: Iterable[str] = (),
 ) -> Part:
@@ -43,8 +43,8 @@ def part_of_pairs(
 
 def _read(
     root: Path,
-    pairs: Sequence[Pair],
-    read: Callable[[Path, Pair], Scene],
+    pairs: Sequence[AnnotatedImage],
+    read: Callable[[Path, AnnotatedImage], Scene],
     classes: tuple[str, ...] | None,
     remarks: list[str],
 ) -> Reading:
@@ -58,7 +58,9 @@ def _read(
     return Reading(scenes, classes, faults, remarks)
 
 
-def _attempt(root: Path, read: Callable[[Path, Pair], Scene], pair: Pair) -> tuple[Scene | None, list[str]]:
+def _attempt(
+    root: Path, read: Callable[[Path, AnnotatedImage], Scene], pair: AnnotatedImage
+) -> tuple[Scene | None, list[str]]:
     try:
         return read(root, pair), []
     except UserError as error:

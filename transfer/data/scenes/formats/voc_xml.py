@@ -17,7 +17,7 @@ from pathlib import Path
 from backbones.data.folders.part_names import PART_WORDS, part_folders
 from backbones.errors import UserError, not_none
 from transfer.data.faults import read_each
-from transfer.data.scenes.formats.pairs import Pair, part_of_pairs, size_of
+from transfer.data.scenes.formats.pairs import AnnotatedImage, part_of_pairs, size_of
 from transfer.data.scenes.names import IMAGE_SUFFIXES, files_below, files_in
 from transfer.data.scenes.scene import TEST, TRAIN, VAL, WHOLE, Box, Part, Scene, SceneFolder
 from transfer.data.text_file import read_lines
@@ -79,7 +79,8 @@ def _of_years(root: Path, lists: list[Path]) -> Part:
     for path in lists:
         year = path.parents[2]
         pairs += [
-            Pair(year / "JPEGImages" / f"{name}.jpg", year / "Annotations" / f"{name}.xml") for name in _listed(path)
+            AnnotatedImage(year / "JPEGImages" / f"{name}.jpg", year / "Annotations" / f"{name}.xml")
+            for name in _listed(path)
         ]
     return part_of_pairs(root, pairs, read_scene)
 
@@ -114,7 +115,7 @@ def _part(root: Path, images: Path, annotations: Path, names: Path | None = None
         if lacking:
             raise UserError(f"{names} lists {lacking[0]!r}, which has no XML in {annotations}; add it or drop the line")
         described = {name: described[name] for name in wanted}
-    pairs = [Pair(found.get(name, images / f"{name}.jpg"), path) for name, path in described.items()]
+    pairs = [AnnotatedImage(found.get(name, images / f"{name}.jpg"), path) for name, path in described.items()]
     bare = sorted(set(found) - set(described)) if names is None else []
     remarks = []
     if bare:
@@ -140,7 +141,7 @@ def _listed(path: Path) -> list[str]:
     return names
 
 
-def read_scene(root: Path, pair: Pair) -> Scene:
+def read_scene(root: Path, pair: AnnotatedImage) -> Scene:
     """One annotation with its image.
 
     Raises:
@@ -153,7 +154,7 @@ def read_scene(root: Path, pair: Pair) -> Scene:
     return Scene(pair.image.relative_to(root).as_posix(), size, tuple(boxes), str(path))
 
 
-def _recorded(document: ElementTree.Element, pair: Pair) -> tuple[int, int]:
+def _recorded(document: ElementTree.Element, pair: AnnotatedImage) -> tuple[int, int]:
     element = document.find("size")
     if element is None:
         return size_of(pair.image)

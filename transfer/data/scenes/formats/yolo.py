@@ -20,7 +20,7 @@ from backbones.errors import UserError
 from backbones.text_files import read_text
 from transfer.data.class_names import OWN_NAMES, read_classes
 from transfer.data.faults import MOST_NAMES, Fault, Faults
-from transfer.data.scenes.formats.pairs import Pair, part_of_pairs, size_of
+from transfer.data.scenes.formats.pairs import AnnotatedImage, part_of_pairs, size_of
 from transfer.data.scenes.names import files_below, files_in, is_image, relative_name
 from transfer.data.scenes.scene import TRAIN, WHOLE, Box, Scene, SceneFolder
 
@@ -44,7 +44,7 @@ def recognise(root: Path) -> SceneFolder | None:
     names = _names(root, description)
     parts = {}
     for part, listed in images.items():
-        pairs = [Pair(image, label if (label := _labels_of(image)).exists() else None) for image in listed]
+        pairs = [AnnotatedImage(image, label if (label := _labels_of(image)).exists() else None) for image in listed]
         read = partial(read_scene, classes=names)
         parts[part] = part_of_pairs(root, pairs, read, names, _orphans(root, pairs))
     return SceneFolder(root, WHAT, parts)
@@ -161,7 +161,7 @@ def _labels_of(image: Path) -> Path:
     return image.with_suffix(".txt")
 
 
-def _orphans(root: Path, pairs: list[Pair]) -> list[str]:
+def _orphans(root: Path, pairs: list[AnnotatedImage]) -> list[str]:
     """Labels without an image, in the folders that have some with one."""
     used = {pair.annotation for pair in pairs}
     folders = dict.fromkeys(path.parent for path in used if path is not None)
@@ -193,7 +193,7 @@ def _text(path: Path) -> str:
         ) from None
 
 
-def read_scene(root: Path, pair: Pair, classes: tuple[str, ...]) -> Scene:
+def read_scene(root: Path, pair: AnnotatedImage, classes: tuple[str, ...]) -> Scene:
     """One image with its labels.
 
     Raises:

@@ -25,18 +25,30 @@ class Siblings:
     """
 
     def __init__(self, processes: Iterable[BaseProcess], when_one_dies: Callable[[], None]) -> None:
-        """Kill all of them as soon as one has ended with another status than 0, then call ``when_one_dies``."""
+        """Kill all of them as soon as one has ended with another status than 0, then call ``when_one_dies``.
+
+        Raises:
+            RuntimeError: No thread can be started; the processes are killed.
+        """
         self.first: int | None = None
         self.processes = tuple(processes)
         self._when_one_dies = when_one_dies
         self._dead = threading.Event()
-        threading.Thread(target=self._watch, name="siblings", daemon=True).start()
+        try:
+            threading.Thread(target=self._watch, name="siblings", daemon=True).start()
+        except RuntimeError:
+            self._kill()
+            raise
 
     def died(self) -> bool:
         """Whether one has died, to be asked where something that they send breaks off."""
         if self.processes and wait([process.sentinel for process in self.processes], SECONDS_TO_BE_GONE):
             self._dead.wait(SECONDS_TO_BE_GONE)
         return self.first is not None
+
+    def _kill(self) -> None:
+        for process in self.processes:
+            process.kill()
 
     def _watch(self) -> None:
         alive = {process.sentinel: process for process in self.processes}
@@ -45,8 +57,7 @@ class Siblings:
                 code = _status(alive.pop(sentinel))  # type: ignore[arg-type]
                 self.first = self.first or code or None
         if self.first is not None:
-            for process in self.processes:
-                process.kill()
+            self._kill()
             self._when_one_dies()
         self._dead.set()
 

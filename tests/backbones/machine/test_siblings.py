@@ -8,8 +8,9 @@ import signal
 import threading
 import time
 from multiprocessing.process import BaseProcess
+from typing import NoReturn
 
-from pytest import mark
+from pytest import MonkeyPatch, mark, raises
 
 from backbones.machine.siblings import Siblings, free
 
@@ -34,7 +35,7 @@ def _started(*ends: int | float) -> list[BaseProcess]:
     return processes
 
 
-@mark.parametrize("how", [3, -signal.SIGKILL, -signal.SIGSEGV])
+@mark.parametrize("how", [3, -signal.SIGKILL, -signal.SIGTERM])
 def test_all_end_with_the_first_that_dies(how: int) -> None:
     called = threading.Event()
     siblings = Siblings(_started(0, 60.0, how), called.set)
@@ -54,6 +55,19 @@ def test_nobody_is_killed_when_all_end_well() -> None:
     assert [process.exitcode for process in siblings.processes] == [0, 0]
     assert not siblings.died()
     assert not called.is_set()
+
+
+def test_without_a_thread_to_watch_them_nobody_is_left(monkeypatch: MonkeyPatch) -> None:
+    def refuse(thread: threading.Thread) -> NoReturn:
+        raise RuntimeError("can't start new thread")
+
+    processes = _started(60.0, 60.0)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with raises(RuntimeError, match="can't start"):
+        Siblings(processes, lambda: None)
+    for process in processes:
+        process.join(20)
+    assert [process.exitcode for process in processes] == [-signal.SIGKILL] * 2
 
 
 def test_none_at_all_have_not_died() -> None:

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import torch
@@ -148,20 +149,26 @@ def torchvision_images(data: Path, size: int) -> Dataset:
 def timm_loop(reporter: TurnReporter, work: Classifying, network: str) -> None:
     """A loop around timm's ``create_model``, ``create_loader`` and ``create_optimizer_v2``."""
     from timm import create_model
-    from timm.data import ImageDataset, create_loader
     from timm.optim import create_optimizer_v2
 
-    loader = create_loader(
-        ImageDataset(str(work.data / "train")),
-        input_size=(3, work.size, work.size),
-        batch_size=work.batch,
+    loader = timm_training_loader(work.data, work.size, work.batch)
+    model = create_model(network, num_classes=work.classes)
+    optimizer = create_optimizer_v2(model, opt="sgd", lr=0.1, momentum=0.9, weight_decay=1e-4)
+    train_one_epoch(loader, model, optimizer, reporter.step_done)
+
+
+def timm_training_loader(data: Path, size: int, batch: int) -> Any:
+    """Of an ImageFolder tree's ``train``, at timm's defaults."""
+    from timm.data import ImageDataset, create_loader
+
+    return create_loader(
+        ImageDataset(str(data / "train")),
+        input_size=(3, size, size),
+        batch_size=batch,
         is_training=True,
         num_workers=loader_workers(),
         device=torch.device("cpu"),
     )
-    model = create_model(network, num_classes=work.classes)
-    optimizer = create_optimizer_v2(model, opt="sgd", lr=0.1, momentum=0.9, weight_decay=1e-4)
-    train_one_epoch(loader, model, optimizer, reporter.step_done)
 
 
 def train_one_epoch(

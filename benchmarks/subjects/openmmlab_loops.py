@@ -142,6 +142,7 @@ def ours(reporter: TurnReporter, work: Work, precision: str = "auto") -> None:
         data=str(work.data),
         seed=work.seed,
         precision=precision,
+        allow_shared_images=True,  # both splits have the same few pictures
     )
     run_transfer(TASKS[work.task], options)
 

@@ -11,17 +11,12 @@ from __future__ import annotations
 
 import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR
-from torch.utils.data import DataLoader
-from torchvision import transforms
-from torchvision.datasets import ImageFolder
 
 from backbones.data.shapes import make_shapes
 from benchmarks.harness.findings import Findings
 from benchmarks.harness.settings import Settings
-from benchmarks.subjects.accuracy import ComparedTraining, ours, over_seeds
+from benchmarks.subjects.accuracy import ComparedTraining, ours, over_seeds, plain_top1
 from benchmarks.subjects.classification_loops import (
-    MEAN,
-    STD,
     torchvision_model,
     torchvision_training_loader,
     train_one_epoch,
@@ -29,7 +24,6 @@ from benchmarks.subjects.classification_loops import (
 
 TITLE = "Accuracy after equal epochs"
 QUICK = False
-MARGIN = 8 / 7  # evaluated images are resized by this, then cropped, as 256 to 224
 
 
 def measure(settings: Settings) -> Findings:
@@ -56,16 +50,4 @@ def plain(training: ComparedTraining) -> float:
     schedule = CosineAnnealingLR(optimizer, training.epochs * len(loader))
     for _ in range(training.epochs):
         train_one_epoch(loader, model, optimizer, lambda _: schedule.step())
-    return _top1(model, training)
-
-
-@torch.no_grad()
-def _top1(model: torch.nn.Module, training: ComparedTraining) -> float:
-    steps = [transforms.Resize(round(training.size * MARGIN)), transforms.CenterCrop(training.size)]
-    steps += [transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
-    data = ImageFolder(str(training.data / "val"), transforms.Compose(steps))
-    model.eval()
-    correct = sum(
-        (model(images).argmax(1) == labels).sum().item() for images, labels in DataLoader(data, training.batch)
-    )
-    return 100 * correct / len(data)
+    return plain_top1(model, training)

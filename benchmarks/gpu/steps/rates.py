@@ -6,7 +6,7 @@ import statistics
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,15 @@ MEMORY = "peak memory, GiB"
 RATE, SHARE = "images/s", "share of the data sheet's peak"
 
 
-Steps = dict[str, tuple[str, Callable[[], Callable[[], object]]]]  # by line of the table, precision and maker
+class Timed(NamedTuple):
+    """A training step: its precision, what makes it ready, and its FLOPs for one image."""
+
+    precision: str
+    make: Callable[[], Callable[[], object]]
+    flops: float
+
+
+Steps = dict[str, Timed]  # by line of the table
 
 
 def peak(place: Place) -> Found:
@@ -43,48 +51,54 @@ def peak(place: Place) -> Found:
 def ours(place: Place) -> Found:
     """In all precisions that the card computes in."""
     side, batch = _size(place)
-    steps: Steps = {
-        f"ours, D, {precision}": (precision, partial(_our_step, place, precision, side, batch))
+    flops = _flops(create_classifier(_ours(place), CLASSES), side)
+    steps = {
+        f"ours, D, {precision}": Timed(precision, partial(_our_step, place, precision, side, batch), flops)
         for precision in _precisions(place)
     }
-    return _measured(place, steps, create_classifier(_ours(place), CLASSES), side, batch)
+    return _measured(place, steps, side, batch)
 
 
 def peers(place: Place) -> Found:
     """Tuned as they can be, and as their examples have it: float32, NCHW."""
     side, batch = _size(place)
-    best = _precisions(place)[0]
     models: dict[str, Callable[[], nn.Module]] = {
-        "torchvision": lambda: _torchvision(place),
-        "timm, D": lambda: _timm(place),
+        "torchvision": partial(_torchvision, place),
+        "timm, D": partial(_timm, place),
     }
     steps: Steps = {}
     for name, make in models.items():
-        for precision in (best, "fp32"):
+        flops = _flops(make(), side)
+        for precision in (_precisions(place)[0], "fp32"):
             words = f"{name}, {precision}, {'NCHW' if precision == 'fp32' else 'channels_last'}"
-            steps[words] = (precision, partial(_plain_step, place, make, precision, side, batch))
-    return _measured(place, steps, None, side, batch)
+            steps[words] = Timed(precision, partial(_plain_step, place, make, precision, side, batch), flops)
+    return _measured(place, steps, side, batch)
 
 
 def compiled(place: Place) -> Found:
-    """Ours, in the fastest precision; without a rate where PyTorch cannot compile here."""
+    """Ours, in the fastest precision; fails where PyTorch cannot compile."""
     side, batch = _size(place)
     precision = _precisions(place)[0]
-    steps: Steps = {"as it is": (precision, partial(_our_step, place, precision, side, batch))}
-    for words, mode in (("compiled", "default"), ("compiled, CUDA graphs", "reduce-overhead")):
-        steps[words] = (precision, partial(_our_step, place, precision, side, batch, mode))
-    return _measured(place, steps, create_classifier(_ours(place), CLASSES), side, batch)
+    flops = _flops(create_classifier(_ours(place), CLASSES), side)
+    modes = {"as it is": None, "compiled": "default", "compiled, CUDA graphs": "reduce-overhead"}
+    steps = {
+        words: Timed(precision, partial(_our_step, place, precision, side, batch, mode), flops)
+        for words, mode in modes.items()
+    }
+    return _measured(place, steps, side, batch)
 
 
-def _measured(place: Place, steps: Steps, model: nn.Module | None, side: int, batch: int) -> Found:
+def _flops(model: nn.Module, side: int) -> float:
+    return PASSES * count_flops(model.eval(), torch.empty(1, 3, side, side))
+
+
+def _measured(place: Place, steps: Steps, side: int, batch: int) -> Found:
     """One after the other, so that each has the memory to itself."""
-    flops = PASSES * count_flops(model.eval(), torch.empty(1, 3, side, side)) if model is not None else None
     figures: Figures = {}
     with tuned_convolutions():
-        for name, (precision, make) in steps.items():
-            figures[name] = _rate(place, make, batch)
-            if flops:
-                figures[name] |= _arithmetic(place, precision, flops * figures[name][RATE])
+        for name, step in steps.items():
+            line = _rate(place, step.make, batch)
+            figures[name] = {**line, **_arithmetic(place, step.precision, step.flops * line[RATE])}
     return Found(figures, (f"batch {batch}, {side} px, {CLASSES} classes; the median of {ROUNDS} samples",))
 
 

@@ -20,6 +20,8 @@ from backbones.data.normalisation import network_input
 from backbones.errors import UserError
 from backbones.evaluation.accuracy import evaluate
 from backbones.models import Classifier, create_classifier
+from backbones.models.convolution import adopt_convolutions
+from backbones.models.depthwise import quicken_depthwise
 from backbones.recipes.recipe import find_recipe
 from backbones.recipes.schedule import resolve_schedule
 from backbones.training import log as log_module
@@ -45,6 +47,8 @@ def fake() -> Iterator[FakeCuda]:
 def model() -> Classifier:
     """On the fake GPU, by the way of a real one."""
     built = create_classifier(NETWORK, CLASSES)
+    adopt_convolutions(built)
+    quicken_depthwise(built)
     to_cuda(built)
     return built
 

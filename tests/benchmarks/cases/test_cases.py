@@ -14,9 +14,10 @@ from pytest import approx, raises
 
 from backbones.errors import UserError
 from benchmarks.cases import compare_files
-from benchmarks.cases.reading import index, scaled_decoding
+from benchmarks.cases.reading import boxes, index, scaled_decoding
 from benchmarks.harness.settings import Settings
 from benchmarks.subjects import augmentations as peers
+from benchmarks.subjects import box_tree
 from benchmarks.subjects.photographs import image_folder, photographs, write_made_up
 from studies.comparison.compare import compare_runs
 
@@ -67,6 +68,21 @@ def test_the_index_is_measured_and_its_tree_removed(tmp_path: Path) -> None:
     assert figures["decoding check on one core, images/s"] > 10
     assert figures["epoch 2: loader worker, proportional, MiB"] < figures["epoch 2: loader worker, resident, MiB"]
     assert not list(tmp_path.iterdir())
+
+
+def test_boxes_are_read_and_checked_and_their_tree_removed(tmp_path: Path) -> None:
+    figures = boxes.measure_size(tmp_path, 100)
+    assert figures["boxes"] == 100 * box_tree.BOXES // box_tree.IMAGES
+    assert figures["checking every box, s"] > figures["checking again, s"] >= 0
+    assert 10 < figures["all of it, memory at its peak, MiB"] < 4000
+    assert not list(tmp_path.iterdir())
+
+
+def test_made_up_annotations_are_as_large_as_those_published(tmp_path: Path) -> None:
+    """448 MB for 860,001 boxes; a smaller file would read too fast."""
+    count = box_tree.build_tree(tmp_path, 50)
+    size = (tmp_path / "annotations" / "instances_train2017.json").stat().st_size
+    assert 400e6 < size / count * box_tree.BOXES < 500e6
 
 
 def test_ones_own_photographs_are_those_of_the_right_size(tmp_path: Path) -> None:

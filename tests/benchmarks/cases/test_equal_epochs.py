@@ -41,7 +41,7 @@ def test_top1_is_the_share_of_images_that_are_right(training: ComparedTraining) 
     counts = [len(list(folder.iterdir())) for folder in sorted((training.data / "val").iterdir())]
     for label, count in enumerate(counts):
         model = Always(label)
-        assert equal_epochs._top1(model, training) == approx(100 * count / sum(counts))
+        assert equal_epochs.plain_top1(model, training) == approx(100 * count / sum(counts))
         assert sum(map(len, model.shown)) == sum(counts)
         assert {shown.shape[1:] for shown in model.shown} == {(3, training.size, training.size)}
         assert not model.training

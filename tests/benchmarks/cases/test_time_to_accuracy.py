@@ -9,7 +9,7 @@ from pytest import MonkeyPatch, mark
 from backbones.data.shapes import make_shapes
 from benchmarks.cases.training import time_to_accuracy as case
 from benchmarks.subjects import classification_loops
-from benchmarks.subjects.accuracy import Training
+from benchmarks.subjects.accuracy import ComparedTraining
 
 
 def test_the_first_evaluation_that_reaches_it_counts() -> None:
@@ -31,7 +31,7 @@ def test_every_epoch_is_evaluated(name: str, tmp_path: Path, monkeypatch: Monkey
     monkeypatch.setattr("benchmarks.subjects.accuracy.loader_workers", lambda: 0)
     data = make_shapes(tmp_path / "data", images=48, size=40, layouts=["classification"]) / "classification"
     classes = len(list((data / "train").iterdir()))
-    training = Training(data, tmp_path / "run", classes, 0, size=32, batch=8, epochs=2)
+    training = ComparedTraining(data, tmp_path / "run", classes, 0, size=32, batch=8, epochs=2)
     (first, one), (second, two) = case.PROGRAMS[name](training)
     assert 0 < first < second
     assert all(0 <= top1 <= 100 for top1 in (one, two))

@@ -15,7 +15,7 @@ from benchmarks.evidence.page import in_short, page
 from benchmarks.evidence.rows import Found, noise, read_found
 from studies.statistics.verdict import CARRIES_OVER, DIFFERS, NO_DIFFERENCE, REVERSES, UNDECIDED
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 LITE = "timm:tf_efficientnet_lite{}.in1k from efficientnet-lite{}-1.pth"
 
 

@@ -21,7 +21,7 @@ from benchmarks.subjects import box_tree
 from benchmarks.subjects.photographs import image_folder, photographs, write_made_up
 from studies.comparison.compare import compare_runs
 
-TOOL = Path(__file__).resolve().parents[2] / "tools" / "bench.py"
+TOOL = Path(__file__).resolve().parents[3] / "tools" / "bench.py"
 
 
 def test_the_tool_measures_and_keeps_what_it_knew(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from benchmarks.harness.document import document
 from benchmarks.harness.findings import Aim, Findings, SideBySide
 from benchmarks.harness.registry import choose, load, names
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+DOCS = Path(__file__).resolve().parents[3] / "docs"
 
 
 @mark.parametrize("name", names())

@@ -27,7 +27,7 @@ SIZES, QUICK_SIZES = (29_571, 118_287), (1_000, 4_000)
 PROGRAM = """
 import json, sys
 from pathlib import Path
-from benchmarks.subjects.box_tree import measure_boxes
+from benchmarks.subjects.trees.box_tree import measure_boxes
 print(json.dumps(measure_boxes(Path(sys.argv[1]), int(sys.argv[2]))))
 """
 

@@ -28,7 +28,7 @@ CLASSES, DECODE, WORKERS = 1000, 200, 2
 PROGRAM = """
 import json, sys
 from pathlib import Path
-from benchmarks.subjects.index_tree import IndexRequest, measure_index
+from benchmarks.subjects.trees.index_tree import IndexRequest, measure_index
 print(json.dumps(measure_index(Path(sys.argv[1]), IndexRequest(*map(int, sys.argv[2:])))))
 """
 

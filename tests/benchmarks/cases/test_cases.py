@@ -17,8 +17,8 @@ from benchmarks.cases import compare_files
 from benchmarks.cases.reading import boxes, index, scaled_decoding
 from benchmarks.harness.settings import Settings
 from benchmarks.subjects import augmentations as peers
-from benchmarks.subjects import box_tree
 from benchmarks.subjects.photographs import image_folder, photographs, write_made_up
+from benchmarks.subjects.trees import box_tree
 from studies.comparison.compare import compare_runs
 
 TOOL = Path(__file__).resolve().parents[3] / "tools" / "bench.py"

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from backbones.data.folders.verification import stamp
-from benchmarks.subjects.index_tree import LINKS_PER_FILE, MIB
 from benchmarks.subjects.photographs import made_up
+from benchmarks.subjects.trees.index_tree import LINKS_PER_FILE, MIB
 from transfer.data.good_files import GoodFiles
 from transfer.data.scenes.check import check_scenes
 from transfer.data.scenes.choice import scenes_of

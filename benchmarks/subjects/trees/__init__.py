@@ -1,0 +1,1 @@
+"""Whole data sets made of hard links: what their size costs."""

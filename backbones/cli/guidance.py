@@ -12,6 +12,7 @@ from backbones.cli.shell import shell_word
 from backbones.cli.streams import say
 
 Path = str | os.PathLike[str]
+FIRST, FURTHER = "next: ", "  or: "
 
 
 def starting(what: str) -> None:
@@ -27,7 +28,12 @@ def comes_next(*commands: str) -> None:
         commands: In the order in which most people need them; the later ones are alternatives.
     """
     for number, command in enumerate(commands):
-        say(f"{'  or' if number else 'next'}: {command}")
+        say(f"{FURTHER if number else FIRST}{command}")
+
+
+def is_guidance(line: str) -> bool:
+    """Whether a line is one of ``comes_next``, which who runs commands by itself does not pass on."""
+    return line.startswith((FIRST, FURTHER))
 
 
 def after_images(folder: Path, size: int, images: int) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import IO
 
+from backbones.cli.guidance import is_guidance
 from backbones.cli.shell import shell_command
 from studies.ablation.rows import Ablation
 
@@ -70,6 +71,8 @@ def _train(command: Sequence[str]) -> str | None:
 def _pass_on(stream: IO[str], said: list[str]) -> None:
     """Copy to stderr, and remember the last line that is not empty."""
     for line in stream:
+        if is_guidance(line):
+            continue
         sys.stderr.write(line)
         sys.stderr.flush()
         if line.strip():

@@ -113,7 +113,7 @@ def resumed_by_one(two: Path, alone: Path, words: list[str], cwd: Path) -> dict[
 @mark.parametrize(("kind", "length"), [("det", 12), ("seg", 30)])
 def test_two_processes_count_each_image_once(kind: str, length: int, files: Path, tmp_path: Path) -> None:
     two = tmp_path / "two"
-    watch = ["--validate-every", str(length - 1), "--tensorboard"]
+    watch = ["--validate-every", str(length - 1), "--tensorboard", "--keep", "all"]
     done = run([*TORCHRUN, *command(kind, files, length, *watch, "--out", str(two))], tmp_path)
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.iterdir()) == [two]  # nor has mmengine left files in the current folder
@@ -133,7 +133,7 @@ def test_two_processes_count_each_image_once(kind: str, length: int, files: Path
     steps = steps_of(two)
     assert len(steps) == len(set(steps)) > 0
     assert steps[:FIRST_STEPS] == list(range(1, FIRST_STEPS + 1))
-    again = command(kind, files, length, "--resume", "--out", str(tmp_path / "alone"))
+    again = command(kind, files, length, "--resume", "--keep", "all", "--out", str(tmp_path / "alone"))
     alone = resumed_by_one(two, tmp_path / "alone", again, tmp_path)
     assert alone["metrics"] == approx(result["metrics"], abs=1e-6)
     assert alone["per_class"] == result["per_class"]

@@ -32,6 +32,7 @@ def test_it_trains_and_measures(network: str, data: Path, small_c4: tuple[str, .
         seed=1,
         workers=0,
         total_batch=4,
+        keep="all",
         cfg_options=(*SHORT, *small_c4),
     )
     result = run_transfer(DETECTION, options)

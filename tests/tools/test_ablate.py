@@ -47,6 +47,7 @@ def command(data: Path, tmp_path: Path) -> Callable[..., list[str]]:
 
     def make(*words: str, epochs: int = 1) -> list[str]:
         training = ["--epochs", str(epochs), "--batch-size", "8", "--image-size", "32", "--workers", "0"]
+        training += ["--keep", "all"]  # so that an interruption can be played on a finished run
         where = ["--data", str(data), "--out", str(tmp_path / "out")]
         return [*TOOL, *where, *STUDY, *words, "--", *training, "--device", "cpu", "--precision", "fp32"]
 

@@ -59,7 +59,11 @@ def _sentence(metric: str, row: Found) -> str:
     if row.verdict == NO_DIFFERENCE:
         return f"**{row.name}**: no difference in {metric} beyond {MARGIN:g} point. Decided."
     seeds = f"; if it is that large, {row.more_seeds} seeds would decide it" if row.more_seeds else ""
-    return f"**{row.name}**: {way}, which is **undecided** at {len(row.values)} seeds{seeds}."
+    return f"**{row.name}**: {way}, which is **undecided** at {_count(len(row.values))}{seeds}."
+
+
+def _count(seeds: int) -> str:
+    return "one seed" if seeds == 1 else f"{seeds} seeds"
 
 
 def _values(metric: str, rows: Sequence[Found]) -> str:

@@ -57,7 +57,7 @@ def test_the_page_has_rows_sentences_and_figures(tmp_path: Path) -> None:
     main([str(write_study(tmp_path))])
     text = (tmp_path / "README.md").read_text()
     assert "- **lite2**: 2.0 points of mAP (VOC07) more than lite0, as top-1 has it. Decided." in text
-    assert "less than lite0, which is **undecided** at 1 seeds; if it is that large, 12 seeds would decide it." in text
+    assert "less than lite0, which is **undecided** at one seed; if it is that large, 12 seeds would decide it." in text
     assert (
         "- mAP (VOC07): the means have the order of top-1 (lite0 27.0, lite2 29.0), and every step from lite0 is dec"
         in text

@@ -49,7 +49,7 @@ def _by_name(
     if len(given) > len(by_place):
         way = f"no more without a name than {', '.join(by_place)}" if by_place else "every argument by its name"
         raise UserError(f"{function}() takes {way}; {len(given)} came without one")
-    placed = dict(zip(by_place, given, strict=False))
+    placed = dict(zip(by_place[: len(given)], given, strict=True))
     if twice := [name for name in placed if name in named]:
         raise UserError(f"{function}() has {twice[0]!r} twice, by its place and by its name; give it once")
     arguments = {**placed, **named}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from backbones.data.folders.image_folder import list_class_folders
@@ -105,5 +106,4 @@ def _class_folders(folder: Path) -> set[str]:
 
 
 def _holds_images(folder: Path) -> bool:
-    files = [each for _, each in zip(range(_LOOKED_AT), folder.iterdir(), strict=False)]
-    return any(each.suffix.lower() in IMAGE_SUFFIXES for each in files)
+    return any(each.suffix.lower() in IMAGE_SUFFIXES for each in islice(folder.iterdir(), _LOOKED_AT))

@@ -8,22 +8,17 @@ how long that takes. Times are seconds of processor.
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from backbones.runs.fingerprint import ROOT
+from benchmarks.harness.by_size import by_size, figures_of
 from benchmarks.harness.findings import Findings
 from benchmarks.harness.settings import Settings
 
 TITLE = "Boxes of COCO's size"
 QUICK = True
 SIZES, QUICK_SIZES = (29_571, 118_287), (1_000, 4_000)
-# A process of its own for each size: memory that was in use before does not go back.
 PROGRAM = """
 import json, sys
 from pathlib import Path
@@ -34,21 +29,11 @@ print(json.dumps(measure_boxes(Path(sys.argv[1]), int(sys.argv[2]))))
 
 def measure(settings: Settings) -> Findings:
     """All figures of each size; those in seconds also per image."""
-    figures: dict[str, dict[str, float]] = {}
-    for images in QUICK_SIZES if settings.quick else SIZES:
-        for name, value in measure_size(settings.scratch, images).items():
-            figures.setdefault(name, {})[f"{images:,} images"] = value
-            if name.endswith(", s"):
-                each = figures.setdefault(f"{name[:-3]}, µs per image", {})
-                each[f"{images:,} images"] = value / images * 1e6
-    return Findings(figures=figures)
+    sizes = QUICK_SIZES if settings.quick else SIZES
+    return by_size(sizes, lambda images: measure_size(settings.scratch, images))
 
 
 def measure_size(scratch: Path, images: int) -> dict[str, Any]:
     """Figures of a tree of this size, which is removed again."""
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
-        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-        environment = {**os.environ, "CARRYOVER_CACHE": str(Path(folder, "cache")), "PYTHONPATH": path}
-        command = [sys.executable, "-c", PROGRAM, str(Path(folder, "data")), str(images)]
-        done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
-    return json.loads(done.stdout.splitlines()[-1])
+        return figures_of(PROGRAM, Path(folder, "cache"), Path(folder, "data"), images)

@@ -8,15 +8,11 @@ wall.
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from backbones.runs.fingerprint import ROOT
+from benchmarks.harness.by_size import by_size, figures_of
 from benchmarks.harness.findings import Findings
 from benchmarks.harness.settings import Settings
 
@@ -24,7 +20,6 @@ TITLE = "Large data sets"
 QUICK = True
 SIZES, QUICK_SIZES = (10_000, 100_000, 1_281_167), (10_000, 40_000)
 CLASSES, DECODE, WORKERS = 1000, 200, 2
-# A process of its own for each size: memory that was in use before does not go back.
 PROGRAM = """
 import json, sys
 from pathlib import Path
@@ -35,24 +30,11 @@ print(json.dumps(measure_index(Path(sys.argv[1]), IndexRequest(*map(int, sys.arg
 
 def measure(settings: Settings) -> Findings:
     """All figures of each size; those in seconds also per image."""
-    figures: dict[str, dict[str, float]] = {}
-    for images in QUICK_SIZES if settings.quick else SIZES:
-        for name, value in measure_size(settings.scratch, images).items():
-            figures.setdefault(name, {})[f"{images:,} images"] = value
-            if name.endswith(", s"):
-                each = figures.setdefault(f"{name[:-3]}, µs per image", {})
-                each[f"{images:,} images"] = value / images * 1e6
-    return Findings(figures=figures)
+    sizes = QUICK_SIZES if settings.quick else SIZES
+    return by_size(sizes, lambda images: measure_size(settings.scratch, images))
 
 
 def measure_size(scratch: Path, images: int, classes: int = CLASSES) -> dict[str, Any]:
     """Figures of a tree of this size, which is removed again."""
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
-        environment = {**os.environ, "CARRYOVER_CACHE": str(Path(folder, "cache")), "PYTHONPATH": _import_path()}
-        command = [sys.executable, "-c", PROGRAM, folder, str(images), str(classes), str(DECODE), str(WORKERS)]
-        done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
-    return json.loads(done.stdout)
-
-
-def _import_path() -> str:
-    return os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        return figures_of(PROGRAM, Path(folder, "cache"), folder, images, classes, DECODE, WORKERS)

@@ -21,7 +21,7 @@ CLASSES = 3
 def paths(tiny_imagenet: Path, part: str) -> list[Path]:
     """Every second image of some classes, in turn."""
     folders = sorted(each for each in (tiny_imagenet / part).iterdir() if each.is_dir())[:CLASSES]
-    return [path for group in zip(*(sorted(each.iterdir())[::2] for each in folders), strict=False) for path in group]
+    return [path for group in zip(*(sorted(each.iterdir())[::2] for each in folders), strict=True) for path in group]
 
 
 def as_folders(root: Path, part: str, images: list[Path]) -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 from backbones.cli.command import CommandParser, run_command
 from backbones.errors import UserError
 from backbones.files import write_bytes
-from benchmarks.evidence.figures import against_top1, differences, seeds_by_row, svg
+from benchmarks.evidence.figures import against_top1, differences, seeds_by_row
 from benchmarks.evidence.page import FIGURES, INSTRUMENTS, METRICS, STUDY, page
 from benchmarks.evidence.rows import read_found
+from benchmarks.harness.drawing import svg
 from studies.statistics.verdict import MARGIN
 
 

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.evidence.rows import Found
 
 INK, POINTS, MEAN = "#333333", "#7a9cc6", "#c0392b"
-
-
-def svg(figure: Figure) -> bytes:
-    """The same bytes for the same figure, whenever it is drawn; text stays text."""
-    stream = io.BytesIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": ""}):
-        figure.savefig(stream, format="svg", metadata={"Date": None})
-    return stream.getvalue()
 
 
 def seeds_by_row(panels: Sequence[tuple[str, Sequence[Found]]]) -> Figure:

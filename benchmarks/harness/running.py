@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import tempfile
 import time
@@ -11,15 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import torch
-from matplotlib.figure import Figure
 
 from backbones.files import read_json, write_bytes, write_json
 from backbones.machine.processes import usable_cpus
 from backbones.machine.versions import hardware, package_versions
 from backbones.runs.run_folder import command_line
 from benchmarks.harness.document import describe, document, picture_name
+from benchmarks.harness.drawing import svg
 from benchmarks.harness.findings import findings_from_json
 from benchmarks.harness.registry import load
 from benchmarks.harness.settings import Settings
@@ -50,16 +48,8 @@ def write_document(out: Path) -> None:
     entries = _known(out)
     for name, entry in entries.items():
         if draw := getattr(load(name), "draw", None):
-            write_bytes(out / picture_name(name), _svg(draw(findings_from_json(entry))))
+            write_bytes(out / picture_name(name), svg(draw(findings_from_json(entry))))
     write_bytes(out / "performance.md", document(entries).encode())
-
-
-def _svg(figure: Figure) -> bytes:
-    """The same bytes for the same figure."""
-    stream = io.BytesIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": ""}):
-        figure.savefig(stream, format="svg", metadata={"Date": None})
-    return stream.getvalue()
 
 
 def _measure(name: str, settings: Settings) -> dict[str, Any]:

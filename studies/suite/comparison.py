@@ -87,19 +87,17 @@ def label_of_baseline(runs: Sequence[PlannedRun], suite: Suite) -> str | None:
     row = next((row for row in suite.rows if row.source and row.name == suite.baseline), None)
     if row is None:
         return suite.baseline
-    for run in runs:
-        if run.row == row.name and run.compared and (run.folder / "run.json").is_file():
-            return str(read_record(run.folder / "run.json").get("recipe"))
     source = not_none(row.source)
+    for recipe, name in _begun_recipes(runs, suite):
+        if name == row.name:
+            return recipe
     return str(read_bundle(source.source).training.get("recipe")) if source.finished else source.source
 
 
 def stated_recipes(runs: Sequence[PlannedRun], suite: Suite) -> list[str]:
     """WEIGHTS=RECIPE for each row of public weights that has the name of a row of the paper, once a run of it began."""
-    rows = {row.name for row in suite.rows if row.source and row.name in recipe_order()}
-    records = [(run.folder / "run.json", run.row) for run in runs if run.compared and run.row in rows]
-    begun = [(read_record(path).get("recipe"), row) for path, row in records if path.is_file()]
-    return list(dict.fromkeys(f"{recipe}={row}" for recipe, row in begun if recipe))
+    begun = _begun_recipes(runs, suite)
+    return list(dict.fromkeys(f"{recipe}={row}" for recipe, row in begun if row in recipe_order()))
 
 
 def names_of_weights(runs: Sequence[PlannedRun], suite: Suite) -> dict[str, str]:
@@ -107,10 +105,15 @@ def names_of_weights(runs: Sequence[PlannedRun], suite: Suite) -> dict[str, str]
 
     Those that have the name of a row of the paper keep their own, which tells them from that row.
     """
-    rows = {row.name for row in suite.rows if row.source and row.name not in recipe_order()}
+    return {recipe: row for recipe, row in _begun_recipes(runs, suite) if row not in recipe_order()}
+
+
+def _begun_recipes(runs: Sequence[PlannedRun], suite: Suite) -> list[tuple[str, str]]:
+    """What the runs of weights from elsewhere that began record as their recipe, and the name of the row of each."""
+    rows = {row.name for row in suite.rows if row.source}
     records = [(run.folder / "run.json", run.row) for run in runs if run.compared and run.row in rows]
     begun = [(read_record(path).get("recipe"), row) for path, row in records if path.is_file()]
-    return {recipe: row for recipe, row in begun if recipe}
+    return [(str(recipe), row) for recipe, row in begun if recipe]
 
 
 def link_runs(runs: Sequence[PlannedRun], out: Path, looks: Looks | None = None) -> None:
